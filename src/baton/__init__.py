@@ -1,0 +1,32 @@
+"""Declare a training pipeline once and run it unchanged on every engine.
+
+The names below are what a pipeline's declaration needs; `baton.api` is what programs call.
+"""
+
+from baton.core.artifact import Booster, File, Files, Json, Kind, Matrix, Table
+from baton.core.context import TaskContext
+from baton.core.dag import Dag
+from baton.core.parameters import Parameters, parameter
+from baton.core.task import Task, task
+from baton.errors import BatonError, TaskError
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BatonError",
+    "Booster",
+    "Dag",
+    "File",
+    "Files",
+    "Json",
+    "Kind",
+    "Matrix",
+    "Parameters",
+    "Table",
+    "Task",
+    "TaskContext",
+    "TaskError",
+    "__version__",
+    "parameter",
+    "task",
+]

@@ -1,0 +1,134 @@
+"""The entry point: find the command, run it, and turn every end into an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+from baton.cli.exit_codes import ExitCode
+from baton.errors import BatonError
+
+COMMANDS = {
+    "run": "Run the pipeline, or the part that TARGETS need",
+    "plan": "Show what would run and why, without writing anything",
+    "status": "Show the latest runs",
+    "list": "List targets, tasks and parameters",
+    "dag": "Draw the pipeline as text or Mermaid",
+    "config": "Show and set settings and parameters",
+    "engines": "List the engines and whether they can be used",
+    "doctor": "Try everything that a run needs",
+    "ui": "Serve MLflow's pages over the local store",
+    "completion": "Print the shell's completion script",
+}
+"""Every command with its line in ``--help``; `baton.cli.commands` has a module for each."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, handled like an interrupt so that everything is closed."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"baton.cli.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from `COMMANDS`, importing none."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, with the nearest name where there is none."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from baton.core.checks import nearest
+
+            raise click.UsageError(f"there is no command '{args[0]}'{nearest(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="baton-ml", prog_name="baton")
+def app() -> None:
+    """Declare a training pipeline once and run it on any engine."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with one of `ExitCode`."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run_command_line(arguments))
+
+
+def run_command_line(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; every error is told on stderr."""
+    try:
+        ended = app.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        return int(ended) if isinstance(ended, int) else ExitCode.DONE
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.UsageError as error:
+        _tell(error.format_message(), _help_for(error))
+        return ExitCode.USAGE
+    except click.ClickException as error:
+        _tell(error.format_message(), "")
+        return ExitCode.USAGE
+    except BatonError as error:
+        problems = getattr(error, "problems", ())
+        message = "\n  ".join(problems) if len(problems) > 1 and error.exit_code == ExitCode.USAGE else error.message
+        _tell(message, error.hint)
+        return error.exit_code
+    except Terminated:
+        _tell("terminated", "")
+        return ExitCode.TERMINATED
+    except (KeyboardInterrupt, click.Abort):
+        _tell("interrupted", "")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return ExitCode.DONE
+    except Exception as error:  # a mistake of ours: say so in one line and keep the rest in a file
+        return _tell_defect(error)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _help_for(error: click.UsageError) -> str:
+    return f"see: {error.ctx.command_path} --help" if error.ctx is not None else "see: baton --help"
+
+
+def _tell(message: str, hint: str) -> None:
+    from baton.cli.output import show_error
+
+    show_error(message, hint)
+
+
+def _tell_defect(error: Exception) -> int:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="baton-error-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    _tell(f"baton failed on {type(error).__name__}: {error}", f"this is a defect of baton; details are in {file.name}")
+    return ExitCode.TASK_FAILED
+
+
+if __name__ == "__main__":
+    main()

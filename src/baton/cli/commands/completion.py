@@ -1,0 +1,19 @@
+"""``baton completion``: the shell's completion script."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+from baton.cli import output
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def command(shell: str) -> None:
+    """Print the completion script of SHELL, for example: eval "$(baton completion bash)"."""
+    from baton.cli.app import app
+
+    complete = get_completion_class(shell)
+    assert complete is not None
+    output.show_data(complete(app, {}, "baton", "_BATON_COMPLETE").source())

@@ -1,0 +1,64 @@
+"""``baton config``: show and set settings and parameters."""
+
+from __future__ import annotations
+
+import click
+
+from baton.cli import output
+from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.config import file
+from baton.config.resolve import convert_one
+from baton.core.checks import nearest
+from baton.errors import SettingsError
+from baton.tracking.location import without_secrets
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Show and set settings and parameters."""
+
+
+@command.command(cls=ProjectCommand)
+@json_option
+@place_options
+@click.pass_context
+def show(ctx: click.Context, as_json: bool) -> None:
+    """Show every value and where it came from."""
+    configuration = ctx.obj.configuration
+    rows = []
+    for leaf in configuration.leaves:
+        value, origin = configuration.value(leaf), configuration.origins[leaf.key]
+        shown = without_secrets(value) if isinstance(value, str) else value
+        rows.append((leaf.key, shown, origin.source, origin.place))
+    if as_json:
+        output.show_json({key: {"value": value, "source": s, "place": place} for key, value, s, place in rows})
+        return
+    output.show_table(
+        ("key", "value", "from"),
+        [(key, "none" if v is None else v, f"{s} {place}".strip() if s != "default" else s) for key, v, s, place in rows],
+    )
+
+
+@command.command("set", cls=ProjectCommand)
+@click.argument("key")
+@click.argument("value")
+@place_options
+@click.pass_context
+def set_value(ctx: click.Context, key: str, value: str) -> None:
+    """Set KEY (dotted or bare) to VALUE in the configuration file; 'none' unsets."""
+    configuration = ctx.obj.configuration
+    found = [leaf for leaf in configuration.leaves if key in (leaf.key, leaf.name)]
+    if not found:
+        names = [name for leaf in configuration.leaves for name in (leaf.key, leaf.name)]
+        raise SettingsError([f"there is no setting or parameter '{key}'{nearest(key, names)}"], "list them with: baton config show")
+    converted = convert_one(found[0], value)
+    file.write_value(configuration.path, found[0].path, converted)
+    output.say(f"set {found[0].key} = {converted} in {configuration.path}")
+
+
+@command.command(cls=ProjectCommand)
+@place_options
+@click.pass_context
+def path(ctx: click.Context) -> None:
+    """Print the path of the configuration file."""
+    output.show_data(str(ctx.obj.configuration.path))

@@ -1,0 +1,52 @@
+"""``baton run``: run the pipeline, or the part that targets need."""
+
+from __future__ import annotations
+
+import click
+
+from baton.cli import output
+from baton.cli.exit_codes import ExitCode
+from baton.cli.options import ProjectCommand, json_option, place_options
+
+
+@click.command(cls=ProjectCommand)
+@click.argument("targets", nargs=-1)
+@click.option("--cache", "use_cache", is_flag=True, help="Use remembered results instead of running")
+@click.option("--force", "forced", multiple=True, metavar="TASK", help="Run this task whatever is remembered")
+@click.option("--keep-going", is_flag=True, help="After a failure, run what does not depend on it")
+@click.option("--resume", "resumed", metavar="RUN", help="Go on with a run: its targets and parameters, and what it finished")
+@click.option("-q", "--quiet", is_flag=True, help="Show only results and errors")
+@click.option("-v", "--verbose", is_flag=True, help="Show starts, reasons and messages of tasks")
+@json_option
+@place_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    targets: tuple[str, ...],
+    use_cache: bool,
+    forced: tuple[str, ...],
+    keep_going: bool,
+    resumed: str | None,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
+) -> int:
+    """Run the pipeline, or the part that TARGETS (groups or tasks) need."""
+    from baton import api
+
+    project = ctx.obj
+    if resumed is not None:
+        project, targets = api.resume(project, resumed, targets)
+    with output.reporting(quiet=quiet or as_json, verbose=verbose) as report:
+        ended = api.run(
+            project, targets, keep_going=keep_going, use_cache=use_cache or resumed is not None, forced=forced, report=report
+        )
+    if as_json:
+        output.show_json(output.run_as_json(ended))
+    elif ended.is_good:
+        output.show_facts(ended)
+    if ended.is_good:
+        return ExitCode.DONE
+    output.show_failures(ended, verbose=verbose)
+    output.say(f"\nresume: baton run --resume {ended.run_id}")
+    return ExitCode.TASK_FAILED

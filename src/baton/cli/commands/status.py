@@ -1,0 +1,54 @@
+"""``baton status``: the latest runs."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from baton.cli import output
+from baton.cli.options import ProjectCommand, json_option, place_options
+
+
+@click.command(cls=ProjectCommand)
+@click.option("--run", "run_id", metavar="RUN", help="Show one run in full; 'latest' for the newest")
+@click.option("-n", "limit", type=click.IntRange(min=1), default=10, help="How many runs [10]")
+@json_option
+@place_options
+@click.pass_context
+def command(ctx: click.Context, run_id: str | None, limit: int, as_json: bool) -> None:
+    """Show the latest runs, or one run with its tasks and results."""
+    from baton import api
+
+    if run_id is not None:
+        record = api.read_run(ctx.obj.home, run_id)
+        if as_json:
+            output.show_json(msgspec.to_builtins(record))
+        else:
+            _show_one(record)
+        return
+    records = api.status(ctx.obj, limit)
+    if as_json:
+        output.show_json(msgspec.to_builtins(records))
+        return
+    if not records:
+        output.say("no run yet; start one with: baton run")
+        return
+    rows = [
+        (r.run_id, r.pipeline, r.engine, ",".join(r.targets), r.state, f"{r.duration_s:.1f} s", dict(r.facts).get("RMSE", ""))
+        for r in records
+    ]
+    output.show_table(("run", "pipeline", "engine", "targets", "state", "time", "RMSE"), rows)
+
+
+def _show_one(record: msgspec.Struct) -> None:
+    from baton.runs import RunRecord
+
+    assert isinstance(record, RunRecord)
+    output.show_data(f"run {record.run_id}: {record.pipeline} on {record.engine}, {record.state}, {record.duration_s:.2f} s")
+    rows = [(task.task, task.outcome, f"{task.duration_s:.2f} s", task.message or task.reason) for task in record.tasks]
+    output.show_table(("task", "outcome", "time", "why"), rows)
+    for label, value in record.facts:
+        output.show_data(f"{label}: {value}")
+    for task in record.tasks:
+        if task.traceback:
+            output.show_data(f"\n{task.task}:\n{task.traceback}")

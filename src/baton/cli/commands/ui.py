@@ -1,0 +1,33 @@
+"""``baton ui``: MLflow's pages over the local store."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+
+from baton.cli import output
+from baton.cli.options import ProjectCommand, place_options
+from baton.errors import Unavailable
+from baton.tracking.location import LocalDatabase, local_database, without_secrets
+
+
+@click.command(cls=ProjectCommand)
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, help="Port on 127.0.0.1 [5000]")
+@place_options
+@click.pass_context
+def command(ctx: click.Context, port: int) -> int:
+    """Serve MLflow's pages over the project's own store, on this machine only."""
+    project = ctx.obj
+    if project.tracking_uri != f"sqlite:///{local_database(project.home)}":
+        raise Unavailable(
+            "the records are not in the project's own store", f"open {without_secrets(project.tracking_uri)} instead"
+        )
+    project.require_writable()
+    database = LocalDatabase(local_database(project.home))
+    database.begin()
+    database.wait()
+    output.say(f"serving http://127.0.0.1:{port} - end it with Ctrl-C")
+    arguments = ["ui", "--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", project.tracking_uri]
+    return subprocess.call([sys.executable, "-m", "mlflow", *arguments])

@@ -1,0 +1,17 @@
+"""How a command ends, told to the shell."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every command."""
+
+    DONE = 0
+    TASK_FAILED = 1
+    USAGE = 2
+    INVALID_PIPELINE = 3
+    UNAVAILABLE = 4
+    INTERRUPTED = 130
+    TERMINATED = 143

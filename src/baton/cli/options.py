@@ -1,0 +1,135 @@
+"""Options that several commands share, and those that the pipeline's parameters become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from baton.errors import BatonError, InvalidPipeline
+
+if TYPE_CHECKING:
+    from baton.core.parameters import Leaf
+    from baton.project import Project
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+_ALWAYS = {"pipeline", "home", "store"}
+
+
+class ProjectCommand(click.Command):
+    """A command whose options include every setting and every parameter of the pipeline.
+
+    The pipeline is found from the arguments first, then its parameters become options.
+    """
+
+    _extra: list[click.Parameter] | None = None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Find the pipeline in the arguments, then parse them with its options."""
+        self._extra = list(_parameter_options(args, {name for p in self.params for name in p.opts}))
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own options and the pipeline's."""
+        own = super().get_params(ctx)
+        return [*own[:-1], *(self._extra or []), *own[-1:]]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Open the project from the parsed options and pass it on as the first argument."""
+        known = {option.name for option in self._extra or []}
+        chosen = {name: ctx.params.pop(name) for name in list(ctx.params) if name in known}
+        ctx.obj = project_from(ctx, {name: text for name, text in chosen.items() if text is not None})
+        return super().invoke(ctx)
+
+
+def place_options(function: Decorated) -> Decorated:
+    """Add the options that say where the project is."""
+    function = click.option(
+        "--config", "config_path", type=click.Path(path_type=Path), help="Configuration file [orchestration_config.json]"
+    )(function)
+    return click.option(
+        "-C", "--project", "project_path", type=click.Path(path_type=Path), help="The project's folder [.]"
+    )(function)
+
+
+def json_option(function: Decorated) -> Decorated:
+    """Add ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout")(function)
+
+
+def project_from(ctx: click.Context, options: dict[str, str]) -> Project:
+    """Open the project that a command's options name."""
+    from baton.project import open_project
+
+    folder = ctx.params.pop("project_path", None)
+    config = ctx.params.pop("config_path", None)
+    if folder is not None and not folder.is_dir():
+        raise click.UsageError(f"the project's folder {folder} does not exist", ctx)
+    return open_project(folder=folder, config=config.absolute() if config else None, options=options)
+
+
+def _parameter_options(args: Sequence[str], taken: set[str]) -> list[click.Option]:
+    """Return an option for each setting and parameter; only the settings where no pipeline is found."""
+    from baton.config.settings import Settings
+    from baton.core.parameters import leaves
+
+    options = [_option_for(leaf, "setting") for leaf in leaves(Settings)]
+    try:
+        dag = _pipeline_from(args)
+    except InvalidPipeline:
+        raise
+    except BatonError:
+        return options  # opening the project tells what is wrong
+    for leaf in leaves(dag.parameters):
+        option = _option_for(leaf, "parameter")
+        if taken.intersection(option.opts):
+            raise InvalidPipeline(
+                dag.name, [f"parameter '{leaf.name}' has the name of the option {option.opts[0]}"], "rename it"
+            )
+        options.append(option)
+    return options
+
+
+def _pipeline_from(args: Sequence[str]) -> Any:
+    from baton.project import open_project
+
+    folder = _value_in(args, "--project", "-C")
+    config = _value_in(args, "--config")
+    pipeline = _value_in(args, "--pipeline")
+    options = {"pipeline": pipeline} if pipeline else {}
+    project = open_project(
+        folder=Path(folder) if folder else None, config=Path(config).absolute() if config else None, options=options
+    )
+    return project.dag
+
+
+def _value_in(args: Sequence[str], *names: str) -> str | None:
+    for index, argument in enumerate(args):
+        if argument == "--":
+            break
+        if argument in names and index + 1 < len(args):
+            return args[index + 1]
+        for name in names:
+            if name.startswith("--") and argument.startswith(f"{name}="):
+                return argument.partition("=")[2]
+    return None
+
+
+def _option_for(leaf: Leaf, kind: str) -> click.Option:
+    shown = "none" if leaf.default is None else leaf.default
+    text = f"{leaf.description} [{shown}]" if str(shown) else leaf.description
+    return click.Option(
+        [f"--{leaf.name.replace('_', '-')}", leaf.name],
+        metavar="|".join(leaf.choices) or _metavar(leaf),
+        help=text,
+        hidden=kind == "setting" and leaf.name not in _ALWAYS and leaf.path[0] == "artifacts",
+    )
+
+
+def _metavar(leaf: Leaf) -> str:
+    plain = leaf.plain_type
+    names = {int: "INTEGER", float: "NUMBER", bool: "true|false"}
+    return names.get(plain, "TEXT") if isinstance(plain, type) else ("INTEGER" if plain == int | None else "TEXT")

@@ -1,0 +1,173 @@
+"""Everything that is shown: data on stdout, the rest on stderr.  The only module that prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from baton.core.events import Event, RunStarted, TaskFinished, TaskLogged, TaskRetried, TaskStarted, ignore_events
+from baton.core.outcome import Outcome, RunReport, TaskReport
+
+if TYPE_CHECKING:
+    from baton.core.events import Reporter
+
+_COLOURS = {
+    Outcome.SUCCEEDED: "green",
+    Outcome.CACHED: "cyan",
+    Outcome.FAILED: "red",
+    Outcome.UPSTREAM_FAILED: "yellow",
+    Outcome.SKIPPED: "yellow",
+}
+
+
+def show_data(text: str) -> None:
+    """Print data on stdout."""
+    click.echo(text, color=_has_colour(sys.stdout))
+
+
+def show_json(content: Any) -> None:
+    """Print JSON on stdout."""
+    click.echo(json.dumps(content, indent=2, default=str))
+
+
+def say(text: str = "") -> None:
+    """Tell a person something on stderr."""
+    click.echo(text, err=True, color=_has_colour(sys.stderr))
+
+
+def show_error(message: str, hint: str) -> None:
+    """Tell what failed, and what to do about it, on stderr."""
+    say(click.style("error: ", fg="red", bold=True) + message)
+    if hint:
+        say(f"\nhint: {hint}")
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table on stdout, aligned with spaces, readable without colour."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max([len(name), *(len(row[i]) for row in texts)]) for i, name in enumerate(columns)]
+    show_data(click.style("  ".join(f"{n:{w}}" for n, w in zip(columns, widths, strict=True)).rstrip(), bold=True))
+    for row in texts:
+        show_data("  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip())
+
+
+@contextmanager
+def reporting(*, quiet: bool, verbose: bool) -> Iterator[Reporter]:
+    """Yield what shows a run: a live view on a terminal, a line for each task elsewhere."""
+    if quiet:
+        yield ignore_events
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not verbose:
+        from baton.cli.live import LiveReporter
+
+        live = LiveReporter()
+        try:
+            yield live
+        finally:
+            live.close()
+    else:
+        yield LineReporter(verbose=verbose)
+
+
+class LineReporter:
+    """Shows a run as lines, one when a task ends.
+
+    Parameters
+    ----------
+    verbose : bool
+        Whether starts, reasons and tasks' own messages are shown too.
+    """
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        self._verbose = verbose
+        self._width = 0
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case RunStarted():
+                self._width = max((len(name) for name in event.tasks), default=0)
+                say(headline(event))
+            case TaskStarted() if self._verbose:
+                say(f"{event.task:{self._width}}  started: {event.reason}")
+            case TaskLogged() if self._verbose:
+                say(f"{event.task:{self._width}}  {event.message}")
+            case TaskRetried():
+                say(f"{event.task:{self._width}}  {retry_text(event)}")
+            case TaskFinished():
+                say(task_line(event.report, self._width, with_reason=self._verbose))
+
+
+def headline(event: RunStarted) -> str:
+    """Return the line that opens a run."""
+    return f"run {event.run_id}: {event.pipeline} -> {', '.join(event.targets)} on {event.engine}"
+
+
+def retry_text(event: TaskRetried) -> str:
+    """Return what is said of a failed attempt that another follows."""
+    return f"attempt {event.attempt} of {event.attempts} failed: {event.message}; again in {event.delay_s:g} s"
+
+
+def task_line(report: TaskReport, width: int, *, with_reason: bool = False) -> str:
+    """Return the line of a task that ended."""
+    outcome = click.style(f"{report.outcome.value:15}", fg=_COLOURS[report.outcome])
+    seconds = f"{report.duration_s:7.2f} s" if report.outcome.is_good or report.failure else " " * 9
+    told = with_reason or report.outcome in (Outcome.UPSTREAM_FAILED, Outcome.SKIPPED)
+    reason = f"  {report.reason}" if told and report.reason else ""
+    return f"{report.task:{width}}  {outcome} {seconds}{reason}".rstrip()
+
+
+def show_facts(report: RunReport) -> None:
+    """Print what the tasks reported, on stdout."""
+    facts = list(report.facts)
+    if report.tracking_run_id:
+        facts.append(("MLflow run_id", report.tracking_run_id))
+    for label, value in dict(facts).items():
+        show_data(f"{label}: {value}")
+
+
+def show_failures(report: RunReport, *, verbose: bool) -> None:
+    """Tell why each failed task failed, and how to go on."""
+    for task in report.tasks:
+        if task.failure is None:
+            continue
+        say()
+        show_error(f"task '{task.task}' failed: {task.failure.message}", task.failure.hint)
+        if task.failure.traceback and verbose:
+            say(task.failure.traceback)
+        elif task.failure.traceback:
+            say("\nhint: the traceback is in: baton status --run latest")
+
+
+def run_as_json(report: RunReport) -> dict[str, Any]:
+    """Return a run's report as plain JSON values."""
+    return {
+        "run_id": report.run_id,
+        "succeeded": report.is_good,
+        "duration_s": round(report.duration_s, 3),
+        "tracking_run_id": report.tracking_run_id,
+        "facts": dict(report.facts),
+        "tasks": [
+            {
+                "task": task.task,
+                "outcome": task.outcome.value,
+                "reason": task.reason,
+                "duration_s": round(task.duration_s, 3),
+                "attempts": task.attempts,
+                "message": task.failure.message if task.failure else "",
+                "hint": task.failure.hint if task.failure else "",
+                "outputs": {name: artifact.as_dict() for name, artifact in task.outputs.items()},
+            }
+            for task in report.tasks
+        ],
+    }
+
+
+def _has_colour(stream: Any) -> bool:
+    return bool(stream.isatty()) and not os.environ.get("NO_COLOR")
+

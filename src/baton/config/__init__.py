@@ -1,0 +1,1 @@
+"""Settings and parameters: defaults < file < environment < command line, each value with its origin."""

@@ -1,0 +1,74 @@
+"""The configuration file: JSON in the sections of the settings and of the pipeline's parameters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from baton.core.files import write_atomically
+from baton.errors import SettingsError
+
+DEFAULT_NAME = "orchestration_config.json"
+
+
+def read(path: Path, *, required: bool) -> dict[str, Any]:
+    """Return the file's sections; nothing where it does not exist and is not `required`.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be read, is not JSON, or holds something else than sections.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if required:
+            raise SettingsError([f"configuration file {path} does not exist"], "make one with: baton config set") from None
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"configuration file {path} cannot be read: {error}"]) from error
+    try:
+        content = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        place = f"line {error.lineno}, column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else "nested too deep"
+        raise SettingsError([f"configuration file {path} is not JSON: {place}"], "mend it, or move it away") from error
+    if not isinstance(content, dict):
+        raise SettingsError([f"configuration file {path} must hold an object with sections"])
+    return content
+
+
+def leaves_of(content: Mapping[str, Any], known: frozenset[tuple[str, ...]]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield each value with its path; a mapping is followed unless its path is a known leaf."""
+
+    def walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+        if isinstance(value, dict) and path not in known:
+            for key, inner in value.items():
+                yield from walk(inner, (*path, key))
+            return
+        yield path, value
+
+    yield from walk(content, ())
+
+
+def write_value(path: Path, key: tuple[str, ...], value: Any) -> None:
+    """Set one value in the file, which is made where there is none, and keep everything else.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read or written.
+    """
+    content = read(path, required=False)
+    place = content
+    for name in key[:-1]:
+        inner = place.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise SettingsError([f"'{name}' in {path} must be a section"])
+        place = inner
+    place[key[-1]] = value
+    try:
+        write_atomically(path, (json.dumps(content, indent=2) + "\n").encode(), durable=True)
+    except OSError as error:
+        raise SettingsError([f"configuration file {path} cannot be written: {error.strerror}"]) from error

@@ -1,0 +1,189 @@
+"""Bring the sources together: typed values, each with where it came from, or every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from baton.config import environment, file
+from baton.config.settings import Settings
+from baton.core.checks import nearest
+from baton.core.parameters import Leaf, Parameters, build, leaves, value_of
+from baton.errors import SettingsError
+
+Source = Literal["default", "file", "environment", "command line"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value came from.
+
+    Parameters
+    ----------
+    source : str
+        The kind of source.
+    place : str
+        The file, variable or option that set it; empty for a default.
+    """
+
+    source: Source
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Resolved settings and parameters.
+
+    Parameters
+    ----------
+    settings : Settings
+        The tool's own.
+    parameters : Parameters
+        The pipeline's.
+    leaves : tuple of Leaf
+        Every setting and parameter, settings first.
+    origins : dict of str to Origin
+        Where each came from, by dotted key.
+    path : Path
+        The configuration file, which need not exist.
+    """
+
+    settings: Settings
+    parameters: Parameters
+    leaves: tuple[Leaf, ...]
+    origins: Mapping[str, Origin]
+    path: Path
+
+    def value(self, leaf: Leaf) -> Any:
+        """Return the value of a setting or parameter."""
+        first = leaf.path[0]
+        owner = self.settings if first in self.settings.__struct_fields__ else self.parameters
+        return value_of(owner, leaf.name)
+
+
+def resolve(
+    parameters: type[Parameters],
+    *,
+    path: Path,
+    required: bool = False,
+    environ: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    parameters_known: bool = True,
+) -> Configuration:
+    """Resolve all sources.
+
+    Parameters
+    ----------
+    parameters : type
+        The pipeline's parameters.
+    path : Path
+        The configuration file.
+    required : bool
+        Whether the file must exist.
+    environ : mapping, optional
+        Environment variables; others than ``BATON_...`` are not looked at.
+    options : mapping, optional
+        What the command line sets, by bare name; texts are converted.
+    parameters_known : bool
+        False while the pipeline itself is still to be found: what the tool's own settings do not
+        know is then left alone instead of refused.
+
+    Raises
+    ------
+    SettingsError
+        Every unknown key, wrong type and value out of range, at once.
+    """
+    problems: list[str] = []
+    known = [*leaves(Settings), *leaves(parameters)]
+    _refuse_shadowing(known)
+    by_path = {leaf.path: leaf for leaf in known}
+    by_name = {leaf.name: leaf for leaf in known}
+    values: dict[tuple[str, ...], Any] = {}
+    origins = {leaf.key: Origin("default") for leaf in known}
+
+    def take(leaf: Leaf, given: Any, origin: Origin, *, strict: bool) -> None:
+        try:
+            values[leaf.path] = msgspec.convert(given, leaf.type, strict=strict)
+            origins[leaf.key] = origin
+        except msgspec.ValidationError as error:
+            problems.append(f"{origin.place}: {leaf.name} cannot be {_shown(given)}: {_plain_reason(error)}")
+
+    for key, given in file.leaves_of(file.read(path, required=required), frozenset(by_path)):
+        if key in by_path:
+            take(by_path[key], given, Origin("file", str(path)), strict=True)
+        elif parameters_known:
+            problems.append(f"{path}: unknown key '{'.'.join(key)}'{_nearest_key(key, known)}")
+    for variable, given in environment.read(environ or {}).items():
+        leaf = by_name.get(variable.removeprefix(environment.PREFIX).lower())
+        if leaf is not None:
+            take(leaf, _none_or(given), Origin("environment", variable), strict=False)
+        elif parameters_known:
+            names = [environment.variable_for(leaf.name) for leaf in known]
+            problems.append(f"unknown environment variable {variable}{nearest(variable, names)}")
+    for name, given in (options or {}).items():
+        if name in by_name:
+            option = "--" + name.replace("_", "-")
+            take(by_name[name], _none_or(given), Origin("command line", option), strict=False)
+        elif parameters_known:
+            problems.append(f"unknown parameter '{name}'{nearest(name, by_name)}")
+    if problems:
+        raise SettingsError(problems, "show all keys with: baton config show")
+    own = {leaf.path for leaf in leaves(Settings)}
+    try:
+        return Configuration(
+            settings=build(Settings, {path: value for path, value in values.items() if path in own}),
+            parameters=build(parameters, {path: value for path, value in values.items() if path not in own}),
+            leaves=tuple(known),
+            origins=origins,
+            path=path,
+        )
+    except msgspec.ValidationError as error:
+        raise SettingsError([str(error)], "show all values with: baton config show") from error
+
+
+def convert_one(leaf: Leaf, text: str) -> Any:
+    """Return a text as the value of one setting or parameter.
+
+    Raises
+    ------
+    SettingsError
+        If the text is not of its type or out of its range.
+    """
+    try:
+        return msgspec.convert(_none_or(text), leaf.type, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError([f"{leaf.key} cannot be {text!r}: {_plain_reason(error)}"]) from error
+
+
+def _none_or(given: Any) -> Any:
+    return None if given == "none" else given
+
+
+def _shown(given: Any) -> str:
+    text = repr(given)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _plain_reason(error: msgspec.ValidationError) -> str:
+    return str(error).replace("`", "").replace("Expected", "expected")
+
+
+def _nearest_key(key: tuple[str, ...], known: list[Leaf]) -> str:
+    same_name = [leaf.key for leaf in known if leaf.name == key[-1]]
+    if same_name:
+        return f"; did you mean '{same_name[0]}'?"
+    return nearest(".".join(key), [leaf.key for leaf in known])
+
+
+def _refuse_shadowing(known: list[Leaf]) -> None:
+    seen: dict[str, str] = {}
+    for leaf in known:
+        if leaf.name in seen:
+            raise SettingsError(
+                [f"parameter {leaf.key} has the name of {seen[leaf.name]}"], "rename it in the pipeline's parameters"
+            )
+        seen[leaf.name] = leaf.key

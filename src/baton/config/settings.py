@@ -1,0 +1,54 @@
+"""The settings of the tool itself, in the sections of the configuration file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from baton.core.parameters import Parameters, parameter
+
+
+class MlflowSettings(Parameters, frozen=True):
+    """Where tracking runs and models are kept."""
+
+    tracking_server_host: Annotated[
+        str | None, parameter("host of an MLflow server, used as http://HOST:5000; none means the local store")
+    ] = None
+    tracking_uri: Annotated[
+        str | None, parameter("MLflow tracking URI; wins over tracking_server_host")
+    ] = None
+    aws_profile: Annotated[
+        str | None, parameter("AWS profile for artifact stores and object stores on S3")
+    ] = None
+    experiment_name: Annotated[
+        str | None, parameter("MLflow experiment, completed by '-' and the engine; none means the pipeline's")
+    ] = None
+
+
+class ArtifactsSettings(Parameters, frozen=True):
+    """Where files for people lie."""
+
+    models_dir: Annotated[
+        str | None, parameter("folder for deployment records and reports; none means models in home")
+    ] = None
+    data_dir: Annotated[str | None, parameter("folder for downloads; none means data in home")] = None
+
+
+class BatonSettings(Parameters, frozen=True):
+    """How and where pipelines run."""
+
+    pipeline: Annotated[
+        str, parameter("the pipeline as module:object", pattern=r"^[\w.]+:[\w.]+$")
+    ] = "tripduration.pipeline:dag"
+    engine: Annotated[str, parameter("engine that runs the pipeline")] = "simple"
+    home: Annotated[str, parameter("folder of everything that baton writes, from the project's folder")] = ".baton"
+    store: Annotated[
+        str | None, parameter("store of artifacts, a folder or an fsspec URL; none means store in home")
+    ] = None
+
+
+class Settings(Parameters, frozen=True):
+    """All settings of the tool."""
+
+    mlflow: MlflowSettings = MlflowSettings()
+    artifacts: ArtifactsSettings = ArtifactsSettings()
+    baton: BatonSettings = BatonSettings()

@@ -1,0 +1,83 @@
+"""What a running task may use besides its inputs and parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baton.core.events import Reporter, TaskLogged, TaskProgressed, ignore_events
+
+if TYPE_CHECKING:
+    from baton.core.tracker import TrackingRun
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What an effect may tell the outside world about the run that it belongs to.
+
+    Parameters
+    ----------
+    run_id, pipeline, engine : str
+        The run, the pipeline's name and the engine's name.
+    parameters : dict of str to object
+        Every parameter by its bare name.
+    digests : dict of str to str
+        Digest of every artifact made so far in this run, by artifact name.
+    code_digest : str
+        Digest of the code that the pipeline's tasks can reach.
+    """
+
+    run_id: str = ""
+    pipeline: str = ""
+    engine: str = ""
+    parameters: dict[str, object] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    code_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskContext:
+    """Handed to a task that asks for it with an argument annotated ``TaskContext``.
+
+    Nothing here may change what a pure task returns: it is not part of the cache key.
+
+    Parameters
+    ----------
+    task : str
+        Name of the running task.
+    scratch : Path
+        An empty folder of this task run, deleted afterwards.
+    data_dir : Path
+        Folder that outlives runs, for downloads; safe to delete at any time.
+    models_dir : Path
+        Folder for what an effect leaves for people.
+    project : Path
+        The project's folder.
+    provenance : Provenance
+        What an effect may tell about the run; empty for a pure task.
+    tracking : TrackingRun, optional
+        The run's tracking run; None for a pure task.
+    """
+
+    task: str
+    scratch: Path
+    data_dir: Path
+    models_dir: Path
+    project: Path
+    provenance: Provenance = field(default_factory=Provenance)
+    tracking: TrackingRun | None = None
+    report: Reporter = ignore_events
+    facts: list[tuple[str, str]] = field(default_factory=list)
+
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Tell how far the task got, in its own unit (bytes, rounds, files)."""
+        self.report(TaskProgressed(self.task, done, total, message))
+
+    def log(self, message: str) -> None:
+        """Say something worth a line while the task runs."""
+        self.report(TaskLogged(self.task, message))
+
+    def fact(self, label: str, value: object) -> None:
+        """Report a result for people; it is shown at the end of the run, also when cached."""
+        self.facts.append((label, str(value)))

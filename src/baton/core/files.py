@@ -1,0 +1,38 @@
+"""Writing files so that nobody ever sees half of one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes, *, durable: bool = False) -> None:
+    """Write a whole file: a temporary one beside it, then renamed.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder is made where it is missing.
+    content : bytes
+        All of it.
+    durable : bool
+        Whether to wait until the disk has it, for what cannot be computed again.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(6)}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

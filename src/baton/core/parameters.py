@@ -1,0 +1,165 @@
+"""Typed parameters: what may be chosen for a run, with types, ranges and descriptions.
+
+A pipeline declares its parameters as a `Parameters` class, in groups that mirror the sections of
+the configuration file.  A task names single parameters (or a whole group) in its signature and
+sees nothing else.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+Model = typing.TypeVar("Model", bound=msgspec.Struct)
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of a pipeline's parameters and of their groups; every field needs a default."""
+
+
+def parameter(
+    description: str,
+    *,
+    ge: float | None = None,
+    le: float | None = None,
+    gt: float | None = None,
+    lt: float | None = None,
+    pattern: str | None = None,
+) -> msgspec.Meta:
+    """Describe one parameter: what a form, ``--help`` and the checks need to know.
+
+    Parameters
+    ----------
+    description : str
+        One line for ``--help`` and the reference, with the unit.
+    ge, le, gt, lt : float, optional
+        Bounds of a number.
+    pattern : str, optional
+        Regular expression that a text must match.
+
+    Returns
+    -------
+    msgspec.Meta
+        To stand in an ``Annotated`` type beside the field's own type.
+
+    Examples
+    --------
+    >>> class Chosen(Parameters):
+    ...     month: Annotated[int, parameter("calendar month", ge=1, le=12)] = 1
+    >>> next(leaves(Chosen)).description
+    'calendar month'
+    """
+    return msgspec.Meta(description=description, ge=ge, le=le, gt=gt, lt=lt, pattern=pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One parameter or setting: its place in the configuration file, type and default.
+
+    Parameters
+    ----------
+    path : tuple of str
+        Keys from the top of the file, for example ``("model", "params", "seed")``.
+    type : Any
+        The annotation, with its bounds.
+    default : Any
+        The value where nobody sets one.
+    description : str
+        One line for people.
+    """
+
+    path: tuple[str, ...]
+    type: Any
+    default: Any
+    description: str
+
+    @property
+    def name(self) -> str:
+        """The last key, by which tasks, options and environment variables call it."""
+        return self.path[-1]
+
+    @property
+    def key(self) -> str:
+        """The dotted path, for example ``"model.params.seed"``."""
+        return ".".join(self.path)
+
+    @property
+    def plain_type(self) -> Any:
+        """The annotation without bounds and description."""
+        return typing.get_args(self.type)[0] if hasattr(self.type, "__metadata__") else self.type
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The allowed texts where the type is a ``Literal``, else nothing."""
+        plain = self.plain_type
+        return typing.get_args(plain) if typing.get_origin(plain) is typing.Literal else ()
+
+
+def leaves(model: type[msgspec.Struct], prefix: tuple[str, ...] = ()) -> Iterator[Leaf]:
+    """Yield every leaf of a `Parameters` class, groups first to last, in the order declared."""
+    for field in msgspec.structs.fields(model):
+        path = (*prefix, field.name)
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            yield from leaves(field.type, path)
+            continue
+        metadata = getattr(field.type, "__metadata__", ())
+        description = next((m.description for m in metadata if m.description), "")
+        yield Leaf(path, field.type, _default_of(field), description)
+
+
+def groups(model: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
+    """Return the groups of a `Parameters` class by name, the nested ones included."""
+    found: dict[str, type[msgspec.Struct]] = {}
+    for field in msgspec.structs.fields(model):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            found[field.name] = field.type
+            found.update(groups(field.type))
+    return found
+
+
+def value_of(parameters: msgspec.Struct, name: str) -> Any:
+    """Return the parameter or group called `name`, wherever it is nested.
+
+    Raises
+    ------
+    KeyError
+        If there is none of that name.
+    """
+    for field in parameters.__struct_fields__:
+        value = getattr(parameters, field)
+        if field == name:
+            return value
+        if isinstance(value, msgspec.Struct):
+            try:
+                return value_of(value, name)
+            except KeyError:
+                continue
+    raise KeyError(name)
+
+
+def flatten(parameters: msgspec.Struct) -> dict[str, Any]:
+    """Return every leaf's value by its bare name, in the order declared."""
+    return {leaf.name: value_of(parameters, leaf.name) for leaf in leaves(type(parameters))}
+
+
+def build(model: type[Model], values: Mapping[tuple[str, ...], Any]) -> Model:
+    """Build the parameters from checked values by path; what is not named keeps its default."""
+    nested: dict[str, Any] = {}
+    for path, value in values.items():
+        place = nested
+        for key in path[:-1]:
+            place = place.setdefault(key, {})
+        place[path[-1]] = value
+    return msgspec.convert(nested, model)
+
+
+def _default_of(field: msgspec.structs.FieldInfo) -> Any:
+    if field.default is not msgspec.NODEFAULT:
+        return field.default
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return msgspec.NODEFAULT

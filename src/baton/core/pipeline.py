@@ -1,0 +1,58 @@
+"""Find a pipeline by its reference ``module:object``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+from baton.core.checks import nearest
+from baton.core.dag import Dag
+from baton.errors import InvalidPipeline, UsageError
+
+
+def load_pipeline(reference: str, project: Path) -> Dag:
+    """Import a module and return the `Dag` that it declares.
+
+    Parameters
+    ----------
+    reference : str
+        For example ``"tripduration.pipeline:dag"``; modules in the project's folder are found too.
+    project : Path
+        The project's folder.
+
+    Raises
+    ------
+    UsageError
+        If there is no such module, or it has no such `Dag`.
+    InvalidPipeline
+        If the declaration breaks rules, or the module fails while it is imported.
+    """
+    module_name, _, attribute = reference.partition(":")
+    folder = str(project.resolve())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        found: object = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module_name + ".").startswith(error.name + "."):
+            raise InvalidPipeline(reference, [f"importing {module_name} fails: {error}"], "install the missing package") from error
+        raise UsageError(
+            f"pipeline '{reference}': there is no module '{module_name}'",
+            "name it as module:object; the module lies in the current folder or is installed",
+        ) from error
+    except (UsageError, InvalidPipeline):
+        raise
+    except Exception as error:  # the user's module: whatever it raises is a finding about it
+        raise InvalidPipeline(
+            reference, [f"importing {module_name} fails: {type(error).__name__}: {error}"]
+        ) from error
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            raise UsageError(f"pipeline '{reference}': {module_name} has no '{attribute}'{nearest(name, dir(found))}")
+        found = getattr(found, name)
+    if not isinstance(found, Dag):
+        raise UsageError(
+            f"pipeline '{reference}' is a {type(found).__name__}, not a Dag", "declare it with: dag = Dag(...)"
+        )
+    return found

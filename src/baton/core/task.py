@@ -1,0 +1,283 @@
+"""A task: a plain typed function with its name, inputs, outputs and running conditions.
+
+A task's arguments say what it needs: an argument annotated with a kind (``Table``, ``Json``...)
+takes the artifact of that name, one annotated ``TaskContext`` takes the context, every other one
+takes the parameter of that name.  Outputs are named after the task unless ``outputs`` names them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
+
+from baton.core.artifact import Kind
+from baton.core.context import TaskContext
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Position = Literal["first", "last"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a failed attempt is followed by another.
+
+    Parameters
+    ----------
+    retries : int
+        Attempts after the first, at least 0.
+    delay_s : float
+        Seconds before the second attempt, at least 0.
+    backoff : float
+        Factor from one delay to the next, at least 1.
+    """
+
+    retries: int = 0
+    delay_s: float = 1.0
+    backoff: float = 2.0
+
+    @property
+    def delays_s(self) -> tuple[float, ...]:
+        """The delay before each attempt after the first, in seconds."""
+        return tuple(self.delay_s * self.backoff**attempt for attempt in range(self.retries))
+
+
+@dataclass(frozen=True, eq=False)
+class Task(Generic[P, R]):
+    """A declared task; calling it calls the function as it is.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the DAG; the function's name unless given.
+    function : callable
+        A plain function at the top level of a module.
+    inputs : mapping of str to type
+        Kind by argument; the argument's name is the artifact's name.
+    parameters : mapping of str to Any
+        Annotation by argument; the argument's name is the parameter's or group's name.
+    context : str or None
+        The argument that takes the `TaskContext`.
+    outputs : mapping of str to type
+        Kind by artifact name, in the order of the returned tuple.
+    effect : bool
+        Whether it talks to the world; an effect is never cached and must be safe to repeat.
+    retry : Retry
+        What happens after a failed attempt.
+    timeout_s : float or None
+        Seconds after which an attempt is ended.
+    group : str
+        The target that it belongs to; its own name where none is given.
+    after : tuple of str
+        Tasks that must be good before it runs, without passing anything.
+    position : "first", "last" or None
+        ``first`` runs before, ``last`` after everything else selected and whatever its outcome.
+    version : callable or None
+        Says, from the task's own parameters, which state of the world the task reads (for
+        example the digest of a local file); what it returns is part of the cache key.
+    problems : tuple of str
+        What is wrong with the declaration; a DAG that holds the task reports it.
+    """
+
+    name: str
+    function: Callable[P, R]
+    inputs: Mapping[str, type[Kind]]
+    parameters: Mapping[str, Any]
+    context: str | None
+    outputs: Mapping[str, type[Kind]]
+    effect: bool
+    retry: Retry
+    timeout_s: float | None
+    group: str
+    after: tuple[str, ...]
+    position: Position | None
+    version: Callable[..., str] | None
+    problems: tuple[str, ...]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself: no store, no cache, no events."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        """Show the name, the kinds of inputs and outputs, and where the function stands."""
+        takes = ", ".join(self.inputs)
+        gives = ", ".join(self.outputs)
+        return f"<Task {self.name}: {takes or '-'} -> {gives or '-'} ({self.reference})>"
+
+    @property
+    def reference(self) -> str:
+        """Module and qualified name of the function."""
+        return f"{self.function.__module__}:{self.function.__qualname__}"
+
+    @property
+    def description(self) -> str:
+        """First line of the function's docstring, empty where it has none."""
+        return (inspect.getdoc(self.function) or "").split("\n", 1)[0]
+
+
+@overload
+def task(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(
+    *,
+    name: str | None = None,
+    outputs: tuple[str, ...] | str | None = None,
+    effect: bool = False,
+    retries: int = 0,
+    retry_delay_s: float = 1.0,
+    retry_backoff: float = 2.0,
+    timeout_s: float | None = None,
+    group: str | None = None,
+    after: tuple[str, ...] | str = (),
+    position: Position | None = None,
+    version: Callable[..., str] | None = None,
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+
+def task(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    outputs: tuple[str, ...] | str | None = None,
+    effect: bool = False,
+    retries: int = 0,
+    retry_delay_s: float = 1.0,
+    retry_backoff: float = 2.0,
+    timeout_s: float | None = None,
+    group: str | None = None,
+    after: tuple[str, ...] | str = (),
+    position: Position | None = None,
+    version: Callable[..., str] | None = None,
+) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
+    """Declare a plain typed function as a task.
+
+    Parameters
+    ----------
+    function : callable, optional
+        The function, where the decorator stands without arguments.
+    name, outputs, effect, timeout_s, group, after, position, version
+        As in `Task`; one output may be given as a string.
+    retries, retry_delay_s, retry_backoff
+        As in `Retry`.
+
+    Returns
+    -------
+    Task
+        Still callable like the function.
+
+    Examples
+    --------
+    >>> from baton import Json
+    >>> @task(retries=2)
+    ... def doubled(numbers: Json, factor: int) -> Json:
+    ...     return [factor * number for number in numbers]
+    >>> doubled([1, 2], factor=2)
+    [2, 4]
+    >>> list(doubled.inputs), list(doubled.parameters)
+    (['numbers'], ['factor'])
+    """
+
+    def declare(target: Callable[P, R]) -> Task[P, R]:
+        task_name = name or target.__name__
+        named = (outputs,) if isinstance(outputs, str) else outputs
+        problems: list[str] = []
+        hints = _annotations(target, problems)
+        inputs, parameters, context = _arguments(target, hints, problems)
+        kinds = _outputs(task_name, named, hints.get("return"), problems)
+        if retries < 0 or retry_delay_s < 0 or retry_backoff < 1:
+            problems.append("retries and retry_delay_s are at least 0, retry_backoff at least 1")
+        if timeout_s is not None and timeout_s <= 0:
+            problems.append("timeout_s is more than 0")
+        return Task(
+            name=task_name,
+            function=target,
+            inputs=inputs,
+            parameters=parameters,
+            context=context,
+            outputs=kinds,
+            effect=effect,
+            retry=Retry(retries, retry_delay_s, retry_backoff),
+            timeout_s=timeout_s,
+            group=group or task_name,
+            after=(after,) if isinstance(after, str) else tuple(after),
+            position=position,
+            version=version,
+            problems=tuple(problems),
+        )
+
+    return declare if function is None else declare(function)
+
+
+def as_kind(annotation: Any) -> type[Kind] | None:
+    """Return the kind that an annotation names, or None: a kind itself, or ``Annotated`` with one."""
+    if isinstance(annotation, type) and issubclass(annotation, Kind):
+        return annotation
+    for extra in getattr(annotation, "__metadata__", ()):
+        if isinstance(extra, type) and issubclass(extra, Kind):
+            return extra
+    return None
+
+
+def _annotations(function: Callable[..., Any], problems: list[str]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        problems.append(f"its annotations cannot be read: {error}")
+        return {}
+
+
+def _arguments(
+    function: Callable[..., Any], hints: Mapping[str, Any], problems: list[str]
+) -> tuple[dict[str, type[Kind]], dict[str, Any], str | None]:
+    inputs: dict[str, type[Kind]] = {}
+    parameters: dict[str, Any] = {}
+    context: str | None = None
+    for argument in inspect.signature(function).parameters.values():
+        if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
+            problems.append(f"argument '*{argument.name}' names neither an artifact nor a parameter")
+            continue
+        if argument.kind is argument.POSITIONAL_ONLY:
+            problems.append(f"argument '{argument.name}' cannot be given by name")
+        if argument.default is not argument.empty:
+            problems.append(
+                f"argument '{argument.name}' has a default, which would never be used: "
+                "defaults stand in the pipeline's parameters"
+            )
+        if argument.annotation is argument.empty:
+            problems.append(f"argument '{argument.name}' has no type")
+            continue
+        annotation = hints.get(argument.name)
+        kind = as_kind(annotation)
+        if kind is not None:
+            inputs[argument.name] = kind
+        elif annotation is TaskContext:
+            context = argument.name
+        else:
+            parameters[argument.name] = annotation
+    return inputs, parameters, context
+
+
+def _outputs(
+    name: str, named: tuple[str, ...] | None, annotation: Any, problems: list[str]
+) -> dict[str, type[Kind]]:
+    if annotation is None or annotation is type(None):
+        if named:
+            problems.append(f"it names outputs ({', '.join(named)}) but returns None")
+        return {}
+    parts = typing.get_args(annotation) if typing.get_origin(annotation) is tuple else (annotation,)
+    kinds = [as_kind(part) for part in parts]
+    if any(kind is None for kind in kinds):
+        problems.append("its return type is not a kind (Table, Matrix, Booster, Json, File, Files), a tuple of them, or None")
+        return {}
+    if named is None and len(parts) > 1:
+        problems.append(f"it returns {len(parts)} values: name them with outputs=(...)")
+        return {}
+    names = named or (name,)
+    if len(names) != len(parts):
+        problems.append(f"it names {len(names)} outputs and returns {len(parts)}")
+        return {}
+    return {output: kind for output, kind in zip(names, kinds, strict=True) if kind is not None}

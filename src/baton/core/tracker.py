@@ -1,0 +1,98 @@
+"""What an experiment tracker must offer; `baton.tracking` has the implementations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The registered model version that serves now.
+
+    Parameters
+    ----------
+    version : str
+        The version's number in the registry.
+    tags : mapping of str to str
+        The version's tags.
+    uri : str
+        Where the tracker can load it from.
+    """
+
+    version: str
+    tags: Mapping[str, str]
+    uri: str
+
+
+class TrackingRun(Protocol):
+    """One execution's record with the tracker.  Every method can be repeated safely."""
+
+    @property
+    def run_id(self) -> str:
+        """The tracker's id of the run; the run is made when it is first asked for."""
+
+    @property
+    def url(self) -> str:
+        """Where a person sees the run, or how to get there."""
+
+    def log_parameters(self, parameters: Mapping[str, object]) -> None:
+        """Record the parameters."""
+
+    def log_metrics(self, final: Mapping[str, float], series: Mapping[str, Sequence[float]]) -> None:
+        """Record final metrics, and one value a step for each series, in one request."""
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Label the run."""
+
+    def log_files(self, files: Mapping[str, Path]) -> None:
+        """Attach files under the given names; a slash in a name makes a folder."""
+
+    def log_table(
+        self, name: str, *, digest: str, source: str, columns: Mapping[str, str], rows: int, context: str
+    ) -> None:
+        """Record which data set was used and for what, without copying it."""
+
+    def log_booster(self, booster: Any, name: str, requirements: Sequence[str]) -> str:
+        """Attach an XGBoost booster as a model; return the model's URI."""
+
+    def log_python_model(
+        self,
+        name: str,
+        *,
+        script: Path,
+        files: Mapping[str, Path],
+        signature: Mapping[str, Mapping[str, str]],
+        requirements: Sequence[str],
+    ) -> str:
+        """Attach a model served by `script`, which reads `files`; return the model's URI."""
+
+    def champion(self, model: str) -> Champion | None:
+        """Return the registered version with the alias ``champion``, or None."""
+
+    def predict(self, uri: str, records: Any) -> Any:
+        """Return the predictions of a stored model for a table of raw records."""
+
+    def register(self, model: str, uri: str, tags: Mapping[str, str]) -> str:
+        """Register the model at `uri` as a new version, once for each run; return the version."""
+
+    def promote(self, model: str, version: str) -> None:
+        """Give `version` the alias ``champion``."""
+
+    def finish(self, *, good: bool) -> None:
+        """Close the run."""
+
+
+class Tracker(Protocol):
+    """Makes tracking runs."""
+
+    def check(self) -> None:
+        """Raise `baton.errors.Unavailable` within 10 s if the tracker cannot be used."""
+
+    def start(self, *, name: str, tags: Mapping[str, str]) -> TrackingRun:
+        """Return a new tracking run, made at the latest when its id is asked for."""
+
+    def resume(self, run_id: str) -> TrackingRun:
+        """Return the tracking run that another process started."""

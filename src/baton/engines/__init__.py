@@ -1,0 +1,1 @@
+"""What runs a DAG; no engine imports another."""

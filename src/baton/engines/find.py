@@ -1,0 +1,41 @@
+"""Find an engine by its name: one of ours, or one that an installed package offers."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from typing import cast
+
+from baton.core.checks import nearest
+from baton.core.engine import Engine
+from baton.errors import UsageError
+
+OWN = {
+    "simple": "baton.engines.simple:SimpleEngine",
+}
+GROUP = "baton.engines"
+
+
+def find_engine(name: str) -> Engine:
+    """Return the engine called `name`.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    reference = OWN.get(name) or _offered().get(name)
+    if reference is None:
+        known = engine_names()
+        raise UsageError(f"there is no engine '{name}'{nearest(name, known)}", f"engines are {', '.join(known)}")
+    module, _, attribute = reference.partition(":")
+    return cast(Engine, getattr(importlib.import_module(module), attribute)())
+
+
+def engine_names() -> tuple[str, ...]:
+    """Return the names of all engines, ours first."""
+    return tuple(dict.fromkeys([*OWN, *sorted(_offered())]))
+
+
+def _offered() -> dict[str, str]:
+    return {point.name: point.value for point in importlib.metadata.entry_points(group=GROUP)}

@@ -1,0 +1,135 @@
+"""The exceptions of baton, one tree under one base.
+
+::
+
+    BatonError                    exit code
+    ├── UsageError                2   a wrong command line or call
+    │   └── SettingsError         2   a setting or parameter that cannot be used
+    ├── InvalidPipeline           3   the declaration breaks rules of a valid DAG
+    ├── Unavailable               4   an engine, store or service cannot be used
+    │   └── ExtraMissing          4   an optional dependency is not installed
+    ├── StoreError                4   the store cannot be read or written
+    │   └── CorruptObject         4   an object's bytes do not match its digest
+    └── TaskError                 1   a task cannot go on, told by the task itself
+
+A task that fails is an outcome (`baton.core.outcome`), not an exception of this tree.  Any exception
+raised inside a task that carries a string attribute ``hint`` counts as explained: the user reads its
+message and hint, without a traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class BatonError(Exception):
+    """Say what failed, which one and why; the way out stands in `hint`.
+
+    Parameters
+    ----------
+    message : str
+        One sentence without a full stop.
+    hint : str
+        What the user can do about it; empty where there is nothing to say.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(BatonError):
+    """A command line or a call of the API that cannot be understood."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """Settings or parameters that cannot be used; every finding is listed.
+
+    Parameters
+    ----------
+    problems : sequence of str
+        One sentence each, naming the key, where it came from and why it is refused.
+    hint : str
+        What the user can do about it.
+    """
+
+    def __init__(self, problems: Sequence[str], hint: str = "") -> None:
+        super().__init__("; ".join(problems), hint)
+        self.problems = tuple(problems)
+
+
+class InvalidPipeline(BatonError):
+    """A declaration that breaks rules of a valid DAG; all findings come at once.
+
+    Parameters
+    ----------
+    pipeline : str
+        The pipeline's name.
+    problems : sequence of str
+        One sentence for each broken rule.
+    hint : str
+        What the user can do about it.
+    """
+
+    exit_code = 3
+
+    def __init__(self, pipeline: str, problems: Sequence[str], hint: str = "") -> None:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        super().__init__(f"pipeline '{pipeline}' is not valid:{listed}", hint)
+        self.pipeline = pipeline
+        self.problems = tuple(problems)
+
+
+class Unavailable(BatonError):
+    """An engine, a store or a service that cannot be used now."""
+
+    exit_code = 4
+
+
+class ExtraMissing(Unavailable):
+    """An optional dependency that is not installed.
+
+    Parameters
+    ----------
+    what : str
+        What needs it, for example ``"engine 'prefect'"``.
+    extra : str
+        The extra of the distribution that brings it.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs packages that are not installed",
+            f"install them with: pip install 'baton-ml[{extra}]'",
+        )
+        self.extra = extra
+
+
+class StoreError(Unavailable):
+    """A store that cannot be read or written."""
+
+
+class CorruptObject(StoreError):
+    """An object whose bytes do not match its digest.
+
+    Parameters
+    ----------
+    digest : str
+        The digest under which the object was stored.
+    """
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(
+            f"object {digest[:12]} does not match its digest",
+            "it was removed; run again and it is computed anew",
+        )
+        self.digest = digest
+
+
+class TaskError(BatonError):
+    """Raised by a task that cannot go on and can say why, for example a gate that refuses."""

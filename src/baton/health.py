@@ -1,0 +1,114 @@
+"""What ``baton doctor`` and a pipeline's health check try, each with how to mend it."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from baton.core.execute import describe
+from baton.core.parameters import value_of
+from baton.project import Project
+
+_MINIMUM_FREE_GB = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The end of one check: what was found, and how to mend it where it is not good."""
+
+    check: str
+    good: bool
+    found: str
+    hint: str = ""
+
+
+class CheckFailed(Exception):
+    """A check that found something to mend."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def examine(project: Project) -> tuple[Finding, ...]:
+    """Try everything that a run of the project's pipeline needs."""
+    checks: dict[str, Callable[[], str]] = {
+        "python": lambda: f"{platform.python_version()} on {platform.system()}",
+        "packages": _packages,
+        "folder": lambda: _folder(project),
+        "disk": lambda: _disk(project),
+        "store": lambda: _store(project),
+        "mlflow": lambda: _mlflow(project),
+        "engine": lambda: _engine(project),
+    }
+    for label, check in project.dag.health.items():
+        checks[label] = _with_parameters(check, project)
+    return tuple(_try(label, check) for label, check in checks.items())
+
+
+def _with_parameters(check: Callable[..., str], project: Project) -> Callable[[], str]:
+    code = check.__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return lambda: check(**{name: value_of(project.configuration.parameters, name) for name in names})
+
+
+def _try(label: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(label, True, check())
+    except Exception as error:  # a check may fail in any way; that is what it is for
+        failure = describe(error)
+        return Finding(label, False, failure.message, failure.hint)
+
+
+def _packages() -> str:
+    import importlib
+    import importlib.metadata
+
+    names = ("mlflow", "xgboost", "polars", "sklearn", "matplotlib")
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise CheckFailed(f"{name} cannot be imported: {error}", "install again: pip install baton-ml") from error
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("mlflow", "xgboost", "polars"))
+
+
+def _folder(project: Project) -> str:
+    project.require_writable()
+    return str(project.home)
+
+
+def _disk(project: Project) -> str:
+    place = project.home if project.home.exists() else project.folder
+    free_gb = shutil.disk_usage(place).free / 1e9
+    if free_gb < _MINIMUM_FREE_GB:
+        raise CheckFailed(f"{free_gb:.1f} GB free", f"free space; a run needs about {_MINIMUM_FREE_GB:.0f} GB")
+    return f"{free_gb:.0f} GB free"
+
+
+def _store(project: Project) -> str:
+    from baton import Json
+
+    artifact = project.store.save("probe", Json, {"probe": 1})  # type: ignore[arg-type]  # a Kind when the program runs
+    project.store.load(artifact, Json)  # type: ignore[arg-type]  # as above
+    return project.store_url
+
+
+def _mlflow(project: Project) -> str:
+    from baton.tracking.location import without_secrets
+
+    tracker = project.tracker("doctor")
+    tracker.check()
+    tracker.client.search_experiments(max_results=1)
+    return without_secrets(tracker.uri)
+
+
+def _engine(project: Project) -> str:
+    from baton.engines.find import find_engine
+
+    engine = find_engine(project.configuration.settings.baton.engine)
+    engine.check()
+    return f"{engine.name}: {engine.description}"

@@ -1,0 +1,167 @@
+"""A project: a folder, its configuration, its pipeline and what baton keeps there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from baton.config.file import DEFAULT_NAME
+from baton.config.resolve import Configuration, resolve
+from baton.core.dag import Dag
+from baton.core.execute import Folders
+from baton.core.parameters import Parameters, build, leaves
+from baton.core.pipeline import load_pipeline
+from baton.errors import SettingsError, Unavailable
+
+if TYPE_CHECKING:
+    from baton.store.store import Store
+    from baton.tracking.mlflow import MlflowTracker
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project as one command sees it.
+
+    Parameters
+    ----------
+    folder : Path
+        The project's folder.
+    configuration : Configuration
+        Settings and parameters with their origins.
+    dag : Dag
+        The pipeline.
+    """
+
+    folder: Path
+    configuration: Configuration
+    dag: Dag
+
+    @property
+    def home(self) -> Path:
+        """Folder of everything that baton writes."""
+        return self.folder / self.configuration.settings.baton.home
+
+    @property
+    def data_dir(self) -> Path:
+        """Folder for downloads."""
+        return self.folder / (self.configuration.settings.artifacts.data_dir or self.home / "data")
+
+    @property
+    def models_dir(self) -> Path:
+        """Folder for deployment records and reports."""
+        return self.folder / (self.configuration.settings.artifacts.models_dir or self.home / "models")
+
+    @property
+    def folders(self) -> Folders:
+        """Where a run may write."""
+        return Folders(self.folder, self.home / "scratch", self.data_dir, self.models_dir)
+
+    @property
+    def store_url(self) -> str:
+        """Folder or URL of the store."""
+        chosen = self.configuration.settings.baton.store
+        if chosen is None:
+            return str(self.home / "store")
+        return chosen if "://" in chosen else str(self.folder / chosen)
+
+    @cached_property
+    def store(self) -> Store:
+        """The store of artifacts."""
+        from baton.store.store import Store
+
+        return Store(self.store_url, self.home)
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow's records go."""
+        from baton.tracking.location import tracking_uri
+
+        chosen = self.configuration.settings.mlflow
+        return tracking_uri(self.home, uri=chosen.tracking_uri, host=chosen.tracking_server_host)
+
+    def tracker(self, engine: str) -> MlflowTracker:
+        """Return the tracker for runs of one engine."""
+        from baton.tracking.mlflow import MlflowTracker
+
+        chosen = self.configuration.settings.mlflow
+        experiment = f"{chosen.experiment_name or self.dag.experiment}-{engine}"
+        return MlflowTracker(self.tracking_uri, self.home, experiment, chosen.aws_profile)
+
+    def with_parameters(self, parameters: Mapping[str, Any]) -> Project:
+        """Return the project with other parameters, except where the command line set them."""
+        origins = self.configuration.origins
+        values: dict[tuple[str, ...], Any] = {}
+        for leaf in leaves(self.dag.parameters):
+            given = origins[leaf.key].source == "command line" or leaf.name not in parameters
+            values[leaf.path] = self.configuration.value(leaf) if given else parameters[leaf.name]
+        try:
+            built = build(self.dag.parameters, values)
+        except msgspec.ValidationError as error:
+            raise SettingsError([f"the run's parameters do not fit the pipeline any more: {error}"]) from error
+        return replace(self, configuration=replace(self.configuration, parameters=built))
+
+    def require_writable(self) -> None:
+        """Make the folder of what baton writes.
+
+        Raises
+        ------
+        Unavailable
+            If it cannot be written.
+        """
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            probe = self.home / f".probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise Unavailable(
+                f"the folder {self.home} cannot be written: {error.strerror}",
+                "choose another place for what baton writes: --home FOLDER, or BATON_HOME",
+            ) from error
+
+
+def open_project(
+    *,
+    folder: Path | None = None,
+    config: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Project:
+    """Open the project in a folder.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        The project's folder; the current one unless given.
+    config : Path, optional
+        The configuration file; ``orchestration_config.json`` in the folder unless given.
+    options : mapping, optional
+        Settings and parameters by bare name, above all other sources.
+    environ : mapping, optional
+        The environment; the process's own unless given.
+
+    Raises
+    ------
+    SettingsError
+        If a setting or parameter cannot be used.
+    UsageError
+        If the pipeline is not found.
+    InvalidPipeline
+        If the pipeline's declaration is not valid.
+    """
+    environ = os.environ if environ is None else environ
+    folder = (folder or Path(environ.get("BATON_PROJECT", "."))).absolute()
+    named = config or (Path(environ["BATON_CONFIG"]) if environ.get("BATON_CONFIG") else None)
+    path = folder / (named or DEFAULT_NAME)
+    first = resolve(
+        Parameters, path=path, required=named is not None, environ=environ, options=options, parameters_known=False
+    )
+    dag = load_pipeline(first.settings.baton.pipeline, folder)
+    configuration = resolve(dag.parameters, path=path, environ=environ, options=options)
+    return Project(folder, configuration, dag)

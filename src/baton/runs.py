@@ -1,0 +1,140 @@
+"""The record of each run in the project's folder, one small JSON file each."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from baton.core.checks import nearest
+from baton.core.execute import TaskRun
+from baton.core.files import write_atomically
+from baton.core.outcome import RunReport
+from baton.errors import UsageError
+
+
+class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """How one task of a run ended; `duration_s` in seconds."""
+
+    task: str
+    outcome: str
+    reason: str
+    duration_s: float
+    attempts: int = 1
+    message: str = ""
+    hint: str = ""
+    traceback: str = ""
+    outputs: dict[str, dict[str, Any]] = {}
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One run: what was asked for and how it ended; times are UTC in ISO 8601."""
+
+    run_id: str
+    pipeline: str
+    engine: str
+    targets: tuple[str, ...]
+    parameters: dict[str, Any]
+    state: str
+    started_at: str
+    process: int
+    duration_s: float = 0.0
+    tracking_run_id: str = ""
+    facts: list[tuple[str, str]] = []
+    tasks: list[TaskRecord] = []
+
+    @classmethod
+    def begin(cls, run: TaskRun, targets: tuple[str, ...]) -> RunRecord:
+        """Return the record of a run that begins now."""
+        return cls(
+            run_id=run.run_id,
+            pipeline=run.pipeline,
+            engine=run.engine,
+            targets=targets,
+            parameters=dict(run.parameters_by_name),
+            state="running",
+            started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            process=os.getpid(),
+        )
+
+    def interrupted(self) -> RunRecord:
+        """Return the record of a run that was ended from outside."""
+        return msgspec.structs.replace(self, state="interrupted")
+
+    def ended(self, report: RunReport) -> RunRecord:
+        """Return the record of a run that came to its end."""
+        return msgspec.structs.replace(
+            self,
+            state="succeeded" if report.is_good else "failed",
+            duration_s=report.duration_s,
+            tracking_run_id=report.tracking_run_id,
+            facts=list(report.facts),
+            tasks=[
+                TaskRecord(
+                    task=task.task,
+                    outcome=task.outcome.value,
+                    reason=task.reason,
+                    duration_s=task.duration_s,
+                    attempts=task.attempts,
+                    message=task.failure.message if task.failure else "",
+                    hint=task.failure.hint if task.failure else "",
+                    traceback=task.failure.traceback if task.failure else "",
+                    outputs={name: artifact.as_dict() for name, artifact in task.outputs.items()},
+                )
+                for task in report.tasks
+            ],
+        )
+
+
+def write_run(home: Path, record: RunRecord) -> None:
+    """Keep the record of a run."""
+    write_atomically(_folder(home) / f"{record.run_id}.json", msgspec.json.encode(record))
+
+
+def read_run(home: Path, run_id: str) -> RunRecord:
+    """Return the record of a run, or of the latest one given ``"latest"``.
+
+    Raises
+    ------
+    UsageError
+        If there is no such run.
+    """
+    names = sorted(path.stem for path in _folder(home).glob("*.json"))
+    wanted = names[-1] if run_id == "latest" and names else run_id
+    found = _read(_folder(home) / f"{wanted}.json") if wanted in names else None
+    if found is None:
+        raise UsageError(f"there is no run '{run_id}' in {home}{nearest(run_id, names)}", "list them with: baton status")
+    return found
+
+
+def list_runs(home: Path, limit: int) -> tuple[RunRecord, ...]:
+    """Return the latest `limit` runs, newest first; records that cannot be read are left out."""
+    paths = sorted(_folder(home).glob("*.json"), reverse=True)[:limit]
+    return tuple(record for record in map(_read, paths) if record is not None)
+
+
+def _read(path: Path) -> RunRecord | None:
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=RunRecord)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    if record.state == "running" and not _is_alive(record.process):
+        return record.interrupted()
+    return record
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _folder(home: Path) -> Path:
+    return home / "runs"

@@ -1,0 +1,84 @@
+"""What counts as the same work: one rule, with a version."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from baton.core.artifact import Artifact
+from baton.core.task import Task
+from baton.store.code import CodeReader, Reach
+from baton.store.fingerprint import fingerprint
+
+RULE_VERSION = 1
+"""Raise when the rule changes: every earlier key is then a miss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Everything that a task's result depends on.
+
+    Parameters
+    ----------
+    task : str
+        Name of the task.
+    outputs : dict of str to str
+        Name of the kind by output name.
+    parameters : dict of str to Any
+        Those that the task reads.
+    inputs : dict of str to str
+        Digest by input name.
+    reach : Reach
+        The code that the task can reach and the packages that this code imports.
+    version : str
+        What the task's own ``version`` says of the world; empty where it has none.
+    """
+
+    task: str
+    outputs: dict[str, str]
+    parameters: dict[str, Any]
+    inputs: dict[str, str]
+    reach: Reach
+    version: str
+
+    @property
+    def key(self) -> str:
+        """The cache key, 64 hexadecimal digits."""
+        return fingerprint(
+            {
+                "rule": RULE_VERSION,
+                "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
+                "task": self.task,
+                "outputs": self.outputs,
+                "parameters": self.parameters,
+                "inputs": self.inputs,
+                "code": self.reach.parts,
+                "packages": self.reach.packages,
+                "version": self.version,
+            }
+        )
+
+
+def describe_work(
+    task: Task[..., Any], inputs: Mapping[str, Artifact], parameters: Mapping[str, Any], code: CodeReader
+) -> Work:
+    """Collect everything that the result of `task` depends on."""
+    reach = code.reach(task.function)
+    version = ""
+    if task.version is not None:
+        version = task.version(**{name: parameters[name] for name in _arguments_of(task.version)})
+    return Work(
+        task=task.name,
+        outputs={name: kind.name for name, kind in task.outputs.items()},
+        parameters=dict(parameters),
+        inputs={name: artifact.digest for name, artifact in inputs.items()},
+        reach=reach,
+        version=version,
+    )
+
+
+def _arguments_of(function: Any) -> tuple[str, ...]:
+    code = function.__code__
+    return tuple(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])

@@ -1,0 +1,151 @@
+"""The store as task runs see it: artifacts by reference, and whether work was done before."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from baton.core.artifact import FILES_KIND, Artifact, Kind
+from baton.core.execute import CacheDecision, CacheEntry, TaskRun
+from baton.core.outcome import TaskReport
+from baton.core.parameters import flatten
+from baton.core.task import Task
+from baton.errors import CorruptObject, StoreError
+from baton.store.code import CodeReader
+from baton.store.index import Entry, Index
+from baton.store.key import Work, describe_work
+from baton.store.objects import ObjectStore
+
+
+class Store:
+    """Implements `baton.core.execute.ArtifactStore`.
+
+    Parameters
+    ----------
+    url : str
+        As for `ObjectStore`.
+    home : Path
+        The project's own folder, for what is not shared: a mirror of a remote store's objects, and
+        summaries of sources.
+    """
+
+    def __init__(self, url: str, home: Path) -> None:
+        self.objects = ObjectStore(url, mirror=home / "mirror")
+        self.index = Index(self.objects)
+        self.code = CodeReader(home / "sources")
+        self._works: dict[str, Work] = {}
+
+    def save(self, name: str, kind: type[Kind], value: Any) -> Artifact:
+        """Store a value; see `ArtifactStore.save`."""
+        if kind is FILES_KIND:
+            return self._save_files(name, value)
+        with self.objects.new_file() as path:
+            kind.write(value, path)
+            digest, size = self.objects.put(path)
+        return Artifact(name, kind.name, digest, size)
+
+    def load(self, artifact: Artifact, kind: type[Kind]) -> Any:
+        """Load a value; see `ArtifactStore.load`."""
+        path = self.objects.path_of(artifact.digest)
+        if kind is FILES_KIND:
+            return {name: self.objects.path_of(digest) for name, digest in self._members(artifact).items()}
+        return kind.read(path)
+
+    def has(self, artifact: Artifact) -> bool:
+        """Whether every object of an artifact is there, without reading the large ones."""
+        if not self.objects.has(artifact.digest):
+            return False
+        if artifact.kind != FILES_KIND.name:
+            return True
+        try:
+            return all(self.objects.has(digest) for digest in self._members(artifact).values())
+        except (CorruptObject, StoreError):
+            return False
+
+    def work(self, task: Task[..., Any], inputs: Mapping[str, Artifact], parameters: Mapping[str, Any]) -> Work:
+        """Return everything that the result of a pure task depends on."""
+        return describe_work(task, inputs, parameters, self.code)
+
+    def decide(
+        self, task: Task[..., Any], inputs: Mapping[str, Artifact], parameters: Mapping[str, Any], *, use: bool
+    ) -> CacheDecision:
+        """Say whether a remembered result can be used; see `ArtifactStore.decide`."""
+        if task.effect:
+            return CacheDecision("", None, "an effect always runs")
+        work = self.work(task, inputs, parameters)
+        key = work.key
+        self._works[key] = work
+        if not use:
+            return CacheDecision(key, None, "the cache is not used")
+        entry = self.index.get(key)
+        if entry is None:
+            return CacheDecision(key, None, "nothing remembered for this code, parameters and inputs")
+        outputs = {name: Artifact.from_dict(fields) for name, fields in entry.outputs.items()}
+        missing = [name for name, artifact in outputs.items() if not self.has(artifact)]
+        if missing:
+            return CacheDecision(key, None, f"its output '{missing[0]}' is missing from the store")
+        facts = tuple((label, value) for label, value in entry.facts)
+        return CacheDecision(key, CacheEntry(outputs, facts), f"computed by run {entry.run_id}")
+
+    def remember(self, task: Task[..., Any], decision: CacheDecision, report: TaskReport, run: TaskRun) -> None:
+        """Remember a finished pure task; see `ArtifactStore.remember`."""
+        work = self._works[decision.key]
+        self.index.put(
+            Entry(
+                key=decision.key,
+                task=task.name,
+                pipeline=run.pipeline,
+                run_id=run.run_id,
+                engine=run.engine,
+                outputs={name: artifact.as_dict() for name, artifact in report.outputs.items()},
+                facts=list(report.facts),
+                parameters=_plain(work.parameters),
+                inputs=work.inputs,
+                code=work.reach.parts,
+                packages=work.reach.packages,
+                unresolved=list(work.reach.unresolved),
+                world=work.version,
+                finished_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                duration_s=report.duration_s,
+            )
+        )
+
+    def code_digest(self, tasks: tuple[Task[..., Any], ...]) -> str:
+        """Return one digest of the code that `tasks` can reach, 64 hexadecimal digits."""
+        parts: dict[str, str] = {}
+        for task in tasks:
+            parts.update(self.code.reach(task.function).parts)
+        listed = "\n".join(f"{name}={digest}" for name, digest in sorted(parts.items()))
+        return hashlib.sha256(listed.encode()).hexdigest()
+
+    def _save_files(self, name: str, value: Any) -> Artifact:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"expected a mapping of names to paths, got {type(value).__qualname__}")
+        members: dict[str, str] = {}
+        total = 0
+        for member, source in sorted(value.items()):
+            with self.objects.new_file() as path:
+                from baton.core.artifact import File
+
+                File.write(source, path)  # type: ignore[attr-defined]  # a Kind when the program runs
+                members[member], size = self.objects.put(path)
+                total += size
+        with self.objects.new_file() as path:
+            path.write_bytes(msgspec.json.encode(members, order="sorted"))
+            digest, _ = self.objects.put(path)
+        return Artifact(name, FILES_KIND.name, digest, total)
+
+    def _members(self, artifact: Artifact) -> dict[str, str]:
+        content = self.objects.path_of(artifact.digest).read_bytes()
+        return msgspec.json.decode(content, type=dict[str, str])
+
+
+def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: flatten(value) if isinstance(value, msgspec.Struct) else value for name, value in parameters.items()
+    }

@@ -1,0 +1,360 @@
+"""MLflow: one run for each execution, made once and passed along by its id.
+
+Only the client object is used, never MLflow's process-wide state, so that several processes and
+threads can add to one run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baton.core.tracker import Champion
+from baton.errors import Unavailable
+from baton.tracking.location import (
+    LocalDatabase,
+    check_server,
+    local_database,
+    without_secrets,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.models import Model
+
+ALIAS = "champion"
+_METRICS_PER_BATCH = 1000
+_PARAMETERS_PER_BATCH = 100
+
+
+class MlflowTracker:
+    """Makes MLflow runs.
+
+    Parameters
+    ----------
+    uri : str
+        Where the records are kept, as `baton.tracking.location.tracking_uri` returns it.
+    home : Path
+        The project's own folder, for the local store.
+    experiment : str
+        Name of the experiment.
+    aws_profile : str, optional
+        Profile for artifact stores on S3; an ``AWS_PROFILE`` in the environment wins.
+    """
+
+    def __init__(self, uri: str, home: Path, experiment: str, aws_profile: str | None = None) -> None:
+        self.uri = uri
+        self.experiment = experiment
+        self._home = home
+        own = local_database(home)
+        self._local = LocalDatabase(own) if self.uri == f"sqlite:///{own}" else None
+        if aws_profile:
+            os.environ.setdefault("AWS_PROFILE", aws_profile)
+
+    def check(self) -> None:
+        """Raise `Unavailable` if the server does not answer; start to make a local store."""
+        if self._local is not None:
+            self._local.begin()
+        elif self.uri.startswith(("http://", "https://")):
+            check_server(self.uri)
+
+    def start(self, *, name: str, tags: Mapping[str, str]) -> MlflowRun:
+        """Return a new run; MLflow hears of it when its id is first asked for."""
+        return MlflowRun(self, name=name, tags=tags)
+
+    def resume(self, run_id: str) -> MlflowRun:
+        """Return the run that another process started."""
+        return MlflowRun(self, run_id=run_id)
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        """MLflow's client, imported at first use."""
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        if self._local is not None:
+            self._local.wait()
+        import logging
+
+        from mlflow import MlflowClient
+
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        with translated(self.uri):
+            return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    @cached_property
+    def experiment_id(self) -> str:
+        """Id of the experiment, which is made where there is none."""
+        from mlflow.exceptions import MlflowException
+
+        with translated(self.uri):
+            found = self.client.get_experiment_by_name(self.experiment)
+            if found is None:
+                location = (local_database(self._home).parent / "artifacts").as_uri() if self._local else None
+                try:
+                    return str(self.client.create_experiment(self.experiment, artifact_location=location))
+                except MlflowException:
+                    # Another run made it in between; any other trouble shows in the next call.
+                    found = self.client.get_experiment_by_name(self.experiment)
+            if found is None or found.lifecycle_stage != "active":
+                raise Unavailable(
+                    f"the MLflow experiment '{self.experiment}' was deleted",
+                    "restore it in MLflow, or choose another name: --experiment-name NAME",
+                )
+            return str(found.experiment_id)
+
+
+class MlflowRun:
+    """Implements `baton.core.tracker.TrackingRun`."""
+
+    def __init__(
+        self, tracker: MlflowTracker, *, name: str = "", tags: Mapping[str, str] | None = None, run_id: str = ""
+    ) -> None:
+        self._tracker = tracker
+        self._name = name
+        self._tags = dict(tags or {})
+        self._run_id = run_id
+
+    @property
+    def run_id(self) -> str:
+        """MLflow's id of the run, which is made when it is first asked for."""
+        if not self._run_id:
+            tracker = self._tracker
+            with translated(tracker.uri):
+                made = tracker.client.create_run(tracker.experiment_id, run_name=self._name, tags=self._tags)
+            self._run_id = str(made.info.run_id)
+        return self._run_id
+
+    @property
+    def started(self) -> bool:
+        """Whether MLflow has heard of the run."""
+        return bool(self._run_id)
+
+    @property
+    def url(self) -> str:
+        """The run's page on the server; for a local store, the command that serves it."""
+        tracker = self._tracker
+        if tracker.uri.startswith(("http://", "https://")):
+            return f"{without_secrets(tracker.uri)}/#/experiments/{tracker.experiment_id}/runs/{self.run_id}"
+        return "baton ui"
+
+    def log_parameters(self, parameters: Mapping[str, object]) -> None:
+        """Record the parameters; texts are cut at MLflow's limit of 6,000 characters."""
+        from mlflow.entities import Param
+
+        listed = [Param(name, str(value)[:6000]) for name, value in parameters.items()]
+        with translated(self._tracker.uri):
+            for start in range(0, len(listed), _PARAMETERS_PER_BATCH):
+                self._client.log_batch(self.run_id, params=listed[start : start + _PARAMETERS_PER_BATCH])
+
+    def log_metrics(self, final: Mapping[str, float], series: Mapping[str, Sequence[float]]) -> None:
+        """Record final metrics and series, in as few requests as MLflow's limit allows."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        listed = [
+            Metric(name, value, now, step) for name, values in series.items() for step, value in enumerate(values)
+        ]
+        listed += [Metric(name, value, now, 0) for name, value in final.items()]
+        with translated(self._tracker.uri):
+            for start in range(0, len(listed), _METRICS_PER_BATCH):
+                self._client.log_batch(self.run_id, metrics=listed[start : start + _METRICS_PER_BATCH])
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Label the run."""
+        from mlflow.entities import RunTag
+
+        with translated(self._tracker.uri):
+            self._client.log_batch(self.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+    def log_files(self, files: Mapping[str, Path]) -> None:
+        """Attach files under the given names, all at once."""
+        with tempfile.TemporaryDirectory() as folder, translated(self._tracker.uri):
+            for name, source in files.items():
+                place = Path(folder, name)
+                if not place.resolve().is_relative_to(Path(folder).resolve()):
+                    raise ValueError(f"file name {name!r} leads out of the run's folder")
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(source.read_bytes())
+            self._client.log_artifacts(self.run_id, folder)
+
+    def log_table(
+        self, name: str, *, digest: str, source: str, columns: Mapping[str, str], rows: int, context: str
+    ) -> None:
+        """Record a data set by name, digest, source and schema; no data is read or copied."""
+        import json
+
+        from mlflow.data.http_dataset_source import HTTPDatasetSource
+        from mlflow.data.meta_dataset import MetaDataset
+        from mlflow.entities import DatasetInput, InputTag
+        from mlflow.types import ColSpec, Schema
+
+        schema = Schema([ColSpec(_mlflow_type(kind), column) for column, kind in columns.items()])
+        data_set = MetaDataset(HTTPDatasetSource(source), name=name, digest=digest[:36], schema=schema)._to_mlflow_entity()
+        profile = json.dumps({"num_rows": rows})
+        data_set._profile = profile
+        with translated(self._tracker.uri):
+            tags = [InputTag("mlflow.data.context", context)]
+            self._client.log_inputs(self.run_id, [DatasetInput(data_set, tags)])
+
+    def log_booster(self, booster: Any, name: str, requirements: Sequence[str]) -> str:
+        """Attach an XGBoost booster as a model; its requirements are given, not inferred."""
+        import mlflow.xgboost
+
+        with self._new_model(name, "mlflow.xgboost") as (folder, model):
+            mlflow.xgboost.save_model(booster, folder, mlflow_model=model, pip_requirements=list(requirements))
+        return f"models:/{model.model_id}"
+
+    def log_python_model(
+        self,
+        name: str,
+        *,
+        script: Path,
+        files: Mapping[str, Path],
+        signature: Mapping[str, Mapping[str, str]],
+        requirements: Sequence[str],
+    ) -> str:
+        """Attach a model served by a script; nothing is pickled."""
+        import mlflow.pyfunc
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, Schema
+
+        taken = Schema([ColSpec(kind, column) for column, kind in signature["inputs"].items()])
+        given = Schema([ColSpec(kind) for kind in signature["outputs"].values()])
+        with self._new_model(name, "mlflow.pyfunc") as (folder, model):
+            mlflow.pyfunc.save_model(
+                folder,
+                python_model=str(script),
+                artifacts={label: str(path) for label, path in files.items()},
+                signature=ModelSignature(taken, given),
+                pip_requirements=list(requirements),
+                mlflow_model=model,
+            )
+        return f"models:/{model.model_id}"
+
+    def champion(self, model: str) -> Champion | None:
+        """Return the version with the alias ``champion``, or None."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            version = self._client.get_model_version_by_alias(model, ALIAS)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise _as_unavailable(error, self._tracker.uri) from error
+        return Champion(str(version.version), dict(version.tags), f"models:/{model}@{ALIAS}")
+
+    def predict(self, uri: str, records: Any) -> Any:
+        """Load a stored model and return its predictions for a table of raw records."""
+        import mlflow.artifacts
+        import mlflow.pyfunc
+
+        with tempfile.TemporaryDirectory() as folder:
+            with translated(self._tracker.uri):
+                source = uri
+                if uri.startswith("models:/") and "@" in uri:
+                    name, _, alias = uri.removeprefix("models:/").partition("@")
+                    source = str(self._client.get_model_version_by_alias(name, alias).source)
+                local = mlflow.artifacts.download_artifacts(
+                    artifact_uri=source, dst_path=folder, tracking_uri=self._tracker.uri
+                )
+            return mlflow.pyfunc.load_model(local).predict(records)
+
+    def register(self, model: str, uri: str, tags: Mapping[str, str]) -> str:
+        """Register a model as a new version; a version that this run already made is returned."""
+        from mlflow.exceptions import MlflowException
+
+        with translated(self._tracker.uri):
+            with contextlib.suppress(MlflowException):  # it is there already; other trouble shows below
+                self._client.create_registered_model(model)
+            quoted = model.replace("'", "\\'")
+            for version in self._client.search_model_versions(f"name = '{quoted}'"):
+                if version.run_id == self.run_id:
+                    return str(version.version)
+            model_id = uri.removeprefix("models:/")
+            made = self._client.create_model_version(
+                model, source=uri, run_id=self.run_id, tags=dict(tags), model_id=model_id
+            )
+            return str(made.version)
+
+    def promote(self, model: str, version: str) -> None:
+        """Give a version the alias ``champion``; the one before loses it in the same step."""
+        with translated(self._tracker.uri):
+            self._client.set_registered_model_alias(model, ALIAS, version)
+
+    def finish(self, *, good: bool) -> None:
+        """Close the run, if MLflow has heard of it."""
+        if self._run_id:
+            with translated(self._tracker.uri):
+                self._client.set_terminated(self._run_id, "FINISHED" if good else "FAILED")
+
+    @property
+    def _client(self) -> MlflowClient:
+        return self._tracker.client
+
+    @contextmanager
+    def _new_model(self, name: str, flavor: str) -> Iterator[tuple[str, Model]]:
+        """Yield a folder to save a model into; it is uploaded and marked ready afterwards."""
+        from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+        from mlflow.models import Model
+
+        client = self._client
+        with translated(self._tracker.uri), tempfile.TemporaryDirectory() as folder:
+            made = client.create_logged_model(
+                self._tracker.experiment_id, name=name, source_run_id=self.run_id, flavor=flavor
+            )
+            client.log_outputs(self.run_id, [LoggedModelOutput(made.model_id, step=0)])
+            path = str(Path(folder, "model"))
+            yield path, Model(
+                artifact_path=made.artifact_location,
+                model_uuid=made.model_id,
+                run_id=self.run_id,
+                model_id=made.model_id,
+            )
+            client.log_model_artifacts(made.model_id, path)
+            client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
+
+
+@contextmanager
+def translated(uri: str) -> Iterator[None]:
+    """Turn MLflow's and the connection's exceptions into `Unavailable`."""
+    import requests
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, requests.RequestException) as error:
+        raise _as_unavailable(error, uri) from error
+
+
+def _as_unavailable(error: Exception, uri: str) -> Unavailable:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return Unavailable(
+        f"MLflow at {without_secrets(uri)} failed: {without_secrets(lines[0])[:300]}",
+        "check the store or server, then resume the run",
+    )
+
+
+def _mlflow_type(kind: str) -> str:
+    """Return MLflow's name of a column type given polars' name."""
+    lowered = kind.lower()
+    if lowered.startswith(("int8", "int16", "int32", "uint8", "uint16")):
+        return "integer"
+    if lowered.startswith(("int", "uint")):
+        return "long"
+    if lowered.startswith("float32"):
+        return "float"
+    if lowered.startswith("float"):
+        return "double"
+    if lowered.startswith("date"):
+        return "datetime"
+    return "boolean" if lowered == "boolean" else "string"

@@ -1,0 +1,78 @@
+"""From months as published to the one table that features are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from tripduration.contract import LONGEST_MIN, SHORTEST_MIN, duration_min, plausible
+from tripduration.errors import NoTripsLeft
+from tripduration.schema import read_month
+
+TRIP_SCHEMA = pl.Schema(
+    {
+        "pickup_at": pl.Datetime("us"),
+        "pickup_hour": pl.Int8(),
+        "PULocationID": pl.Int32(),
+        "DOLocationID": pl.Int32(),
+        "trip_distance": pl.Float64(),
+        "PU_DO": pl.String(),
+        "duration_min": pl.Float64(),
+    }
+)
+"""The table of trips: `pickup_at` is New York's local time, `pickup_hour` 0 to 23,
+`trip_distance` miles, `PU_DO` the ids of both zones as ``43_151``, `duration_min` 1 to 60."""
+
+
+def clean_trips(paths: Iterable[Path]) -> pl.DataFrame:
+    """Read months of any published schema and keep the trips that can be true, as one table.
+
+    Parameters
+    ----------
+    paths
+        Files as published, one per month; rows come in this order and the files' own.
+
+    Returns
+    -------
+    polars.DataFrame
+        Of `TRIP_SCHEMA`.
+
+    Raises
+    ------
+    NoTripsLeft
+        No file has a trip of 1 to 60 minutes, or there is no file.
+    ContractBroken, NotParquet
+        A file cannot be read as green-taxi trips.
+    """
+    names = []
+    months = []
+    for path in paths:
+        names.append(path.name)
+        months.append(clean_month(read_month(path)))
+    if not any(month.height for month in months):
+        raise NoTripsLeft(
+            f"no trip of {SHORTEST_MIN:g} to {LONGEST_MIN:g} minutes is in "
+            f"{', '.join(names) or 'no file at all'}",
+            hint="check the months chosen, and what the data check reports of them",
+        )
+    return pl.concat(months)
+
+
+def clean_month(published: pl.DataFrame) -> pl.DataFrame:
+    """Turn one month, as `read_month` returns it, into rows of `TRIP_SCHEMA`."""
+    return keep_plausible(published.with_columns(duration_min=duration_min())).select(
+        pl.col("lpep_pickup_datetime").alias("pickup_at"),
+        pl.col("lpep_pickup_datetime").dt.hour().alias("pickup_hour"),
+        "PULocationID",
+        "DOLocationID",
+        "trip_distance",
+        pl.format("{}_{}", "PULocationID", "DOLocationID").alias("PU_DO"),
+        "duration_min",
+    )
+
+
+def keep_plausible(trips: pl.DataFrame) -> pl.DataFrame:
+    """Keep the trips whose `duration_min` is 1 to 60, both included."""
+    return trips.filter(plausible(pl.col("duration_min")))

@@ -1,0 +1,144 @@
+"""Make an accepted model the champion and leave its record for people."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+RUN_ID_FILE = "run_id.txt"
+"""Holds the tracking run's id, for whatever runs after the pipeline."""
+
+
+class Registry(Protocol):
+    """The part of a tracking run that is used here."""
+
+    @property
+    def url(self) -> str:
+        """Where a person sees the run."""
+
+    def register(self, model: str, uri: str, tags: Mapping[str, str]) -> str:
+        """Register a version, once for each run; return its number."""
+
+    def promote(self, model: str, version: str) -> None:
+        """Make a version the champion."""
+
+
+class Origin(Protocol):
+    """What is known of the run that made the model."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+
+    @property
+    def engine(self) -> str:
+        """The engine's name."""
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """Every parameter by name."""
+
+    @property
+    def code_digest(self) -> str:
+        """Digest of the pipeline's code."""
+
+
+def deploy_model(
+    registry: Registry,
+    origin: Origin,
+    *,
+    tracked: Mapping[str, str],
+    verdict: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    report: Path,
+    model_name: str,
+    models_dir: Path,
+    project: Path,
+) -> dict[str, str]:
+    """Register the model, make it the champion, and write its record.
+
+    Parameters
+    ----------
+    registry
+        The tracking run.
+    origin
+        Parameters and digests of the execution.
+    tracked
+        From `tripduration.record.record_execution`.
+    verdict
+        From `tripduration.gate.judge`.
+    metrics
+        Of the evaluation.
+    report
+        The HTML report.
+    model_name
+        Name in the registry.
+    models_dir
+        Folder for ``deployment.json`` and ``report.html``.
+    project
+        Folder for ``run_id.txt``.
+
+    Returns
+    -------
+    dict
+        ``version``, and the paths ``record``, ``report`` and ``run_id_file`` as text.
+    """
+    tags = {
+        "model_digest": tracked["model_digest"],
+        "code_digest": origin.code_digest,
+        "engine": origin.engine,
+        "rmse": repr(metrics["rmse"]),
+    }
+    version = registry.register(model_name, tracked["model_uri"], tags)
+    registry.promote(model_name, version)
+    record = {
+        "model": model_name,
+        "version": version,
+        "alias": "champion",
+        "load": f"models:/{model_name}@champion",
+        "tracking_run_id": tracked["run_id"],
+        "tracking_url": registry.url,
+        "model_digest": tracked["model_digest"],
+        "code_digest": origin.code_digest,
+        "engine": origin.engine,
+        "run_id": origin.run_id,
+        "deployed_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "parameters": dict(origin.parameters),
+        "metrics": dict(metrics),
+        "verdict": dict(verdict),
+    }
+    record_path, report_path = models_dir / "deployment.json", models_dir / "report.html"
+    _write(record_path, json.dumps(record, indent=2) + "\n")
+    _copy(report, report_path)
+    _write(project / RUN_ID_FILE, tracked["run_id"] + "\n")
+    return {
+        "version": version,
+        "record": _shown(record_path, project),
+        "report": _shown(report_path, project),
+        "run_id_file": _shown(project / RUN_ID_FILE, project),
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file so that nobody sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _copy(source: Path, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    shutil.copyfile(source, temporary)
+    temporary.replace(path)
+
+
+def _shown(path: Path, project: Path) -> str:
+    """Return a path as a person in the project's folder would write it."""
+    return os.path.relpath(path, project) if path.is_relative_to(project) else str(path)

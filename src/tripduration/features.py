@@ -1,0 +1,124 @@
+"""Turn clean trips into the numbers that the model is trained on.
+
+There are two encodings of the same two features, the pair of pickup and drop-off zone (``PU_DO``)
+and the distance. XGBoost builds the same trees from either; the categorical one is several times
+faster to train on, the one-hot one is what the reference pipeline and its consumers use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    from scipy.sparse import csr_matrix
+
+Encoding = Literal["categorical", "onehot"]
+
+
+def fit_pairs(trips: pl.DataFrame) -> list[str]:
+    """Return the distinct zone pairs of the trips, sorted as text.
+
+    Parameters
+    ----------
+    trips
+        Clean trips with a column ``PU_DO`` such as ``"74_75"``.
+
+    Returns
+    -------
+    list[str]
+        A pair's position in it is the pair's code in every encoding.
+    """
+    return trips["PU_DO"].unique().sort().to_list()
+
+
+def encode(
+    trips: pl.DataFrame, pairs: Sequence[str], encoding: Encoding
+) -> npt.NDArray[np.float32] | csr_matrix[np.float32]:
+    """Encode the trips in the named encoding.
+
+    Parameters
+    ----------
+    trips
+        Clean trips with the columns ``PU_DO`` and ``trip_distance`` (miles).
+    pairs
+        The pairs known to the model, from `fit_pairs` on the training trips.
+    encoding
+        ``"categorical"`` for `encode_categorical`, ``"onehot"`` for `encode_onehot`.
+    """
+    if encoding == "categorical":
+        return encode_categorical(trips, pairs)
+    return encode_onehot(trips, pairs)
+
+
+def encode_categorical(trips: pl.DataFrame, pairs: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Encode the pair as one code and put the distance beside it.
+
+    Parameters
+    ----------
+    trips
+        Clean trips, n rows.
+    pairs
+        The pairs known to the model, distinct; at most 2**24, so that float32 holds every code.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 2)
+        Column 0 is the pair's position in ``pairs``, NaN for a pair not among them. Column 1 is
+        the distance in miles.
+    """
+    codes = _pair_codes(trips, pairs).cast(pl.Float32).to_numpy()
+    return np.column_stack([codes, _distances(trips)])
+
+
+def encode_onehot(trips: pl.DataFrame, pairs: Sequence[str]) -> csr_matrix[np.float32]:
+    """Encode the pair as one column per known pair, and the distance as the last column.
+
+    The result is what scikit-learn's ``DictVectorizer`` gives for the records
+    ``{"PU_DO": ..., "trip_distance": ...}``, without making the records: a distance of zero is
+    stored, and a pair not among ``pairs`` stores nothing.
+
+    Parameters
+    ----------
+    trips
+        Clean trips, n rows.
+    pairs
+        The pairs known to the model, distinct.
+
+    Returns
+    -------
+    csr_matrix of float32, shape (n, len(pairs) + 1)
+    """
+    from scipy.sparse import csr_matrix
+
+    codes = _pair_codes(trips, pairs)
+    known = codes.is_not_null().to_numpy()
+    columns = np.column_stack(
+        [codes.fill_null(0).to_numpy().astype(np.int32), np.full(len(trips), len(pairs), np.int32)]
+    )
+    values = np.column_stack([np.ones(len(trips), np.float32), _distances(trips)])
+    stored = np.column_stack([known, np.ones(len(trips), np.bool_)])
+    row_ends = np.concatenate([[0], np.cumsum(stored.sum(axis=1))]).astype(np.int32)
+    return csr_matrix(
+        (values[stored], columns[stored], row_ends), shape=onehot_shape(len(trips), pairs)
+    )
+
+
+def onehot_shape(rows: int, pairs: Sequence[str]) -> tuple[int, int]:
+    """Return the shape of the one-hot matrix: a column per pair, then the distance."""
+    return rows, len(pairs) + 1
+
+
+def _pair_codes(trips: pl.DataFrame, pairs: Sequence[str]) -> pl.Series:
+    """Return each trip's position in ``pairs``, null for a pair not among them."""
+    return trips["PU_DO"].cast(pl.Enum(pairs), strict=False).to_physical()
+
+
+def _distances(trips: pl.DataFrame) -> npt.NDArray[np.float32]:
+    """Return the distances in miles as float32, NaN for a missing one."""
+    return trips["trip_distance"].cast(pl.Float32).to_numpy()

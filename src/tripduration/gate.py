@@ -1,0 +1,113 @@
+"""The gate in front of deployment: limits on the error, and the champion on the same trips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Version(Protocol):
+    """A registered model version."""
+
+    @property
+    def version(self) -> str:
+        """Its number."""
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags."""
+
+    @property
+    def uri(self) -> str:
+        """Where it can be loaded from."""
+
+
+class Registry(Protocol):
+    """The part of a tracking run that is used here."""
+
+    def champion(self, model: str) -> Version | None:
+        """Return the version that serves now, or None."""
+
+    def predict(self, uri: str, records: Any) -> Any:
+        """Return the predictions of a stored model."""
+
+
+def judge(
+    registry: Registry,
+    *,
+    rmse: float,
+    val_trips: pl.DataFrame,
+    model_digest: str,
+    model_name: str,
+    min_rmse: float,
+    max_rmse: float,
+    max_regression: float,
+) -> dict[str, Any]:
+    """Decide whether a model may be deployed.
+
+    Parameters
+    ----------
+    registry
+        Where the champion is found.
+    rmse
+        The model's root mean squared error in minutes on `val_trips`.
+    val_trips
+        The validation trips.
+    model_digest
+        Digest of the model; the champion itself is not compared with itself.
+    model_name
+        Name in the registry.
+    min_rmse, max_rmse
+        Limits in minutes, both allowed.
+    max_regression
+        Share, 0.05 for 5 %, by which the error may exceed the champion's on the same trips.
+
+    Returns
+    -------
+    dict
+        ``accepted``, ``reason``, ``rmse``, ``champion_version`` and ``champion_rmse`` (None where
+        there is no champion to compare with).
+    """
+    verdict: dict[str, Any] = {"rmse": rmse, "champion_version": None, "champion_rmse": None}
+    if not math.isfinite(rmse) or rmse < min_rmse:
+        reason = f"RMSE {rmse:.4f} is below min_rmse {min_rmse:g}: too good to be true"
+        return {**verdict, "accepted": False, "reason": reason}
+    if rmse > max_rmse:
+        return {**verdict, "accepted": False, "reason": f"RMSE {rmse:.4f} is above max_rmse {max_rmse:g}"}
+    champion = registry.champion(model_name)
+    if champion is None:
+        reason = f"RMSE {rmse:.4f} is within {min_rmse:g} to {max_rmse:g}; there is no champion yet"
+        return {**verdict, "accepted": True, "reason": reason}
+    verdict["champion_version"] = champion.version
+    if champion.tags.get("model_digest") == model_digest:
+        return {**verdict, "champion_rmse": rmse, "accepted": True, "reason": "it is the champion's own model"}
+    theirs = _rmse_of(registry, champion, val_trips)
+    limit = theirs * (1 + max_regression)
+    verdict["champion_rmse"] = theirs
+    told = f"RMSE {rmse:.4f} against {theirs:.4f} of champion version {champion.version} on the same trips"
+    if rmse > limit:
+        reason = f"{told}: worse by more than {max_regression:.0%}"
+        return {**verdict, "accepted": False, "reason": reason}
+    return {**verdict, "accepted": True, "reason": told}
+
+
+def _rmse_of(registry: Registry, champion: Version, val_trips: pl.DataFrame) -> float:
+    import pandas as pd
+
+    # MLflow checks records against the model's signature: location ids are 64-bit integers there.
+    records = pd.DataFrame(
+        {
+            "PULocationID": val_trips["PULocationID"].to_numpy().astype(np.int64),
+            "DOLocationID": val_trips["DOLocationID"].to_numpy().astype(np.int64),
+            "trip_distance": val_trips["trip_distance"].to_numpy(),
+        }
+    )
+    predictions = np.asarray(registry.predict(champion.uri, records), dtype=np.float64)
+    errors = predictions - val_trips["duration_min"].to_numpy()
+    return float(np.sqrt(np.mean(np.square(errors))))

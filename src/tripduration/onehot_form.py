@@ -1,0 +1,181 @@
+"""Rewrite the categorical booster into the form that training on the one-hot matrix gives.
+
+The reference pipeline's consumers load a ``DictVectorizer`` and a booster over its columns. Both
+can be had from the categorical booster without training again: XGBoost builds the same trees from
+either encoding, written down differently. What is made here is, to the last byte, what training on
+the one-hot matrix writes.
+
+XGBoost's JSON model, as far as it matters here
+(https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html)::
+
+    learner
+      attributes                   ours: best_iteration, best_score
+      feature_names, feature_types one per column; empty for a matrix without names
+      learner_model_param
+        num_feature                columns, as text
+      gradient_booster.model.trees a list; each tree is a set of arrays, one value per node:
+        left_children              node the left branch leads to, -1 in a leaf
+        right_children             likewise
+        parents                    2147483647 for the root
+        split_indices              column, 0 in a leaf
+        split_conditions           left if value < this; a leaf's value in a leaf
+        split_type                 0 numeric, 1 categorical
+        default_left               1 if a missing value goes left
+        base_weights, loss_changes, sum_hessian
+        categories_nodes           nodes that split by category, ascending; and, for each of them,
+        categories_segments,       where its categories begin in `categories` and how many they
+        categories_sizes           are: one each, as pairs are split off one at a time
+        categories                 the categories that go right
+        tree_param.num_feature     columns, as text
+
+A categorical node sends its one pair right and everything else, missing included, left. The
+one-hot node has a column that holds 1 for the pair and is missing otherwise; missing goes right,
+and 1 is below the threshold and goes left. So the children change places, and as nodes are
+numbered level by level from left to right, they are numbered anew.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    import xgboost as xgb
+    from sklearn.feature_extraction import DictVectorizer
+
+    Nodes = npt.NDArray[np.int64]
+
+#: The threshold in a column that holds only 1: XGBoost puts the last cut of a column with the
+#: largest value x at x + (|x| + 1e-5) (its ``src/common/quantile.cc``).
+ABOVE_ONE = 2.00001
+
+_NO_PARENT = 2147483647
+
+
+def to_onehot_form(booster: xgb.Booster, pairs: Sequence[str]) -> xgb.Booster:
+    """Return the booster over the one-hot columns that predicts the same, bit for bit.
+
+    Parameters
+    ----------
+    booster
+        A booster trained on the categorical encoding by `tripduration.train.train_booster`.
+    pairs
+        The pairs of that encoding, in the order of their codes.
+
+    Returns
+    -------
+    xgboost.Booster
+        Over ``len(pairs) + 1`` columns without names: the pairs in order, then the distance.
+
+    Raises
+    ------
+    ValueError
+        If the booster was not trained on the categorical encoding of at most these pairs, one
+        pair per split.
+    """
+    import msgspec
+    import xgboost as xgb
+
+    if booster.feature_types != ["c", "q"]:
+        message = f"not a booster of the categorical encoding: columns {booster.feature_types}"
+        raise ValueError(message)
+    model = msgspec.json.decode(booster.save_raw("json"))
+    learner = model["learner"]
+    learner["feature_names"] = []
+    learner["feature_types"] = []
+    learner["learner_model_param"]["num_feature"] = str(len(pairs) + 1)
+    forest = learner["gradient_booster"]["model"]
+    forest["trees"] = [_onehot_tree(tree, len(pairs)) for tree in forest["trees"]]
+    return xgb.Booster(model_file=bytearray(msgspec.json.encode(model)))
+
+
+def dict_vectorizer(pairs: Sequence[str]) -> DictVectorizer:
+    """Return the vectorizer that fitting on the training records would give.
+
+    Parameters
+    ----------
+    pairs
+        The pairs of the training trips, sorted as text.
+
+    Returns
+    -------
+    sklearn.feature_extraction.DictVectorizer
+        Fitted: column names ``PU_DO=<pair>`` in the order of ``pairs``, then ``trip_distance``. It
+        turns records ``{"PU_DO": "74_75", "trip_distance": 1.5}`` into the columns of the booster
+        that `to_onehot_form` returns.
+    """
+    from sklearn.feature_extraction import DictVectorizer
+
+    vectorizer = DictVectorizer(sparse=True)
+    vectorizer.feature_names_ = [*(f"PU_DO={pair}" for pair in pairs), "trip_distance"]
+    vectorizer.vocabulary_ = {name: i for i, name in enumerate(vectorizer.feature_names_)}
+    return vectorizer
+
+
+def _onehot_tree(tree: dict[str, Any], pair_count: int) -> dict[str, Any]:
+    """Return a tree over the one-hot columns, in the layout the module's docstring gives."""
+    pair_nodes = _ints(tree["categories_nodes"])
+    pair_codes = _ints(tree["categories"])
+    if any(size != 1 for size in tree["categories_sizes"]) or any(pair_codes >= pair_count):
+        message = f"a tree splits by something else than one of {pair_count} pairs"
+        raise ValueError(message)
+    left, right = _ints(tree["left_children"]), _ints(tree["right_children"])
+    left[pair_nodes], right[pair_nodes] = right[pair_nodes], left[pair_nodes]
+    columns = np.where(left < 0, _ints(tree["split_indices"]), pair_count)
+    columns[pair_nodes] = pair_codes
+    missing_left = _ints(tree["default_left"])
+    missing_left[pair_nodes] = 0
+    conditions = _floats(tree["split_conditions"])
+    conditions[pair_nodes] = ABOVE_ONE
+
+    order = _level_order(left, right)
+    renumbered = np.empty_like(order)
+    renumbered[order] = np.arange(len(order))
+
+    def follow(targets: Nodes, nothing: int) -> list[int]:
+        """Renumber the nodes and what they lead to; ``nothing`` stands for no node."""
+        nowhere = targets == nothing
+        new_targets = np.where(nowhere, nothing, renumbered[np.where(nowhere, 0, targets)])
+        return cast("list[int]", new_targets[order].tolist())
+
+    return {
+        **tree,
+        "left_children": follow(left, -1),
+        "right_children": follow(right, -1),
+        "parents": follow(_ints(tree["parents"]), _NO_PARENT),
+        "split_indices": columns[order].tolist(),
+        "split_conditions": conditions[order].tolist(),
+        "split_type": [0] * len(order),
+        "default_left": missing_left[order].tolist(),
+        **{
+            name: _floats(tree[name])[order].tolist()
+            for name in ("base_weights", "loss_changes", "sum_hessian")
+        },
+        "categories": [],
+        "categories_nodes": [],
+        "categories_segments": [],
+        "categories_sizes": [],
+        "tree_param": {**tree["tree_param"], "num_feature": str(pair_count + 1)},
+    }
+
+
+def _level_order(left: Nodes, right: Nodes) -> Nodes:
+    """Return the nodes level by level from left to right: how XGBoost numbers them."""
+    levels = [np.zeros(1, np.int64)]
+    while len(level := levels[-1]):
+        inner = level[left[level] >= 0]
+        levels.append(np.column_stack([left[inner], right[inner]]).ravel())
+    return np.concatenate(levels)
+
+
+def _ints(values: list[int]) -> Nodes:
+    return np.array(values, dtype=np.int64)
+
+
+def _floats(values: list[float]) -> npt.NDArray[np.float64]:
+    """Return the numbers as float64, which writes them with the digits that XGBoost wrote."""
+    return np.array(values, dtype=np.float64)

@@ -1,0 +1,88 @@
+"""What may be chosen for a run of the duration pipeline, in the sections of the configuration file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from baton import Parameters, parameter
+
+Encoding = Literal["categorical", "onehot"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class DataParameters(Parameters, frozen=True):
+    """Which trips."""
+
+    year: Annotated[int, parameter("year of the last training month", ge=2009, le=2100)] = 2021
+    month: Annotated[int, parameter("last training month", ge=1, le=12)] = 1
+    train_months: Annotated[int, parameter("training months that end at year-month", ge=1, le=120)] = 1
+    validation_year: Annotated[
+        int | None, parameter("year of the validation month; none means the month after training")
+    ] = None
+    validation_month: Annotated[
+        int | None, parameter("validation month; none means the month after training")
+    ] = None
+    source: Annotated[
+        str, parameter("'sample', a folder, or an address with {year} and {month}; empty means url_template")
+    ] = ""
+    url_template: Annotated[str, parameter("address of a published month, with {year} and {month:02d}")] = (
+        "https://d37ci6vzurychx.cloudfront.net/trip-data/green_tripdata_{year}-{month:02d}.parquet"
+    )
+    zone_url: Annotated[str, parameter("address of the table of taxi zones, for charts")] = (
+        "https://d37ci6vzurychx.cloudfront.net/misc/taxi_zone_lookup.csv"
+    )
+    min_rows: Annotated[int, parameter("trips that a month must have", ge=1)] = 1000
+    min_share_kept: Annotated[float, parameter("share of trips that must last 1 to 60 minutes", ge=0, le=1)] = 0.5
+
+
+class BoosterParameters(Parameters, frozen=True):
+    """XGBoost's own parameters of the model; the defaults are the reference's."""
+
+    learning_rate: Annotated[float, parameter("shrinkage of each round", gt=0, le=1)] = 0.09585355369315604
+    max_depth: Annotated[int, parameter("levels of a tree", ge=1, le=64)] = 30
+    min_child_weight: Annotated[float, parameter("least weight of a leaf", ge=0)] = 1.060597050922164
+    objective: Annotated[str, parameter("what training minimises")] = "reg:squarederror"
+    reg_alpha: Annotated[float, parameter("L1 regularisation", ge=0)] = 0.018060244040060163
+    reg_lambda: Annotated[float, parameter("L2 regularisation", ge=0)] = 0.011658731377413597
+    seed: Annotated[int, parameter("seed of XGBoost's random numbers", ge=0)] = 42
+
+
+class ModelParameters(Parameters, frozen=True):
+    """How the model is trained."""
+
+    params: BoosterParameters = BoosterParameters()
+    num_boost_round: Annotated[int, parameter("boosting rounds at most", ge=1)] = 30
+    early_stopping_rounds: Annotated[
+        int, parameter("rounds without a better validation error after which training stops; 0 never", ge=0)
+    ] = 50
+    encoding: Annotated[
+        Encoding, parameter("form of PU_DO in training; both give the same model, categorical is faster")
+    ] = "categorical"
+    device: Annotated[Device, parameter("where to train; auto takes a GPU where there is one")] = "auto"
+
+
+class ValidationParameters(Parameters, frozen=True):
+    """The gate in front of deployment."""
+
+    min_rmse: Annotated[float, parameter("RMSE in minutes below which a model is too good to be true", ge=0)] = 0.1
+    max_rmse: Annotated[float, parameter("RMSE in minutes above which a model is refused", gt=0)] = 8.0
+    max_regression: Annotated[
+        float, parameter("share by which the RMSE may be worse than the champion's on the same trips", ge=0)
+    ] = 0.05
+
+
+class DeploymentParameters(Parameters, frozen=True):
+    """Where the accepted model goes."""
+
+    model_name: Annotated[str, parameter("name in the model registry", pattern=r"^[\w .-]{1,100}$")] = (
+        "nyc-taxi-duration"
+    )
+
+
+class DurationParameters(Parameters, frozen=True):
+    """All parameters of the duration pipeline."""
+
+    data: DataParameters = DataParameters()
+    model: ModelParameters = ModelParameters()
+    validation: ValidationParameters = ValidationParameters()
+    deployment: DeploymentParameters = DeploymentParameters()

@@ -1,0 +1,371 @@
+"""The duration pipeline: the tasks, declared once for every engine.
+
+This file and `tripduration.parameters` are the only ones that know baton; everything heavy is
+imported inside the tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from baton import Booster, Dag, File, Files, Json, Matrix, Table, TaskContext, TaskError, task
+from tripduration.parameters import BoosterParameters, Device, DurationParameters, Encoding
+
+__all__ = ["dag"]
+
+
+def _train_version(year: int, month: int, train_months: int, source: str, url_template: str) -> str:
+    from tripduration.months import training_window
+    from tripduration.source import source_version
+
+    window = training_window(year, month, train_months)
+    return ", ".join(source_version(one, source, url_template) for one in window)
+
+
+def _val_version(
+    year: int,
+    month: int,
+    validation_year: int | None,
+    validation_month: int | None,
+    source: str,
+    url_template: str,
+) -> str:
+    from tripduration import months
+    from tripduration.source import source_version
+
+    chosen = months.validation_month(year, month, validation_year, validation_month)
+    return source_version(chosen, source, url_template)
+
+
+@task(
+    outputs="train_files",
+    group="extract",
+    version=_train_version,
+    timeout_s=3600,
+)
+def extract_train(
+    year: int, month: int, train_months: int, source: str, url_template: str, context: TaskContext
+) -> Files:
+    """Fetch and verify the training months."""
+    from tripduration.months import training_window
+    from tripduration.source import fetch_month
+
+    window = training_window(year, month, train_months)
+    context.fact("Training months", ", ".join(str(one) for one in window))
+    return {
+        f"green_tripdata_{one}.parquet": fetch_month(
+            one,
+            source=source,
+            url_template=url_template,
+            folder=context.data_dir,
+            progress=context.progress,
+            log=context.log,
+        )
+        for one in window
+    }
+
+
+@task(
+    outputs=("val_files", "zones"),
+    group="extract",
+    version=_val_version,
+    timeout_s=3600,
+)
+def extract_val(
+    year: int,
+    month: int,
+    validation_year: int | None,
+    validation_month: int | None,
+    source: str,
+    url_template: str,
+    zone_url: str,
+    context: TaskContext,
+) -> tuple[Files, Json]:
+    """Fetch and verify the validation month, and the names of the zones for charts."""
+    from tripduration import months
+    from tripduration.source import fetch_month, fetch_zones
+
+    chosen = months.validation_month(year, month, validation_year, validation_month)
+    context.fact("Validation month", chosen)
+    path = fetch_month(
+        chosen,
+        source=source,
+        url_template=url_template,
+        folder=context.data_dir,
+        progress=context.progress,
+        log=context.log,
+    )
+    zones = fetch_zones(source=source, zone_url=zone_url, folder=context.data_dir, log=context.log)
+    return {f"green_tripdata_{chosen}.parquet": path}, zones
+
+
+@task(group="extract")
+def check_train(train_files: Files, min_rows: int, min_share_kept: float, context: TaskContext) -> Json:
+    """Hold the training months against the data contract."""
+    return _check(train_files, min_rows, min_share_kept, context)
+
+
+@task(group="extract")
+def check_val(val_files: Files, min_rows: int, min_share_kept: float, context: TaskContext) -> Json:
+    """Hold the validation month against the data contract."""
+    return _check(val_files, min_rows, min_share_kept, context)
+
+
+@task(outputs="train_trips", group="transform", after="check_train")
+def transform_train(train_files: Files) -> Table:
+    """Keep the training trips of 1 to 60 minutes and add PU_DO."""
+    from tripduration.clean import clean_trips
+
+    return clean_trips(train_files.values())
+
+
+@task(outputs="val_trips", group="transform", after="check_val")
+def transform_val(val_files: Files) -> Table:
+    """Keep the validation trips of 1 to 60 minutes and add PU_DO."""
+    from tripduration.clean import clean_trips
+
+    return clean_trips(val_files.values())
+
+
+@task(outputs=("train_matrix", "val_matrix", "pairs"))
+def features(
+    train_trips: Table, val_trips: Table, encoding: Encoding, context: TaskContext
+) -> tuple[Matrix, Matrix, Json]:
+    """Encode pairs of zones and distance; the pairs are those of the training trips."""
+    from tripduration.features import encode, fit_pairs, onehot_shape
+
+    pairs = fit_pairs(train_trips)
+    context.fact("Training features shape", onehot_shape(train_trips.height, pairs))
+    context.fact("Validation features shape", onehot_shape(val_trips.height, pairs))
+    return encode(train_trips, pairs, encoding), encode(val_trips, pairs, encoding), pairs
+
+
+@task(outputs=("booster", "reference_booster", "history", "val_predictions"))
+def train(
+    train_trips: Table,
+    val_trips: Table,
+    train_matrix: Matrix,
+    val_matrix: Matrix,
+    pairs: Json,
+    params: BoosterParameters,
+    num_boost_round: int,
+    early_stopping_rounds: int,
+    encoding: Encoding,
+    device: Device,
+    context: TaskContext,
+) -> tuple[Booster, Booster, Json, Matrix]:
+    """Train the booster; its form over the one-hot columns comes along for the reference's users."""
+    from baton.core.parameters import flatten
+    from tripduration.onehot_form import to_onehot_form
+    from tripduration.train import train_booster
+
+    trained = train_booster(
+        train_matrix,
+        train_trips["duration_min"].to_numpy(),
+        val_matrix,
+        val_trips["duration_min"].to_numpy(),
+        hyperparameters=flatten(params),
+        num_boost_round=num_boost_round,
+        early_stopping_rounds=early_stopping_rounds,
+        device=device,
+        on_round=lambda done, total, rmse: context.progress(done, total, f"RMSE {rmse:.4f}"),
+    )
+    booster = trained.booster
+    reference = to_onehot_form(booster, pairs) if encoding == "categorical" else booster
+    return booster, reference, trained.history, trained.val_predictions
+
+
+@task(outputs=("evaluation", "pictures", "report"), group="train")
+def evaluate(
+    train_files: Files,
+    val_files: Files,
+    val_trips: Table,
+    val_predictions: Matrix,
+    reference_booster: Booster,
+    pairs: Json,
+    history: Json,
+    zones: Json,
+    context: TaskContext,
+) -> tuple[Json, Files, File]:
+    """Measure the errors, draw the pictures and write the report."""
+    from tripduration.evaluate import evaluate_predictions, rank_importance
+    from tripduration.pictures import draw_pictures
+    from tripduration.report import write_report
+
+    importance = rank_importance(reference_booster, pairs)
+    evaluation = evaluate_predictions(val_trips, val_predictions, history, zones, importance)
+    pictures = draw_pictures(evaluation, val_trips, val_predictions, context.scratch / "pictures")
+    report = context.scratch / "report.html"
+    facts = {
+        "Trained on": ", ".join(_by_month(train_files)),
+        "Validated on": ", ".join(_by_month(val_files)),
+        "Pairs of zones": f"{len(pairs):,}",
+        "Rounds": str(len(history["validation"])),
+    }
+    write_report(evaluation, pictures, facts, report)
+    context.fact("RMSE", f"{evaluation['metrics']['rmse']:.4f}")
+    return evaluation, {f"{name}.png": path for name, path in pictures.items()}, report
+
+
+@task(effect=True, outputs="tracked", group="train", retries=2, retry_delay_s=2)
+def track(
+    train_trips: Table,
+    val_trips: Table,
+    evaluation: Json,
+    pictures: Files,
+    report: File,
+    booster: Booster,
+    reference_booster: Booster,
+    pairs: Json,
+    context: TaskContext,
+) -> Json:
+    """Record the execution: parameters, data, metrics, pictures, report and the model."""
+    from tripduration.record import record_execution
+
+    assert context.tracking is not None
+    return record_execution(
+        context.tracking,
+        context.provenance,
+        trips={"training": train_trips, "validation": val_trips},
+        evaluation=evaluation,
+        files={**{f"pictures/{name}": path for name, path in pictures.items()}, "report.html": report},
+        booster=booster,
+        reference_booster=reference_booster,
+        pairs=pairs,
+        scratch=context.scratch,
+    )
+
+
+@task(effect=True, outputs="verdict", retries=1)
+def validate(
+    evaluation: Json,
+    tracked: Json,
+    val_trips: Table,
+    min_rmse: float,
+    max_rmse: float,
+    max_regression: float,
+    model_name: str,
+    context: TaskContext,
+) -> Json:
+    """Refuse a model that is too good, too bad, or worse than the champion on the same trips."""
+    from tripduration.gate import judge
+
+    assert context.tracking is not None
+    verdict = judge(
+        context.tracking,
+        rmse=evaluation["metrics"]["rmse"],
+        val_trips=val_trips,
+        model_digest=tracked["model_digest"],
+        model_name=model_name,
+        min_rmse=min_rmse,
+        max_rmse=max_rmse,
+        max_regression=max_regression,
+    )
+    context.tracking.set_tags({"gate": "accepted" if verdict["accepted"] else "refused"})
+    if not verdict["accepted"]:
+        raise TaskError(verdict["reason"], "the champion stays as it is; see the report, or change the limits")
+    return verdict
+
+
+@task(effect=True, outputs="deployment", retries=1)
+def deploy(
+    tracked: Json, verdict: Json, evaluation: Json, report: File, model_name: str, context: TaskContext
+) -> Json:
+    """Register the model, make it the champion, and leave the record and the report for people."""
+    from tripduration.deployment import deploy_model
+
+    assert context.tracking is not None
+    deployed = deploy_model(
+        context.tracking,
+        context.provenance,
+        tracked=tracked,
+        verdict=verdict,
+        metrics=evaluation["metrics"],
+        report=report,
+        model_name=model_name,
+        models_dir=context.models_dir,
+        project=context.project,
+    )
+    context.fact("Model", f"{model_name} version {deployed['version']} is the champion")
+    context.fact("Model digest", tracked["model_digest"])
+    context.fact("Report", deployed["report"])
+    context.fact("Run id file", deployed["run_id_file"])
+    return deployed
+
+
+@task(effect=True, position="first")
+def health_check(source: str, url_template: str, context: TaskContext) -> None:
+    """Try the data source and a small training before anything else."""
+    context.log(check_source(source, url_template))
+    context.log(check_training())
+
+
+@task(effect=True, position="last")
+def cleanup(context: TaskContext) -> None:
+    """Remove what interrupted runs left behind: unfinished downloads and scratch folders."""
+    from tripduration.leftovers import remove_leftovers
+
+    removed = remove_leftovers(context.data_dir, context.scratch.parent, keep=context.scratch)
+    context.log(f"removed {removed} leftovers")
+
+
+def check_source(source: str, url_template: str) -> str:
+    """Try whether the data source is there; return a line that says what was found."""
+    from tripduration.source_health import probe_source
+
+    return probe_source(source, url_template)
+
+
+def check_training() -> str:
+    """Train a booster on a handful of numbers; return a line that says on which device."""
+    from tripduration.devices import choose_device
+    from tripduration.source_health import probe_training
+
+    probe_training()
+    return f"XGBoost trains; device auto means {choose_device('auto')}"
+
+
+def _by_month(files: Mapping[str, Path]) -> dict[str, Path]:
+    """Return files by the month in their names, ``green_tripdata_2021-01.parquet``."""
+    return {Path(name).stem[-7:]: path for name, path in files.items()}
+
+
+def _check(files: Mapping[str, Path], min_rows: int, min_share_kept: float, context: TaskContext) -> Any:
+    from tripduration.schema import check_trips, raise_if_broken, report_text
+
+    report = check_trips(_by_month(files), min_rows=min_rows, min_share_kept=min_share_kept)
+    text = report_text(report)
+    context.log(text)
+    place = context.data_dir / "checks" / f"{context.task}.txt"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text + "\n", encoding="utf-8")
+    raise_if_broken(report)
+    return report
+
+
+dag = Dag(
+    "duration",
+    [
+        health_check,
+        extract_train,
+        extract_val,
+        check_train,
+        check_val,
+        transform_train,
+        transform_val,
+        features,
+        train,
+        evaluate,
+        track,
+        validate,
+        deploy,
+        cleanup,
+    ],
+    parameters=DurationParameters,
+    default="deploy",
+    description="NYC green-taxi trip duration from pickup zone, drop-off zone and distance",
+    experiment="nyc-taxi-experiment",
+    health={"data source": check_source, "training": check_training},
+)

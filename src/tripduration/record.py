@@ -1,0 +1,180 @@
+"""What of an execution goes to the experiment tracker.
+
+The tracker is passed in; this module knows its methods and nothing of baton.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import polars as pl
+    import xgboost as xgb
+
+    from tripduration.evaluate import Evaluation
+
+BOOSTER_MODEL = "models_mlflow"
+"""Name of the booster over the one-hot columns, as the reference's consumers load it."""
+SERVED_MODEL = "model"
+"""Name of the model that takes raw records."""
+
+
+class Recorder(Protocol):
+    """The part of a tracking run that is used here."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's id with the tracker."""
+
+    def log_parameters(self, parameters: Mapping[str, object]) -> None:
+        """Record parameters."""
+
+    def log_metrics(self, final: Mapping[str, float], series: Mapping[str, Sequence[float]]) -> None:
+        """Record final metrics and series, one value a step."""
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Label the run."""
+
+    def log_files(self, files: Mapping[str, Path]) -> None:
+        """Attach files by name."""
+
+    def log_table(
+        self, name: str, *, digest: str, source: str, columns: Mapping[str, str], rows: int, context: str
+    ) -> None:
+        """Record which data was used."""
+
+    def log_booster(self, booster: Any, name: str, requirements: Sequence[str]) -> str:
+        """Attach a booster; return its URI."""
+
+    def log_python_model(
+        self,
+        name: str,
+        *,
+        script: Path,
+        files: Mapping[str, Path],
+        signature: Mapping[str, Mapping[str, str]],
+        requirements: Sequence[str],
+    ) -> str:
+        """Attach a served model; return its URI."""
+
+
+class Origin(Protocol):
+    """What is known of the run that made the model."""
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """Every parameter by name."""
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """Digest of every artifact by name."""
+
+    @property
+    def code_digest(self) -> str:
+        """Digest of the pipeline's code."""
+
+
+def record_execution(
+    run: Recorder,
+    origin: Origin,
+    *,
+    trips: Mapping[str, pl.DataFrame],
+    evaluation: Evaluation,
+    files: Mapping[str, Path],
+    booster: xgb.Booster,
+    reference_booster: xgb.Booster,
+    pairs: Sequence[str],
+    scratch: Path,
+) -> dict[str, str]:
+    """Record one execution with the tracker.
+
+    Parameters
+    ----------
+    run
+        The tracking run.
+    origin
+        Parameters and digests of the execution.
+    trips
+        ``{"training": ..., "validation": ...}``, for their schemas and sizes.
+    evaluation
+        From `tripduration.evaluate.evaluate_predictions`.
+    files
+        Pictures and report by the name under which they are attached.
+    booster
+        The trained booster, in either encoding.
+    reference_booster
+        The booster over the one-hot columns.
+    pairs
+        The pairs of zones, sorted.
+    scratch
+        Folder for temporary files.
+
+    Returns
+    -------
+    dict
+        ``run_id``, ``model_uri`` (the served model), ``booster_uri`` and ``model_digest``.
+    """
+    from tripduration.model import SERVING_CODE, SERVING_COLUMNS, booster_requirements, serving_requirements
+
+    digests = origin.digests
+    run.log_parameters({**origin.parameters, "features": len(pairs) + 1})
+    run.log_metrics(
+        dict(evaluation["metrics"]),
+        {f"{name}_rmse": errors for name, errors in evaluation["learning_curve"].items()},
+    )
+    for name, used in (("train", "training"), ("val", "validation")):
+        table = trips[used]
+        run.log_table(
+            f"trips_{name}",
+            digest=digests[f"{name}_trips"],
+            source=str(origin.parameters.get("source") or origin.parameters.get("url_template")),
+            columns={column: str(kind) for column, kind in table.schema.items()},
+            rows=table.height,
+            context=used,
+        )
+    model_digest = digests["booster"]
+    run.set_tags(
+        {
+            "model_digest": model_digest,
+            "code_digest": origin.code_digest,
+            **{f"data_digest.{name}": digests[name] for name in ("train_files", "val_files")},
+        }
+    )
+    run.log_files({**files, "preprocessor/preprocessor.b": _preprocessor(pairs, scratch)})
+    booster_uri = run.log_booster(reference_booster, BOOSTER_MODEL, booster_requirements())
+    model_uri = run.log_python_model(
+        SERVED_MODEL,
+        script=SERVING_CODE,
+        files=_served_files(booster, pairs, scratch),
+        signature=SERVING_COLUMNS,
+        requirements=serving_requirements(),
+    )
+    return {
+        "run_id": run.run_id,
+        "model_uri": model_uri,
+        "booster_uri": booster_uri,
+        "model_digest": model_digest,
+    }
+
+
+def _preprocessor(pairs: Sequence[str], scratch: Path) -> Path:
+    """Write the fitted DictVectorizer as the reference's consumers expect it: pickled.
+
+    It is written for them only; nothing here ever reads it.
+    """
+    from tripduration.onehot_form import dict_vectorizer
+
+    path = scratch / "preprocessor.b"
+    path.write_bytes(pickle.dumps(dict_vectorizer(pairs)))
+    return path
+
+
+def _served_files(booster: xgb.Booster, pairs: Sequence[str], scratch: Path) -> dict[str, Path]:
+    booster_path, pairs_path = scratch / "booster.ubj", scratch / "pairs.json"
+    booster.save_model(booster_path)
+    pairs_path.write_text(json.dumps(list(pairs)), encoding="utf-8")
+    return {"booster": booster_path, "pairs": pairs_path}

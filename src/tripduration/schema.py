@@ -1,0 +1,246 @@
+"""Reading and judging a month of trips by the data contract."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tripduration.contract import ALLOWANCES, NEEDED, Trips, TripsOfMonth, duration_min, plausible
+from tripduration.errors import ContractBroken, Finding, MonthInvalid
+from tripduration.months import Month
+from tripduration.parquet import verify_parquet
+
+_CHECK_SOURCE = "check that the file is what its name says, and the source it came from"
+
+
+def read_month(path: Path) -> pl.DataFrame:
+    """Read the needed columns of one published file, as one set of types.
+
+    Parameters
+    ----------
+    path
+        A Parquet file of any published schema of green-taxi trips.
+
+    Returns
+    -------
+    polars.DataFrame
+        The columns and types of `tripduration.contract.Trips`, a row per trip, in the file's
+        order.
+
+    Raises
+    ------
+    ContractBroken
+        Columns are missing or of types that cannot be cast; all findings at once.
+    NotParquet
+        The file is something else.
+    """
+    published = verify_parquet(path)
+    types = pl.read_parquet_schema(path)
+    found = [_finding(name, types.get(name), published) for name in NEEDED]
+    findings = tuple(finding for finding in found if finding is not None)
+    if findings:
+        raise _unusable(path.name, findings, published)
+    frame = pl.read_parquet(path, columns=list(NEEDED)).select(NEEDED)
+    try:
+        return frame.cast({name: column.dtype for name, column in Trips.columns().items()})
+    except pl.exceptions.InvalidOperationError as error:
+        first_line = str(error).partition("\n")[0]
+        finding = Finding("", "values that fit their columns' types", first_line)
+        raise _unusable(path.name, (finding,), published) from error
+
+
+def check_trips(
+    paths: Mapping[str, Path], *, min_rows: int = 1000, min_share_kept: float = 0.5
+) -> dict[str, Any]:
+    """Judge months of trips by the data contract, and report in every case.
+
+    Parameters
+    ----------
+    paths
+        The files by month, as ``2021-01``.
+    min_rows
+        Trips that a month must have.
+    min_share_kept
+        Share of a month's trips, 0 to 1, that must last from 1 to 60 minutes.
+
+    Returns
+    -------
+    dict
+        JSON-able: ``{"ok": bool, "files": {month: {"file", "rows", "rows_kept", "share_kept",
+        "published_schema", "rules", "ok", "hint"}}}``. Each of ``rules`` is ``{"column",
+        "rule", "violations", "share", "allowed_share", "found", "ok"}``, shares go from 0 to 1,
+        and ``found`` says in words what broke the rule.
+
+    Raises
+    ------
+    MonthInvalid
+        A key of `paths` names no month.
+    NotParquet
+        A file is something else.
+    """
+    files = {
+        name: _check_file(_month_in(name), path, min_rows, min_share_kept)
+        for name, path in paths.items()
+    }
+    return {"ok": all(file["ok"] for file in files.values()), "files": files}
+
+
+def raise_if_broken(report: Mapping[str, Any]) -> None:
+    """Refuse months that break the contract.
+
+    Parameters
+    ----------
+    report
+        From `check_trips`.
+
+    Raises
+    ------
+    ContractBroken
+        A rule is broken; the message names file, column, rule and count of each.
+    """
+    broken = [
+        f"{name} ({file['file']}): {rule['column']} {rule['rule']}: {rule['found']}"
+        for name, file in report["files"].items()
+        for rule in file["rules"]
+        if not rule["ok"]
+    ]
+    if not broken:
+        return
+    hints = [file["hint"] for file in report["files"].values() if file["hint"]]
+    separator = "\n  " if len(broken) > 1 else " "
+    raise ContractBroken(
+        separator.join(["the trips break the data contract:", *broken]),
+        hint=hints[0] if hints else _CHECK_SOURCE,
+    )
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """Lay a report out as plain text, a table per file.
+
+    Parameters
+    ----------
+    report
+        From `check_trips`.
+    """
+    return "\n".join(_file_text(name, file) for name, file in report["files"].items())
+
+
+def _finding(name: str, found: pl.DataType | None, published: Mapping[str, str]) -> Finding | None:
+    """Return why a published column cannot be read as the contract's, or None."""
+    wanted = Trips.columns()[name].dtype
+    if wanted.is_temporal():
+        expected = "a timestamp without a time zone"
+        usable = isinstance(found, pl.Datetime) and found.time_zone is None
+    elif wanted.is_integer():
+        expected = "whole numbers"
+        usable = found is not None and found.is_integer()
+    else:
+        expected = "numbers"
+        usable = found is not None and found.is_numeric()
+    if usable:
+        return None
+    return Finding(name, expected, "no such column" if found is None else published[name])
+
+
+def _unusable(
+    name: str, findings: tuple[Finding, ...], published: Mapping[str, str]
+) -> ContractBroken:
+    """Say at once everything that keeps a file from being read."""
+    hint = _CHECK_SOURCE
+    if any(column.startswith("tpep_") for column in published):
+        hint = "this is a yellow-taxi file: use the one called green_tripdata_YYYY-MM.parquet"
+    separator = "\n  " if len(findings) > 1 else " "
+    lines = [f"{name} is no month of green-taxi trips:", *map(str, findings)]
+    return ContractBroken(separator.join(lines), hint=hint, findings=findings)
+
+
+def _month_in(name: str) -> Month:
+    match = re.search(r"\d{4}-\d{2}", name)
+    if match is None:
+        raise MonthInvalid(f"{name!r} names no month of trips", hint="write it as YYYY-MM")
+    return Month.parse(match[0])
+
+
+def _check_file(month: Month, path: Path, min_rows: int, min_share_kept: float) -> dict[str, Any]:
+    """Report on one file, also where it cannot be read."""
+    report = {"file": path.name, "published_schema": verify_parquet(path), "hint": ""}
+    try:
+        trips = read_month(path)
+    except ContractBroken as broken:
+        rows = pl.scan_parquet(path).select(pl.len()).collect().item()
+        rules = [
+            _rule(each.column, f"has {each.expected}", rows, rows, 0.0, found=each.found)
+            for each in broken.findings
+        ]
+        kept = 0
+        report["hint"] = broken.hint
+    else:
+        rows = trips.height
+        kept = trips.select(plausible(duration_min()).sum()).item()
+        rules = [
+            _enough(rows, min_rows),
+            *_row_rules(trips, month),
+            _rule("duration_min", "is 1 to 60", rows - kept, rows, 1.0 - min_share_kept),
+        ]
+    counts = {"rows": rows, "rows_kept": kept, "share_kept": kept / rows if rows else 0.0}
+    return report | counts | {"rules": rules, "ok": all(rule["ok"] for rule in rules)}
+
+
+def _row_rules(trips: pl.DataFrame, month: Month) -> list[dict[str, Any]]:
+    """Count for each rule on rows how many break it."""
+    of_month = trips.with_columns(
+        pl.lit(month.begins, dtype=pl.Datetime("us")).alias("month_begins"),
+        pl.lit(month.next().begins, dtype=pl.Datetime("us")).alias("month_ends"),
+    )
+    broken = TripsOfMonth.filter(of_month).failure.counts()
+    return [
+        _rule(it.column, it.rule, broken.get(it.key, 0), trips.height, it.allowed_share)
+        for it in ALLOWANCES
+    ]
+
+
+def _enough(rows: int, min_rows: int) -> dict[str, Any]:
+    lacking = max(0, min_rows - rows)
+    found = f"found {rows:,} trips, so {lacking:,} are lacking" if rows else "found no trips at all"
+    return _rule("the file", f"has {min_rows:,} trips or more", lacking, min_rows, 0.0, found=found)
+
+
+def _rule(
+    column: str, rule: str, violations: int, rows: int, allowed_share: float, found: str = ""
+) -> dict[str, Any]:
+    share = violations / rows if rows else 0.0
+    counted = f"broken by {violations:,} of {rows:,} trips, {share:.2%} ({allowed_share:.2%} may)"
+    return {
+        "column": column,
+        "rule": rule,
+        "violations": violations,
+        "share": share,
+        "allowed_share": allowed_share,
+        "found": found or counted,
+        "ok": share <= allowed_share,
+    }
+
+
+def _file_text(name: str, file: Mapping[str, Any]) -> str:
+    kept = f"{file['rows_kept']:,} of {file['rows']:,} trips last 1 to 60 minutes"
+    head = f"{name} ({file['file']}): {kept} ({file['share_kept']:.2%})"
+    titles = ("", "column", "rule", "violations", "share", "allowed")
+    lines = [titles, *(_cells(rule) for rule in file["rules"])]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    return "\n".join([head, *(_aligned(line, widths) for line in lines)]) + "\n"
+
+
+def _cells(rule: Mapping[str, Any]) -> tuple[str, ...]:
+    shares = (f"{rule['share']:.2%}", f"{rule['allowed_share']:.2%}")
+    state = "ok" if rule["ok"] else "BROKEN"
+    return (state, rule["column"], rule["rule"], f"{rule['violations']:,}", *shares)
+
+
+def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
+    words = [cell.ljust(width) for cell, width in zip(cells[:3], widths[:3], strict=True)]
+    numbers = [cell.rjust(width) for cell, width in zip(cells[3:], widths[3:], strict=True)]
+    return "  ".join(["", *words, *numbers]).rstrip()

@@ -1,0 +1,72 @@
+"""Small tries of what a run needs: the data source, and XGBoost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tripduration.errors import DataError
+
+
+class SourceUnreachable(DataError):
+    """The data source cannot be reached."""
+
+
+class TrainingBroken(DataError):
+    """XGBoost cannot train here."""
+
+
+def probe_source(source: str, url_template: str) -> str:
+    """Return a line about the data source.
+
+    Raises
+    ------
+    DataError
+        If it is not there, or does not answer within some seconds.
+    """
+    if source == "sample":
+        return "the built-in sample"
+    if source and "://" not in source:
+        folder = Path(source)
+        months = sorted(folder.glob("green_tripdata_*.parquet")) if folder.is_dir() else []
+        if not months:
+            raise SourceUnreachable(
+                f"the folder {source} has no green_tripdata_YYYY-MM.parquet",
+                hint="name a folder with published months, or use: --source sample",
+            )
+        return f"{len(months)} months in {source}"
+    address = source or url_template
+    if address.startswith("file://"):
+        return f"files at {address}"
+    return _probe_server(address)
+
+
+def _probe_server(address: str) -> str:
+    import httpx
+
+    host = httpx.URL(address.partition("{")[0]).host
+    try:
+        httpx.head(address.format(year=2021, month=1), timeout=5, follow_redirects=True)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise SourceUnreachable(
+            f"{host} does not answer: {error}",
+            hint="check the network, name a folder with --source FOLDER, or use: --source sample",
+        ) from error
+    return f"{host} answers"
+
+
+def probe_training() -> None:
+    """Train one round on four numbers.
+
+    Raises
+    ------
+    TrainingBroken
+        If XGBoost cannot be loaded or fails.
+    """
+    try:
+        import numpy as np
+        import xgboost as xgb
+
+        rows = xgb.DMatrix(np.arange(4, dtype=np.float32).reshape(-1, 1), label=np.arange(4))
+        xgb.train({"max_depth": 1, "nthread": 1}, rows, 1)
+    except Exception as error:  # a broken library can fail in any way
+        raise TrainingBroken(f"XGBoost cannot train: {error}", hint="install it again: pip install xgboost") from error

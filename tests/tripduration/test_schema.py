@@ -1,0 +1,295 @@
+"""The data contract: what passes, what breaks it, and how that is told."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tripduration.contract import ALLOWANCES, NEEDED, TripsOfMonth
+from tripduration.errors import ContractBroken, MonthInvalid, NotParquet
+from tripduration.months import Month
+from tripduration.sample import write_sample
+from tripduration.schema import check_trips, raise_if_broken, read_month, report_text
+
+Written = Callable[[pl.DataFrame], Path]
+
+REAL_MONTHS = ("2021-01", "2021-02", "2021-03", "2023-02")
+
+
+def broken_rules(report: dict[str, Any]) -> dict[tuple[str, str], int]:
+    """Return the count of each broken rule by column and rule."""
+    return {
+        (rule["column"], rule["rule"]): rule["violations"]
+        for file in report["files"].values()
+        for rule in file["rules"]
+        if not rule["ok"]
+    }
+
+
+def in_rows(rows: int, column: str, value: object) -> pl.Expr:
+    """Replace the first `rows` values of a column."""
+    first = pl.int_range(pl.len()) < rows
+    return pl.when(first).then(pl.lit(value)).otherwise(pl.col(column)).alias(column)
+
+
+@pytest.mark.parametrize("month", REAL_MONTHS)
+def test_real_months_keep_the_contract(month: str, real_data: Path) -> None:
+    report = check_trips({month: real_data / f"green_tripdata_{month}.parquet"})
+    assert report["ok"]
+    raise_if_broken(report)
+
+
+def test_the_report_counts_the_real_trips(real_data: Path) -> None:
+    report = check_trips({"2021-01": real_data / "green_tripdata_2021-01.parquet"})
+    file = report["files"]["2021-01"]
+    assert (file["rows"], file["rows_kept"]) == (76_518, 73_908)
+    assert file["published_schema"]["ehail_fee"] == "null"
+
+
+def test_generated_months_keep_the_contract(tmp_path: Path) -> None:
+    months = [Month(2021, 1), Month(2021, 2)]
+    paths = {str(month): write_sample(month, tmp_path / f"{month}.parquet") for month in months}
+    raise_if_broken(check_trips(paths))
+
+
+def test_real_months_of_every_published_schema_are_read_as_the_same_types(real_data: Path) -> None:
+    frames = [read_month(real_data / f"green_tripdata_{month}.parquet") for month in REAL_MONTHS]
+    assert len({tuple(frame.schema.items()) for frame in frames}) == 1
+    assert list(frames[0].schema.values()) == [
+        pl.Datetime("us"),
+        pl.Datetime("us"),
+        pl.Int32(),
+        pl.Int32(),
+        pl.Float64(),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("PULocationID", pl.UInt16()),
+        ("DOLocationID", pl.Int64()),
+        ("trip_distance", pl.Int32()),
+        ("lpep_pickup_datetime", pl.Datetime("ns")),
+        ("lpep_dropoff_datetime", pl.Datetime("ms")),
+    ],
+)
+def test_types_that_hold_the_same_values_are_read(
+    january_trips: pl.DataFrame, written: Written, column: str, kind: pl.DataType
+) -> None:
+    as_published = january_trips.with_columns(pl.col(column).cast(kind))
+    wanted = as_published.cast(read_month(written(january_trips)).schema)
+    assert read_month(written(as_published)).equals(wanted)
+
+
+def test_every_unusable_column_is_told_at_once(
+    january_trips: pl.DataFrame, written: Written
+) -> None:
+    path = written(
+        january_trips.drop("trip_distance").with_columns(
+            pl.col("PULocationID").cast(pl.String),
+            pl.col("lpep_pickup_datetime").dt.replace_time_zone("UTC"),
+        )
+    )
+    with pytest.raises(ContractBroken) as caught:
+        read_month(path)
+    lines = caught.value.message.splitlines()
+    assert "green_tripdata_2021-01.parquet" in lines[0]
+    assert [finding.column for finding in caught.value.findings] == [
+        "lpep_pickup_datetime",
+        "PULocationID",
+        "trip_distance",
+    ]
+    assert lines[2].strip() == "PULocationID: expected whole numbers, found large_string"
+    assert lines[3].strip() == "trip_distance: expected numbers, found no such column"
+
+
+def test_a_yellow_taxi_file_is_recognised(january_trips: pl.DataFrame, written: Written) -> None:
+    path = written(january_trips.rename(lambda name: name.replace("lpep_", "tpep_")))
+    with pytest.raises(ContractBroken) as caught:
+        read_month(path)
+    assert "yellow-taxi file" in caught.value.hint
+    with pytest.raises(ContractBroken) as caught:
+        raise_if_broken(check_trips({"2021-01": path}))
+    assert "green_tripdata" in caught.value.hint
+
+
+def test_numbers_too_large_for_the_type_are_told(
+    january_trips: pl.DataFrame, written: Written
+) -> None:
+    path = written(january_trips.with_columns(in_rows(1, "PULocationID", 2**40)))
+    with pytest.raises(ContractBroken, match="fit their columns' types"):
+        read_month(path)
+
+
+def test_what_is_no_parquet_is_told_before_any_rule(tmp_path: Path) -> None:
+    path = tmp_path / "green_tripdata_2021-01.parquet"
+    path.write_text("<html>")
+    with pytest.raises(NotParquet):
+        check_trips({"2021-01": path})
+
+
+def test_trips_that_keep_the_contract_pass(january_trips: pl.DataFrame, written: Written) -> None:
+    report = check_trips({"2021-01": written(january_trips)})
+    assert report["ok"]
+    assert all(rule["violations"] == 0 for rule in report["files"]["2021-01"]["rules"])
+
+
+@pytest.mark.parametrize("column", NEEDED)
+def test_one_null_is_one_too_many(
+    january_trips: pl.DataFrame, written: Written, column: str
+) -> None:
+    report = check_trips({"2021-01": written(january_trips.with_columns(in_rows(1, column, None)))})
+    assert broken_rules(report) == {(column, "is not null"): 1}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rows", "rule"),
+    [
+        ("PULocationID", 0, 1, "is 1 to 265"),
+        ("DOLocationID", 266, 1, "is 1 to 265"),
+        ("trip_distance", -1.0, 21, "is finite and not negative"),
+        ("trip_distance", math.nan, 21, "is finite and not negative"),
+        ("trip_distance", -math.inf, 21, "is finite and not negative"),
+        ("trip_distance", 1000.0, 41, "is below 1,000 miles"),
+        ("lpep_pickup_datetime", datetime(2009, 1, 1), 101, "is in the file's month"),
+        ("lpep_dropoff_datetime", datetime(2020, 12, 31), 21, "is not before the pick-up"),
+    ],
+)
+def test_one_row_above_the_allowance_breaks_the_rule_and_the_allowance_does_not(
+    january_trips: pl.DataFrame,
+    written: Written,
+    column: str,
+    value: object,
+    rows: int,
+    rule: str,
+) -> None:
+    above = check_trips(
+        {"2021-01": written(january_trips.with_columns(in_rows(rows, column, value)))}
+    )
+    assert broken_rules(above) == {(column, rule): rows}
+    allowed = january_trips.with_columns(in_rows(rows - 1, column, value))
+    assert check_trips({"2021-01": written(allowed)})["ok"]
+
+
+def test_the_month_ends_before_the_first_instant_of_the_next(
+    january_trips: pl.DataFrame, written: Written
+) -> None:
+    last = datetime(2021, 2, 1) - timedelta(microseconds=1)
+    moved = january_trips.with_columns(
+        in_rows(1, "lpep_pickup_datetime", last), in_rows(1, "lpep_dropoff_datetime", last)
+    )
+    (rule,) = (
+        rule
+        for rule in check_trips({"2021-01": written(moved)})["files"]["2021-01"]["rules"]
+        if rule["rule"] == "is in the file's month"
+    )
+    assert rule["violations"] == 0
+
+
+def test_a_file_of_another_month_breaks_the_contract(
+    january_trips: pl.DataFrame, written: Written
+) -> None:
+    report = check_trips({"2021-02": written(january_trips)})
+    assert broken_rules(report) == {("lpep_pickup_datetime", "is in the file's month"): 2000}
+
+
+def test_an_empty_month_says_that_it_has_no_trips(
+    january_trips: pl.DataFrame, written: Written
+) -> None:
+    report = check_trips({"2021-01": written(january_trips.clear())})
+    with pytest.raises(ContractBroken, match="has 1,000 trips or more: found no trips at all"):
+        raise_if_broken(report)
+
+
+def test_too_few_trips_break_the_contract_and_the_limit_can_be_chosen(
+    january_trips: pl.DataFrame, written: Written
+) -> None:
+    path = written(january_trips)
+    assert not check_trips({"2021-01": path}, min_rows=2001)["ok"]
+    assert check_trips({"2021-01": path}, min_rows=2000)["ok"]
+
+
+def test_too_few_plausible_durations_break_the_contract(
+    january_trips: pl.DataFrame, written: Written
+) -> None:
+    at_once = pl.int_range(pl.len()) < 1001
+    dropoff = pl.when(at_once).then("lpep_pickup_datetime").otherwise("lpep_dropoff_datetime")
+    path = written(january_trips.with_columns(lpep_dropoff_datetime=dropoff))
+    assert broken_rules(check_trips({"2021-01": path})) == {("duration_min", "is 1 to 60"): 1001}
+    assert check_trips({"2021-01": path}, min_share_kept=0.4)["ok"]
+
+
+def test_the_error_names_file_column_rule_and_count_of_everything_broken(
+    january_trips: pl.DataFrame, written: Written
+) -> None:
+    bad = january_trips.with_columns(
+        in_rows(12, "PULocationID", 300), in_rows(30, "trip_distance", -1.0)
+    )
+    with pytest.raises(ContractBroken) as caught:
+        raise_if_broken(check_trips({"2021-01": written(bad)}))
+    where = "2021-01 (green_tripdata_2021-01.parquet)"
+    assert caught.value.message.splitlines() == [
+        "the trips break the data contract:",
+        f"  {where}: PULocationID is 1 to 265: broken by 12 of 2,000 trips, 0.60% (0.00% may)",
+        f"  {where}: trip_distance is finite and not negative: "
+        "broken by 30 of 2,000 trips, 1.50% (1.00% may)",
+    ]
+    assert caught.value.hint
+
+
+def test_a_file_that_cannot_be_read_is_reported_like_any_other(
+    january_trips: pl.DataFrame, written: Written
+) -> None:
+    path = written(january_trips.drop("trip_distance"))
+    report = check_trips({"2021-01": path})
+    assert broken_rules(report) == {("trip_distance", "has numbers"): 2000}
+    assert report["files"]["2021-01"]["rows"] == 2000
+    assert "BROKEN" in report_text(report)
+
+
+def test_one_broken_month_does_not_hide_another(
+    january_trips: pl.DataFrame, written: Written, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.parquet"
+    january_trips.with_columns(in_rows(1, "DOLocationID", 0)).write_parquet(other)
+    report = check_trips({"2021-01": written(january_trips), "2021-01 again": other})
+    assert [file["ok"] for file in report["files"].values()] == [True, False]
+    assert not report["ok"]
+
+
+def test_a_report_is_json_and_names_no_folder(
+    january_trips: pl.DataFrame, written: Written, tmp_path: Path
+) -> None:
+    report = check_trips({"2021-01": written(january_trips)})
+    assert json.loads(json.dumps(report)) == report
+    assert str(tmp_path) not in json.dumps(report)
+
+
+def test_the_text_of_a_report_is_a_table_with_a_line_per_rule(
+    january_trips: pl.DataFrame, written: Written
+) -> None:
+    report = check_trips({"2021-01": written(january_trips)})
+    lines = report_text(report).splitlines()
+    assert lines[0].startswith("2021-01 (green_tripdata_2021-01.parquet): 2,000 of 2,000 trips")
+    assert len(lines) == 2 + len(report["files"]["2021-01"]["rules"])
+    assert len({len(line) for line in lines[1:]}) == 1
+
+
+def test_a_name_without_a_month_is_refused(january_trips: pl.DataFrame, written: Written) -> None:
+    with pytest.raises(MonthInvalid, match="names no month"):
+        check_trips({"training": written(january_trips)})
+
+
+def test_every_rule_of_the_contract_has_an_allowance() -> None:
+    frame = TripsOfMonth.create_empty().clear(1)
+    rules = set(TripsOfMonth.filter(frame).failure._rule_columns)
+    own = {rule for rule in rules if not rule.startswith("month_")}
+    assert own == {allowance.key for allowance in ALLOWANCES}

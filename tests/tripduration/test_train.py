@@ -1,0 +1,261 @@
+"""Training gives the reference's model, at any number of threads, and its best round."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import xgboost as xgb
+from sklearn.metrics import root_mean_squared_error
+
+from tripduration.devices import why_no_gpu
+from tripduration.features import encode
+from tripduration.train import (
+    DeviceError,
+    HyperparameterError,
+    Trained,
+    TrainingError,
+    train_booster,
+)
+
+if TYPE_CHECKING:
+    from tests.tripduration.model_fixtures import Months
+
+    from tripduration.features import Encoding
+
+pytest_plugins = ("tests.tripduration.model_fixtures",)
+
+
+@dataclass(frozen=True)
+class Training:
+    """Trains on the small months; what a test does not name is as usual."""
+
+    months: Months
+    hyperparameters: dict[str, float | int | str]
+
+    def __call__(self, encoding: Encoding = "categorical", **chosen: Any) -> Trained:  # noqa: ANN401
+        train_duration_min, val_duration_min = self.months.durations_min
+        usual = {
+            "hyperparameters": self.hyperparameters,
+            "num_boost_round": 4,
+            "early_stopping_rounds": 50,
+            "device": "cpu",
+            "threads": 1,
+        }
+        return train_booster(
+            encode(self.months.train, self.months.pairs, encoding),
+            train_duration_min,
+            encode(self.months.val, self.months.pairs, encoding),
+            val_duration_min,
+            **{**usual, **chosen},
+        )
+
+
+@pytest.fixture
+def train(small_months: Months, hyperparameters: dict[str, float | int | str]) -> Training:
+    return Training(small_months, hyperparameters)
+
+
+@pytest.fixture
+def overfitting(hyperparameters: dict[str, float | int | str]) -> dict[str, float | int | str]:
+    """Return hyperparameters with which the validation error soon grows."""
+    return {**hyperparameters, "learning_rate": 0.9}
+
+
+def test_both_encodings_give_the_same_predictions_to_the_last_bit(train: Training) -> None:
+    categorical, onehot = train("categorical"), train("onehot")
+    np.testing.assert_array_equal(categorical.val_predictions, onehot.val_predictions)
+    assert categorical.history == onehot.history
+
+
+@pytest.mark.parametrize("encoding", ["categorical", "onehot"])
+def test_the_model_is_the_same_at_any_number_of_threads(
+    train: Training, encoding: Encoding
+) -> None:
+    one, two = train(encoding, threads=1), train(encoding, threads=2)
+    assert (one.threads, two.threads) == (1, 2)
+    assert digest(one) == digest(two)
+    assert one.history == two.history
+
+
+def test_training_again_gives_the_same_bytes(train: Training) -> None:
+    assert digest(train()) == digest(train())
+
+
+def test_validation_predictions_are_those_of_the_booster(
+    train: Training, small_months: Months
+) -> None:
+    trained = train()
+    assert trained.val_predictions.dtype == np.float32
+    np.testing.assert_array_equal(
+        trained.val_predictions, trained.booster.predict(validation_rows(small_months))
+    )
+
+
+def test_history_holds_the_error_of_each_round(train: Training, small_months: Months) -> None:
+    trained = train(num_boost_round=6)
+    assert list(trained.history) == ["train", "validation"]
+    assert [len(errors) for errors in trained.history.values()] == [6, 6]
+    assert trained.history["validation"][-1] == root_mean_squared_error(
+        small_months.durations_min[1], trained.val_predictions
+    )
+
+
+def test_early_stopping_returns_the_best_round(
+    train: Training, small_months: Months, overfitting: dict[str, float | int | str]
+) -> None:
+    trained = train(hyperparameters=overfitting, num_boost_round=40, early_stopping_rounds=3)
+    errors = trained.history["validation"]
+    assert trained.best_iteration == int(np.argmin(errors))
+    assert len(errors) == trained.best_iteration + 1 + 3
+    assert trained.booster.num_boosted_rounds() == trained.best_iteration + 1
+    np.testing.assert_array_equal(
+        trained.val_predictions, trained.booster.predict(validation_rows(small_months))
+    )
+
+
+def test_early_stopping_stops_where_xgboost_s_own_does(
+    train: Training, small_months: Months, overfitting: dict[str, float | int | str]
+) -> None:
+    trained = train("onehot", hyperparameters=overfitting, num_boost_round=40, early_stopping_rounds=3)
+    train_duration_min, val_duration_min = small_months.durations_min
+    theirs = xgb.train(
+        overfitting,
+        xgb.DMatrix(
+            encode(small_months.train, small_months.pairs, "onehot"), label=train_duration_min
+        ),
+        40,
+        evals=[
+            (
+                xgb.DMatrix(
+                    encode(small_months.val, small_months.pairs, "onehot"), label=val_duration_min
+                ),
+                "validation",
+            )
+        ],
+        early_stopping_rounds=3,
+        verbose_eval=False,
+    )
+    assert trained.best_iteration == theirs.best_iteration
+    assert len(trained.history["validation"]) == theirs.num_boosted_rounds()
+
+
+def test_the_best_round_is_kept_even_when_all_rounds_were_trained(
+    train: Training, overfitting: dict[str, float | int | str]
+) -> None:
+    trained = train(hyperparameters=overfitting, num_boost_round=12, early_stopping_rounds=50)
+    assert len(trained.history["validation"]) == 12
+    assert trained.booster.num_boosted_rounds() == trained.best_iteration + 1 < 12
+
+
+def test_without_early_stopping_all_rounds_are_kept(
+    train: Training, overfitting: dict[str, float | int | str]
+) -> None:
+    trained = train(hyperparameters=overfitting, num_boost_round=12, early_stopping_rounds=0)
+    assert trained.best_iteration == 11
+    assert trained.booster.num_boosted_rounds() == 12
+
+
+def test_the_booster_says_its_best_round_and_error(train: Training) -> None:
+    trained = train()
+    assert trained.booster.best_iteration == trained.best_iteration
+    assert trained.booster.best_score == trained.history["validation"][trained.best_iteration]
+    assert set(trained.booster.attributes()) == {"best_iteration", "best_score"}
+
+
+def test_each_round_is_reported(train: Training) -> None:
+    reports: list[tuple[int, int, float]] = []
+    trained = train(num_boost_round=3, on_round=lambda *report: reports.append(report))
+    errors = trained.history["validation"]
+    assert reports == [(i + 1, 3, error) for i, error in enumerate(errors)]
+
+
+def test_an_unknown_hyperparameter_is_named_with_its_nearest(
+    train: Training, hyperparameters: dict[str, float | int | str]
+) -> None:
+    with pytest.raises(HyperparameterError, match="`max_dept`, `zzz`") as caught:
+        train(hyperparameters={**hyperparameters, "max_dept": 3, "zzz": 1})
+    assert "`max_depth` for `max_dept`" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("max_depth", "deep", "max_depth"),
+        ("subsample", 3.0, "subsample"),
+        ("learning_rate", -1, "learning_rate"),
+        ("tree_method", "fast", "'fast'"),
+        ("booster", "gbforest", "gbforest"),
+    ],
+)
+def test_a_refused_value_is_named(
+    train: Training,
+    hyperparameters: dict[str, float | int | str],
+    name: str,
+    value: float | str,
+    said: str,
+) -> None:
+    with pytest.raises(HyperparameterError, match=said) as caught:
+        train(hyperparameters={**hyperparameters, name: value})
+    assert "Stack trace" not in str(caught.value)
+    assert caught.value.hint
+
+
+def test_an_unknown_objective_is_answered_with_the_known_ones(
+    train: Training, hyperparameters: dict[str, float | int | str]
+) -> None:
+    with pytest.raises(HyperparameterError) as caught:
+        train(hyperparameters={**hyperparameters, "objective": "reg:sqarederror"})
+    assert "reg:squarederror" in caught.value.hint
+
+
+def test_what_training_decides_is_no_hyperparameter(train: Training) -> None:
+    with pytest.raises(HyperparameterError, match="`nthread`") as caught:
+        train(hyperparameters={"nthread": 4})
+    assert "`threads`" in caught.value.hint
+
+
+def test_a_tree_method_without_categories_is_refused_with_a_hint(train: Training) -> None:
+    with pytest.raises(HyperparameterError) as caught:
+        train(hyperparameters={"tree_method": "exact"})
+    assert caught.value.hint
+
+
+def test_no_rounds_are_refused(train: Training) -> None:
+    with pytest.raises(TrainingError, match="0 rounds"):
+        train(num_boost_round=0)
+
+
+@pytest.mark.skipif(why_no_gpu() is None, reason="there is a GPU")
+def test_cuda_without_a_gpu_is_an_error_that_says_what_to_choose(train: Training) -> None:
+    with pytest.raises(DeviceError, match="`cuda`") as caught:
+        train(device="cuda")
+    assert "`cpu`" in caught.value.hint
+
+
+@pytest.mark.skipif(why_no_gpu() is None, reason="there is a GPU")
+def test_the_automatic_device_is_the_cpu_without_a_gpu(train: Training) -> None:
+    trained = train(device="auto")
+    assert trained.device == "cpu"
+    assert digest(trained) == digest(train(device="cpu"))
+
+
+def test_the_real_month_gives_the_reference_s_error(real_trained: Trained) -> None:
+    assert real_trained.history["validation"][-1] == 6.607733723268311
+    assert real_trained.best_iteration == 29
+
+
+def digest(trained: Trained) -> str:
+    return hashlib.sha256(trained.booster.save_raw("ubj")).hexdigest()
+
+
+def validation_rows(months: Months) -> xgb.DMatrix:
+    return xgb.DMatrix(
+        encode(months.val, months.pairs, "categorical"),
+        feature_names=["PU_DO", "trip_distance"],
+        feature_types=["c", "q"],
+        enable_categorical=True,
+    )
