@@ -109,9 +109,7 @@ def evaluate_predictions(
         "metrics": measure_errors(duration_min, error_min),
         "learning_curve": {name: list(errors) for name, errors in history.items()},
         "by_hour": _by_group(error_min, hours, [f"{hour:02d}" for hour in range(24)]),
-        "by_distance": _by_group(
-            error_min, np.searchsorted(DISTANCE_ENDS_MILES, distances), DISTANCE_NAMES
-        ),
+        "by_distance": _by_group(error_min, np.searchsorted(DISTANCE_ENDS_MILES, distances), DISTANCE_NAMES),
         "by_borough": by_borough,
         "importance": list(importance),
     }
@@ -143,9 +141,7 @@ def measure_errors(
     }
 
 
-def rank_importance(
-    onehot_booster: xgb.Booster, pairs: Sequence[str], most: int = 20
-) -> list[Importance]:
+def rank_importance(onehot_booster: xgb.Booster, pairs: Sequence[str], most: int = 20) -> list[Importance]:
     """Return how much the distance and the strongest pairs contribute to the model.
 
     Parameters
@@ -178,9 +174,7 @@ def _one_number(gain: float | list[float]) -> float:
     return gain if isinstance(gain, float) else math.fsum(gain)
 
 
-def _boroughs(
-    location_ids: npt.NDArray[np.int32], zones: Zones
-) -> tuple[npt.NDArray[np.int64], list[str]]:
+def _boroughs(location_ids: npt.NDArray[np.int32], zones: Zones) -> tuple[npt.NDArray[np.int64], list[str]]:
     """Return each trip's position in the list of boroughs, and that list."""
     ids, positions = np.unique(location_ids, return_inverse=True)
     of_id = [zones.get(str(i), {}).get("borough") or UNKNOWN_BOROUGH for i in ids]

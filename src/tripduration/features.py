@@ -104,9 +104,7 @@ def encode_onehot(trips: pl.DataFrame, pairs: Sequence[str]) -> csr_matrix[np.fl
     values = np.column_stack([np.ones(len(trips), np.float32), _distances(trips)])
     stored = np.column_stack([known, np.ones(len(trips), np.bool_)])
     row_ends = np.concatenate([[0], np.cumsum(stored.sum(axis=1))]).astype(np.int32)
-    return csr_matrix(
-        (values[stored], columns[stored], row_ends), shape=onehot_shape(len(trips), pairs)
-    )
+    return csr_matrix((values[stored], columns[stored], row_ends), shape=onehot_shape(len(trips), pairs))
 
 
 def onehot_shape(rows: int, pairs: Sequence[str]) -> tuple[int, int]:

@@ -96,8 +96,7 @@ def refused(error: Exception) -> HyperparameterError:
 def _is_named_unused(name: str, caught: list[warnings.WarningMessage]) -> bool:
     """Tell whether XGBoost warned ``Parameters: { "name", ... } are not used.``."""
     return any(
-        "are not used" in str(warning.message) and f'"{name}"' in str(warning.message)
-        for warning in caught
+        "are not used" in str(warning.message) and f'"{name}"' in str(warning.message) for warning in caught
     )
 
 
@@ -112,7 +111,7 @@ def _unknown(unknown: list[str], known: set[str]) -> HyperparameterError:
     return HyperparameterError(f"XGBoost does not know or does not use {names}", hint)
 
 
-def _names(node: Any) -> Iterator[str]:  # noqa: ANN401 - a node of XGBoost's JSON
+def _names(node: Any) -> Iterator[str]:
     """Yield the names of all parameters in XGBoost's configuration: those of its text values."""
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     if isinstance(node, dict):

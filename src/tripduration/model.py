@@ -44,3 +44,8 @@ def serving_requirements() -> list[str]:
     They are given to MLflow, which would otherwise load the model in a new process to find them.
     """
     return [f"{name}=={importlib.metadata.version(name)}" for name in _SERVING_PACKAGES]
+
+
+def booster_requirements() -> list[str]:
+    """Return the packages that loading the booster over the one-hot columns needs, pinned."""
+    return [f"{name}=={importlib.metadata.version(name)}" for name in ("mlflow", "xgboost", "scikit-learn")]

@@ -79,14 +79,10 @@ def draw_pictures(
         "learning_curve": lambda axes: _learning_curve(axes, evaluation["learning_curve"]),
         "predicted_vs_actual": lambda axes: _predicted(axes, duration_min, predictions),
         "error_by_hour": lambda axes: _groups(axes, evaluation["by_hour"], "pickup hour"),
-        "error_by_distance": lambda axes: _groups(
-            axes, evaluation["by_distance"], "trip distance (miles)"
-        ),
+        "error_by_distance": lambda axes: _groups(axes, evaluation["by_distance"], "trip distance (miles)"),
     }
     if evaluation["by_borough"]:
-        drawings["error_by_borough"] = lambda axes: _groups(
-            axes, evaluation["by_borough"], "pickup borough"
-        )
+        drawings["error_by_borough"] = lambda axes: _groups(axes, evaluation["by_borough"], "pickup borough")
     if evaluation["importance"]:
         drawings["feature_importance"] = lambda axes: _importance(axes, evaluation)
     folder.mkdir(parents=True, exist_ok=True)
@@ -143,12 +139,8 @@ def _predicted(
 
     low, high = DURATION_RANGE_MIN
     bins = np.arange(low, high + 1)
-    counts, _, _ = np.histogram2d(
-        duration_min, np.clip(predictions, low, high - 0.5), bins=[bins, bins]
-    )
-    mesh = axes.pcolormesh(
-        bins, bins, np.ma.masked_equal(counts.T, 0), cmap="Blues", norm=LogNorm(vmin=0.5)
-    )
+    counts, _, _ = np.histogram2d(duration_min, np.clip(predictions, low, high - 0.5), bins=[bins, bins])
+    mesh = axes.pcolormesh(bins, bins, np.ma.masked_equal(counts.T, 0), cmap="Blues", norm=LogNorm(vmin=0.5))
     axes.plot([low, high], [low, high], color=ORANGE, linewidth=1, label="exact")
     # Plain numbers: typesetting powers of ten costs more than drawing all else.
     axes.figure.colorbar(

@@ -56,7 +56,7 @@ class Recorder(Protocol):
         *,
         script: Path,
         files: Mapping[str, Path],
-        signature: Mapping[str, Mapping[str, str]],
+        signature: Any,
         requirements: Sequence[str],
     ) -> str:
         """Attach a served model; return its URI."""
@@ -118,7 +118,12 @@ def record_execution(
     dict
         ``run_id``, ``model_uri`` (the served model), ``booster_uri`` and ``model_digest``.
     """
-    from tripduration.model import SERVING_CODE, SERVING_COLUMNS, booster_requirements, serving_requirements
+    from tripduration.model import (
+        SERVING_CODE,
+        booster_requirements,
+        serving_requirements,
+        serving_signature,
+    )
 
     digests = origin.digests
     run.log_parameters({**origin.parameters, "features": len(pairs) + 1})
@@ -150,7 +155,7 @@ def record_execution(
         SERVED_MODEL,
         script=SERVING_CODE,
         files=_served_files(booster, pairs, scratch),
-        signature=SERVING_COLUMNS,
+        signature=serving_signature(),
         requirements=serving_requirements(),
     )
     return {

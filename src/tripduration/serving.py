@@ -81,12 +81,13 @@ class TripDurationModel(PythonModel):
         MlflowException
             If a column is missing or holds something else than numbers.
         """
+        del context, params
         pickup_ids, dropoff_ids, distances = _numbers(pd.DataFrame(model_input))
+        if not len(distances):
+            return np.empty(0, np.float32)
         known = _are_ids(pickup_ids) & _are_ids(dropoff_ids)
         codes = np.full(len(known), np.nan, np.float32)
-        found = self._pairs.get_indexer(
-            pd.Index(_pair_numbers(pickup_ids[known], dropoff_ids[known]))
-        )
+        found = self._pairs.get_indexer(pd.Index(_pair_numbers(pickup_ids[known], dropoff_ids[known])))
         codes[known] = np.where(found < 0, np.nan, found)
         matrix = np.column_stack([codes, distances.astype(np.float32)])
         rows = xgb.DMatrix(

@@ -150,14 +150,10 @@ def train_booster(
     if best + 1 < booster.num_boosted_rounds():
         booster = booster[: best + 1]
     booster.set_attr(best_iteration=str(best), best_score=repr(watch.history["validation"][best]))
-    return Trained(
-        booster, watch.history, watch.best_predictions, best, used_device, used_threads
-    )
+    return Trained(booster, watch.history, watch.best_predictions, best, used_device, used_threads)
 
 
-def _cost_parameters(
-    matrix: Matrix, hyperparameters: Mapping[str, float | int | str]
-) -> dict[str, int]:
+def _cost_parameters(matrix: Matrix, hyperparameters: Mapping[str, float | int | str]) -> dict[str, int]:
     """Return the parameters that change what training costs and not what it gives."""
     parameters = {}
     if hyperparameters.get("tree_method") != "exact":
@@ -167,9 +163,7 @@ def _cost_parameters(
     return parameters
 
 
-def _dmatrix(
-    matrix: Matrix, duration_min: npt.NDArray[np.float64], threads: int
-) -> xgb.DMatrix:
+def _dmatrix(matrix: Matrix, duration_min: npt.NDArray[np.float64], threads: int) -> xgb.DMatrix:
     import xgboost as xgb
 
     if isinstance(matrix, np.ndarray):
@@ -227,6 +221,7 @@ def _as_callback(watch: _Watch) -> xgb.callback.TrainingCallback:
 
     class WatchCallback(xgb.callback.TrainingCallback):
         def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: object) -> bool:
+            del evals_log  # empty: the watch measures the errors
             return watch.after_round(model, epoch)
 
     return WatchCallback()

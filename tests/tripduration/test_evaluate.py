@@ -21,19 +21,14 @@ from tripduration.onehot_form import to_onehot_form
 
 if TYPE_CHECKING:
     from tests.tripduration.model_fixtures import Months
-
     from tripduration.train import Trained
 
 pytest_plugins = ("tests.tripduration.model_fixtures",)
 
 
 @pytest.fixture
-def evaluation(
-    small_months: Months, small_trained: Trained, zones: dict[str, dict[str, str]]
-) -> Evaluation:
-    return evaluate_predictions(
-        small_months.val, small_trained.val_predictions, small_trained.history, zones
-    )
+def evaluation(small_months: Months, small_trained: Trained, zones: dict[str, dict[str, str]]) -> Evaluation:
+    return evaluate_predictions(small_months.val, small_trained.val_predictions, small_trained.history, zones)
 
 
 @pytest.fixture
@@ -116,9 +111,7 @@ def test_importance_ranks_the_distance_and_the_strongest_pairs(
     assert sum(shares) <= 1
 
 
-def test_all_shares_of_importance_sum_to_one(
-    small_months: Months, small_trained: Trained
-) -> None:
+def test_all_shares_of_importance_sum_to_one(small_months: Months, small_trained: Trained) -> None:
     onehot = to_onehot_form(small_trained.booster, small_months.pairs)
     importance = rank_importance(onehot, small_months.pairs, most=len(small_months.pairs))
     assert sum(row["gain_share"] for row in importance) == pytest.approx(1)
@@ -131,12 +124,8 @@ def test_trips_and_predictions_must_match(four_trips: pl.DataFrame, count: int) 
         evaluate_predictions(trips, np.zeros(count, np.float32), {}, {})
 
 
-def test_the_real_month_has_the_reference_s_error(
-    real_months: Months, real_trained: Trained
-) -> None:
-    evaluation = evaluate_predictions(
-        real_months.val, real_trained.val_predictions, real_trained.history, {}
-    )
+def test_the_real_month_has_the_reference_s_error(real_months: Months, real_trained: Trained) -> None:
+    evaluation = evaluate_predictions(real_months.val, real_trained.val_predictions, real_trained.history, {})
     assert evaluation["metrics"]["rmse"] == 6.607733723268311
     assert evaluation["metrics"]["n"] == 61921
 

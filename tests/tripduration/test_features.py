@@ -94,9 +94,7 @@ def test_importing_the_model_s_modules_loads_no_heavy_library() -> None:
         f"import sys\nfor name in {names.split()!r}: __import__('tripduration.' + name)\n"
         f"print(sorted({heavy!r} & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

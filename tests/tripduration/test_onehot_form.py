@@ -16,7 +16,6 @@ from tripduration.train import train_booster
 
 if TYPE_CHECKING:
     from tests.tripduration.model_fixtures import Months
-
     from tripduration.train import Trained
 
 pytest_plugins = ("tests.tripduration.model_fixtures",)
@@ -37,9 +36,7 @@ def test_it_predicts_the_same_bits_on_the_one_hot_matrix(
     np.testing.assert_array_equal(rewritten.predict(onehot), small_trained.val_predictions)
 
 
-def test_it_keeps_the_best_round_and_its_error(
-    small_months: Months, small_trained: Trained
-) -> None:
+def test_it_keeps_the_best_round_and_its_error(small_months: Months, small_trained: Trained) -> None:
     rewritten = to_onehot_form(small_trained.booster, small_months.pairs)
     assert rewritten.attributes() == small_trained.booster.attributes()
 
@@ -70,9 +67,7 @@ def test_a_tree_of_one_leaf_is_rewritten_too(
     np.testing.assert_array_equal(rewritten.predict(onehot), trained.val_predictions)
 
 
-def test_a_booster_of_another_encoding_is_refused(
-    small_months: Months, small_reference: xgb.Booster
-) -> None:
+def test_a_booster_of_another_encoding_is_refused(small_months: Months, small_reference: xgb.Booster) -> None:
     with pytest.raises(ValueError, match="not a booster of the categorical encoding"):
         to_onehot_form(small_reference, small_months.pairs)
 

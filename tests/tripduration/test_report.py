@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.tripduration.model_fixtures import Months
-
     from tripduration.train import Trained
 
 pytest_plugins = ("tests.tripduration.model_fixtures",)
@@ -27,9 +26,7 @@ HOSTILE = "<script>alert('x')</script>"
 
 
 @pytest.fixture(scope="module")
-def evaluation(
-    small_months: Months, small_trained: Trained, zones: dict[str, dict[str, str]]
-) -> Evaluation:
+def evaluation(small_months: Months, small_trained: Trained, zones: dict[str, dict[str, str]]) -> Evaluation:
     hostile_zones = {**zones, "7": {"borough": HOSTILE, "zone": HOSTILE}}
     onehot = to_onehot_form(small_trained.booster, small_months.pairs)
     return evaluate_predictions(
@@ -53,9 +50,7 @@ def pictures(
 
 
 @pytest.fixture(scope="module")
-def page(
-    evaluation: Evaluation, pictures: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> str:
+def page(evaluation: Evaluation, pictures: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("report") / "new folder" / "report.html"
     write_report(evaluation, pictures, {"Trained on": "2021-01", HOSTILE: HOSTILE}, path)
     return path.read_text(encoding="utf-8")
@@ -91,9 +86,7 @@ def test_the_user_s_matplotlib_settings_change_no_picture(
     import matplotlib
 
     with matplotlib.rc_context({"axes.facecolor": "black", "savefig.dpi": 30, "font.size": 30}):
-        drawn = draw_pictures(
-            evaluation, small_months.val, small_trained.val_predictions, tmp_path
-        )
+        drawn = draw_pictures(evaluation, small_months.val, small_trained.val_predictions, tmp_path)
     assert drawn["error_by_hour"].read_bytes() == pictures["error_by_hour"].read_bytes()
 
 
@@ -131,9 +124,7 @@ def test_the_page_needs_no_network(page: str) -> None:
 
 def test_the_pictures_are_in_the_page_as_they_are(page: str, pictures: dict[str, Path]) -> None:
     embedded = re.findall(r"data:image/png;base64,([^\"]+)", page)
-    assert [base64.b64decode(text) for text in embedded] == [
-        path.read_bytes() for path in pictures.values()
-    ]
+    assert [base64.b64decode(text) for text in embedded] == [path.read_bytes() for path in pictures.values()]
 
 
 def test_every_tag_of_the_page_is_closed(page: str) -> None:

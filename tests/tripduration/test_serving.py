@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
 pytest_plugins = ("tests.tripduration.model_fixtures",)
 
-# MLflow's own, from inside its store.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+pytestmark = [
+    # MLflow's own: from inside its store, from importing it, and the advice to log an example.
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*An input example was not provided:UserWarning"),
+]
 
 IDS = ["PULocationID", "DOLocationID"]
 
@@ -90,9 +94,7 @@ def test_other_columns_and_their_order_do_not_matter(
     np.testing.assert_array_equal(predictions, small_trained.val_predictions)
 
 
-def test_an_unknown_pair_is_predicted_from_its_distance(
-    served: Any, small_months: Months
-) -> None:
+def test_an_unknown_pair_is_predicted_from_its_distance(served: Any, small_months: Months) -> None:
     """So are pairs of ids that no number of a zone can be."""
     assert "264_265" not in small_months.pairs
     trips = pd.DataFrame(
@@ -120,17 +122,13 @@ def test_no_records_give_no_predictions(model: Any, records: pd.DataFrame) -> No
 
 
 @pytest.mark.parametrize("column", [*IDS, "trip_distance"])
-def test_a_missing_column_is_named(
-    served: Any, model: Any, records: pd.DataFrame, column: str
-) -> None:
+def test_a_missing_column_is_named(served: Any, model: Any, records: pd.DataFrame, column: str) -> None:
     for predict in (served.predict, lambda rows: model.predict(None, rows)):
         with pytest.raises(MlflowException, match=column):
             predict(records.drop(columns=column))
 
 
-def test_text_in_place_of_a_number_is_refused_with_its_column(
-    model: Any, records: pd.DataFrame
-) -> None:
+def test_text_in_place_of_a_number_is_refused_with_its_column(model: Any, records: pd.DataFrame) -> None:
     with pytest.raises(MlflowException, match="the column trip_distance must hold numbers"):
         model.predict(None, records.assign(trip_distance="far"))
 
@@ -144,9 +142,7 @@ def test_the_logged_model_has_the_signature_and_pinned_requirements(model_uri: s
     assert all("==" in line for line in lines)
 
 
-def test_the_stored_model_names_no_folder_of_the_machine_that_made_it(
-    model_uri: str, store: Path
-) -> None:
+def test_the_stored_model_names_no_folder_of_the_machine_that_made_it(model_uri: str, store: Path) -> None:
     folder = Path(mlflow.artifacts.download_artifacts(model_uri))
     for path in folder.rglob("*"):
         if path.is_file() and path.name not in {"MLmodel", "registered_model_meta"}:
@@ -180,9 +176,7 @@ def log_model(store: Path, trained: Trained, months: Months) -> str:
     return uri
 
 
-def predict_elsewhere(
-    model_uri: str, records: pd.DataFrame, store: Path, folder: Path
-) -> np.ndarray:
+def predict_elsewhere(model_uri: str, records: pd.DataFrame, store: Path, folder: Path) -> np.ndarray:
     """Load the model in a new process, away from this checkout, and predict."""
     records.to_parquet(folder / "records.parquet")
     code = """

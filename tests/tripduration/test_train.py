@@ -23,7 +23,6 @@ from tripduration.train import (
 
 if TYPE_CHECKING:
     from tests.tripduration.model_fixtures import Months
-
     from tripduration.features import Encoding
 
 pytest_plugins = ("tests.tripduration.model_fixtures",)
@@ -36,7 +35,7 @@ class Training:
     months: Months
     hyperparameters: dict[str, float | int | str]
 
-    def __call__(self, encoding: Encoding = "categorical", **chosen: Any) -> Trained:  # noqa: ANN401
+    def __call__(self, encoding: Encoding = "categorical", **chosen: Any) -> Trained:
         train_duration_min, val_duration_min = self.months.durations_min
         usual = {
             "hyperparameters": self.hyperparameters,
@@ -72,9 +71,7 @@ def test_both_encodings_give_the_same_predictions_to_the_last_bit(train: Trainin
 
 
 @pytest.mark.parametrize("encoding", ["categorical", "onehot"])
-def test_the_model_is_the_same_at_any_number_of_threads(
-    train: Training, encoding: Encoding
-) -> None:
+def test_the_model_is_the_same_at_any_number_of_threads(train: Training, encoding: Encoding) -> None:
     one, two = train(encoding, threads=1), train(encoding, threads=2)
     assert (one.threads, two.threads) == (1, 2)
     assert digest(one) == digest(two)
@@ -85,9 +82,7 @@ def test_training_again_gives_the_same_bytes(train: Training) -> None:
     assert digest(train()) == digest(train())
 
 
-def test_validation_predictions_are_those_of_the_booster(
-    train: Training, small_months: Months
-) -> None:
+def test_validation_predictions_are_those_of_the_booster(train: Training, small_months: Months) -> None:
     trained = train()
     assert trained.val_predictions.dtype == np.float32
     np.testing.assert_array_equal(
@@ -124,15 +119,11 @@ def test_early_stopping_stops_where_xgboost_s_own_does(
     train_duration_min, val_duration_min = small_months.durations_min
     theirs = xgb.train(
         overfitting,
-        xgb.DMatrix(
-            encode(small_months.train, small_months.pairs, "onehot"), label=train_duration_min
-        ),
+        xgb.DMatrix(encode(small_months.train, small_months.pairs, "onehot"), label=train_duration_min),
         40,
         evals=[
             (
-                xgb.DMatrix(
-                    encode(small_months.val, small_months.pairs, "onehot"), label=val_duration_min
-                ),
+                xgb.DMatrix(encode(small_months.val, small_months.pairs, "onehot"), label=val_duration_min),
                 "validation",
             )
         ],

@@ -110,7 +110,8 @@ def resolve(
             values[leaf.path] = msgspec.convert(given, leaf.type, strict=strict)
             origins[leaf.key] = origin
         except msgspec.ValidationError as error:
-            problems.append(f"{origin.place}: {leaf.name} cannot be {_shown(given)}: {_plain_reason(error)}")
+            where = f"{origin.place}: {leaf.key}" if origin.source == "file" else origin.place
+            problems.append(f"{where} cannot be {_shown(given)}: {_plain_reason(error)}")
 
     for key, given in file.leaves_of(file.read(path, required=required), frozenset(by_path)):
         if key in by_path:

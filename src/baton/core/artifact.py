@@ -214,6 +214,7 @@ else:
     File = _FileKind
     Files = _FilesKind
 
+FILE_KIND = _FileKind
 FILES_KIND = _FilesKind
 
 

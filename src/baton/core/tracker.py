@@ -64,7 +64,7 @@ class TrackingRun(Protocol):
         *,
         script: Path,
         files: Mapping[str, Path],
-        signature: Mapping[str, Mapping[str, str]],
+        signature: Any,
         requirements: Sequence[str],
     ) -> str:
         """Attach a model served by `script`, which reads `files`; return the model's URI."""

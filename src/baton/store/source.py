@@ -106,7 +106,8 @@ class _Collector:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             return
         visitor = ReferenceVisitor(self.package)
-        text = ast.dump(normalised(statement, self.imports))
+        normalise(statement, self.imports)
+        text = ast.dump(statement)
         visitor.visit(statement)
         names = set(_bound_names([statement])) or {ref.split(".")[0] for ref in visitor.refs if ref[0] != "@"}
         for name in names - set(self.imports):
@@ -135,8 +136,6 @@ class ReferenceVisitor(ast.NodeVisitor):
         """Follow a name that is read."""
         if isinstance(node.ctx, ast.Load):
             self._use(node.id, [])
-        elif not self._scopes:
-            return
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         """Follow a dotted name from its root."""
@@ -216,23 +215,24 @@ class ReferenceVisitor(ast.NodeVisitor):
         self.refs.add(".".join([root, *attributes]))
 
 
-def normalised(statement: ast.stmt, imports: dict[str, str] | None = None) -> ast.stmt:
-    """Return a copy of a statement without docstrings, and without baton's own task decorator.
+def normalise(statement: ast.stmt, imports: dict[str, str]) -> None:
+    """Take docstrings out of a statement, and baton's own task decorator.
 
     The decorator holds retries, timeouts and targets; names and kinds of outputs are part of the
     cache key by themselves.
     """
-    import copy
-
-    statement = copy.deepcopy(statement)
     for node in ast.walk(statement):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            first = node.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-                node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and _has_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
     if isinstance(statement, ast.FunctionDef):
-        statement.decorator_list = [d for d in statement.decorator_list if not _is_task_decorator(d, imports or {})]
-    return statement
+        statement.decorator_list = [d for d in statement.decorator_list if not _is_task_decorator(d, imports)]
+
+
+def _has_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+    first = node.body[0]
+    return (
+        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    )
 
 
 def imported_names(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, str]]:

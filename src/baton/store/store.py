@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
 
-from baton.core.artifact import FILES_KIND, Artifact, Kind
+from baton.core.artifact import FILE_KIND, FILES_KIND, Artifact, Kind
 from baton.core.execute import CacheDecision, CacheEntry, TaskRun
 from baton.core.outcome import TaskReport
 from baton.core.parameters import flatten
@@ -38,6 +39,7 @@ class Store:
         self.objects = ObjectStore(url, mirror=home / "mirror")
         self.index = Index(self.objects)
         self.code = CodeReader(home / "sources")
+        self._views = home / "views"
         self._works: dict[str, Work] = {}
 
     def save(self, name: str, kind: type[Kind], value: Any) -> Artifact:
@@ -53,7 +55,7 @@ class Store:
         """Load a value; see `ArtifactStore.load`."""
         path = self.objects.path_of(artifact.digest)
         if kind is FILES_KIND:
-            return {name: self.objects.path_of(digest) for name, digest in self._members(artifact).items()}
+            return self._view(artifact)
         return kind.read(path)
 
     def has(self, artifact: Artifact) -> bool:
@@ -129,16 +131,31 @@ class Store:
         members: dict[str, str] = {}
         total = 0
         for member, source in sorted(value.items()):
+            if PurePosixPath(member).is_absolute() or ".." in PurePosixPath(member).parts or "\\" in member:
+                raise TypeError(f"file name {member!r} leads out of its folder")
             with self.objects.new_file() as path:
-                from baton.core.artifact import File
-
-                File.write(source, path)  # type: ignore[attr-defined]  # a Kind when the program runs
+                FILE_KIND.write(source, path)
                 members[member], size = self.objects.put(path)
                 total += size
         with self.objects.new_file() as path:
             path.write_bytes(msgspec.json.encode(members, order="sorted"))
             digest, _ = self.objects.put(path)
         return Artifact(name, FILES_KIND.name, digest, total)
+
+    def _view(self, artifact: Artifact) -> dict[str, Path]:
+        """Return the members under their own names: links to the objects, made once."""
+        folder = self._views / artifact.digest[:16]
+        found: dict[str, Path] = {}
+        for name, digest in self._members(artifact).items():
+            found[name] = folder / name
+            target = self.objects.path_of(digest)
+            if found[name].exists():
+                continue
+            found[name].parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):  # another run made it in between
+                found[name].unlink(missing_ok=True)
+                found[name].symlink_to(target)
+        return found
 
     def _members(self, artifact: Artifact) -> dict[str, str]:
         content = self.objects.path_of(artifact.digest).read_bytes()

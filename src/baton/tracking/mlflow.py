@@ -10,6 +10,7 @@ import contextlib
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -193,15 +194,23 @@ class MlflowRun:
         """Record a data set by name, digest, source and schema; no data is read or copied."""
         import json
 
+        from mlflow.data.code_dataset_source import CodeDatasetSource
         from mlflow.data.http_dataset_source import HTTPDatasetSource
-        from mlflow.data.meta_dataset import MetaDataset
-        from mlflow.entities import DatasetInput, InputTag
+        from mlflow.entities import Dataset, DatasetInput, InputTag
         from mlflow.types import ColSpec, Schema
 
         schema = Schema([ColSpec(_mlflow_type(kind), column) for column, kind in columns.items()])
-        data_set = MetaDataset(HTTPDatasetSource(source), name=name, digest=digest[:36], schema=schema)._to_mlflow_entity()
-        profile = json.dumps({"num_rows": rows})
-        data_set._profile = profile
+        address = without_secrets(source)
+        is_remote = address.startswith(("http://", "https://"))
+        origin = HTTPDatasetSource(address) if is_remote else CodeDatasetSource({"source": address})
+        data_set = Dataset(
+            name=name,
+            digest=digest[:36],
+            source_type=origin._get_source_type(),
+            source=origin.to_json(),
+            schema=json.dumps({"mlflow_colspec": schema.to_dict()}),
+            profile=json.dumps({"num_rows": rows}),
+        )
         with translated(self._tracker.uri):
             tags = [InputTag("mlflow.data.context", context)]
             self._client.log_inputs(self.run_id, [DatasetInput(data_set, tags)])
@@ -210,7 +219,7 @@ class MlflowRun:
         """Attach an XGBoost booster as a model; its requirements are given, not inferred."""
         import mlflow.xgboost
 
-        with self._new_model(name, "mlflow.xgboost") as (folder, model):
+        with self._new_model(name) as (folder, model):
             mlflow.xgboost.save_model(booster, folder, mlflow_model=model, pip_requirements=list(requirements))
         return f"models:/{model.model_id}"
 
@@ -220,22 +229,20 @@ class MlflowRun:
         *,
         script: Path,
         files: Mapping[str, Path],
-        signature: Mapping[str, Mapping[str, str]],
+        signature: Any,
         requirements: Sequence[str],
     ) -> str:
         """Attach a model served by a script; nothing is pickled."""
         import mlflow.pyfunc
-        from mlflow.models import ModelSignature
-        from mlflow.types import ColSpec, Schema
 
-        taken = Schema([ColSpec(kind, column) for column, kind in signature["inputs"].items()])
-        given = Schema([ColSpec(kind) for kind in signature["outputs"].values()])
-        with self._new_model(name, "mlflow.pyfunc") as (folder, model):
+        with self._new_model(name) as (folder, model), warnings.catch_warnings():
+            # The signature is given, so that MLflow need not infer it from an example.
+            warnings.filterwarnings("ignore", message=".*input example was not provided")
             mlflow.pyfunc.save_model(
                 folder,
                 python_model=str(script),
                 artifacts={label: str(path) for label, path in files.items()},
-                signature=ModelSignature(taken, given),
+                signature=signature,
                 pip_requirements=list(requirements),
                 mlflow_model=model,
             )
@@ -280,9 +287,14 @@ class MlflowRun:
             for version in self._client.search_model_versions(f"name = '{quoted}'"):
                 if version.run_id == self.run_id:
                     return str(version.version)
-            model_id = uri.removeprefix("models:/")
+            # The place itself, not models:/ID: a server resolves that with its own tracking URI only.
+            stored = self._client.get_logged_model(uri.removeprefix("models:/"))
             made = self._client.create_model_version(
-                model, source=uri, run_id=self.run_id, tags=dict(tags), model_id=model_id
+                model,
+                source=stored.artifact_location,
+                run_id=self.run_id,
+                tags=dict(tags),
+                model_id=stored.model_id,
             )
             return str(made.version)
 
@@ -302,7 +314,7 @@ class MlflowRun:
         return self._tracker.client
 
     @contextmanager
-    def _new_model(self, name: str, flavor: str) -> Iterator[tuple[str, Model]]:
+    def _new_model(self, name: str) -> Iterator[tuple[str, Model]]:
         """Yield a folder to save a model into; it is uploaded and marked ready afterwards."""
         from mlflow.entities import LoggedModelOutput, LoggedModelStatus
         from mlflow.models import Model
@@ -310,7 +322,7 @@ class MlflowRun:
         client = self._client
         with translated(self._tracker.uri), tempfile.TemporaryDirectory() as folder:
             made = client.create_logged_model(
-                self._tracker.experiment_id, name=name, source_run_id=self.run_id, flavor=flavor
+                self._tracker.experiment_id, name=name, source_run_id=self.run_id
             )
             client.log_outputs(self.run_id, [LoggedModelOutput(made.model_id, step=0)])
             path = str(Path(folder, "model"))
