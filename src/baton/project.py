@@ -103,7 +103,9 @@ class Project:
         try:
             built = build(self.dag.parameters, values)
         except msgspec.ValidationError as error:
-            raise SettingsError([f"the run's parameters do not fit the pipeline any more: {error}"]) from error
+            raise SettingsError(
+                [f"the run's parameters do not fit the pipeline any more: {error}"]
+            ) from error
         return replace(self, configuration=replace(self.configuration, parameters=built))
 
     def require_writable(self) -> None:
@@ -160,7 +162,12 @@ def open_project(
     named = config or (Path(environ["BATON_CONFIG"]) if environ.get("BATON_CONFIG") else None)
     path = folder / (named or DEFAULT_NAME)
     first = resolve(
-        Parameters, path=path, required=named is not None, environ=environ, options=options, parameters_known=False
+        Parameters,
+        path=path,
+        required=named is not None,
+        environ=environ,
+        options=options,
+        parameters_known=False,
     )
     dag = load_pipeline(first.settings.baton.pipeline, folder)
     configuration = resolve(dag.parameters, path=path, environ=environ, options=options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -103,17 +104,22 @@ def read_run(home: Path, run_id: str) -> RunRecord:
         If there is no such run.
     """
     names = sorted(path.stem for path in _folder(home).glob("*.json"))
-    wanted = names[-1] if run_id == "latest" and names else run_id
-    found = _read(_folder(home) / f"{wanted}.json") if wanted in names else None
+    if run_id == "latest":
+        found = next(iter(list_runs(home, 1)), None)
+    else:
+        found = _read(_folder(home) / f"{run_id}.json") if run_id in names else None
     if found is None:
-        raise UsageError(f"there is no run '{run_id}' in {home}{nearest(run_id, names)}", "list them with: baton status")
+        raise UsageError(
+            f"there is no run '{run_id}' in {home}{nearest(run_id, names)}", "list them with: baton status"
+        )
     return found
 
 
 def list_runs(home: Path, limit: int) -> tuple[RunRecord, ...]:
     """Return the latest `limit` runs, newest first; records that cannot be read are left out."""
-    paths = sorted(_folder(home).glob("*.json"), reverse=True)[:limit]
-    return tuple(record for record in map(_read, paths) if record is not None)
+    paths = sorted(_folder(home).glob("*.json"), reverse=True)
+    readable = (record for record in map(_read, paths) if record is not None)
+    return tuple(islice(readable, max(limit, 0)))
 
 
 def _read(path: Path) -> RunRecord | None:
@@ -129,7 +135,7 @@ def _read(path: Path) -> RunRecord | None:
 def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SERVING_CODE = Path(__file__).with_name("serving.py")
 
 #: What ``serving.py`` imports; what these need in turn, pip finds.
-_SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "xgboost")
+_SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "scipy", "xgboost")
 
 
 def serving_signature() -> ModelSignature:

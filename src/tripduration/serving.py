@@ -11,7 +11,7 @@ stands alone: it imports nothing of tripduration. Log it with::
         pip_requirements=tripduration.model.serving_requirements(),
     )
 
-where ``booster.ubj`` is the categorical booster and ``pairs.json`` the list of its pairs.
+where ``booster.ubj`` is the booster, in either encoding, and ``pairs.json`` the list of its pairs.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import xgboost as xgb
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from scipy.sparse import csr_matrix
 
 COLUMNS = ("PULocationID", "DOLocationID", "trip_distance")
 
@@ -89,14 +90,32 @@ class TripDurationModel(PythonModel):
         codes = np.full(len(known), np.nan, np.float32)
         found = self._pairs.get_indexer(pd.Index(_pair_numbers(pickup_ids[known], dropoff_ids[known])))
         codes[known] = np.where(found < 0, np.nan, found)
-        matrix = np.column_stack([codes, distances.astype(np.float32)])
-        rows = xgb.DMatrix(
-            matrix,
-            feature_names=["PU_DO", "trip_distance"],
-            feature_types=["c", "q"],
-            enable_categorical=True,
-        )
+        is_categorical = self._booster.num_features() == 2
+        rows = _dense(codes, distances) if is_categorical else _onehot(codes, distances, len(self._pairs))
         return self._booster.predict(rows)
+
+
+def _dense(codes: npt.NDArray[np.float32], distances: npt.NDArray[np.float64]) -> xgb.DMatrix:
+    """Return the rows for a booster that was trained on one categorical column."""
+    return xgb.DMatrix(
+        np.column_stack([codes, distances.astype(np.float32)]),
+        feature_names=["PU_DO", "trip_distance"],
+        feature_types=["c", "q"],
+        enable_categorical=True,
+    )
+
+
+def _onehot(codes: npt.NDArray[np.float32], distances: npt.NDArray[np.float64], pair_count: int) -> xgb.DMatrix:
+    """Return the rows for a booster that was trained on a column for each pair."""
+    known = ~np.isnan(codes)
+    ends = np.cumsum(known + 1)
+    at_distance = ends - 1
+    columns = np.full(ends[-1] if len(ends) else 0, pair_count, np.int32)
+    numbers = np.ones(len(columns), np.float32)
+    columns[at_distance[known] - 1] = codes[known].astype(np.int32)
+    numbers[at_distance] = distances
+    starts = np.concatenate([[0], ends])
+    return xgb.DMatrix(csr_matrix((numbers, columns, starts), shape=(len(codes), pair_count + 1)))
 
 
 def _numbers(records: pd.DataFrame) -> list[npt.NDArray[np.float64]]:

@@ -143,7 +143,8 @@ def _core_ticks() -> tuple[int, int] | None:
         name, *fields = line.split()
         if name in names:
             # user nice system idle iowait irq softirq steal; guest time is part of user time.
+            # Processes that are nice leave the core to whoever wants it.
             ticks = [int(field) for field in fields[:8]]
-            idle += ticks[3] + ticks[4]
+            idle += ticks[1] + ticks[3] + ticks[4]
             total += sum(ticks)
     return (idle, total) if total else None

@@ -116,14 +116,14 @@ def test_early_stopping_stops_where_xgboost_s_own_does(
     train: Training, small_months: Months, overfitting: dict[str, float | int | str]
 ) -> None:
     trained = train("onehot", hyperparameters=overfitting, num_boost_round=40, early_stopping_rounds=3)
-    train_duration_min, val_duration_min = small_months.durations_min
+    train_min, val_min = small_months.durations_min
     theirs = xgb.train(
         overfitting,
-        xgb.DMatrix(encode(small_months.train, small_months.pairs, "onehot"), label=train_duration_min),
+        xgb.DMatrix(encode(small_months.train, small_months.pairs, "onehot"), label=train_min),
         40,
         evals=[
             (
-                xgb.DMatrix(encode(small_months.val, small_months.pairs, "onehot"), label=val_duration_min),
+                xgb.DMatrix(encode(small_months.val, small_months.pairs, "onehot"), label=val_min),
                 "validation",
             )
         ],

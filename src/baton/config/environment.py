@@ -16,7 +16,7 @@ def read(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: text
         for name, text in environ.items()
-        if name.startswith(PREFIX) and name not in OWN and not name.startswith(TESTS) and text != ""
+        if name.startswith(PREFIX) and name not in OWN and text != ""
     }
 
 

@@ -25,21 +25,31 @@ def read(path: Path, *, required: bool) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         if required:
-            raise SettingsError([f"configuration file {path} does not exist"], "make one with: baton config set") from None
+            raise SettingsError(
+                [f"configuration file {path} does not exist"], "make one with: baton config set"
+            ) from None
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError([f"configuration file {path} cannot be read: {error}"]) from error
     try:
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
-        place = f"line {error.lineno}, column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else "nested too deep"
-        raise SettingsError([f"configuration file {path} is not JSON: {place}"], "mend it, or move it away") from error
+        place = (
+            f"line {error.lineno}, column {error.colno}: {error.msg}"
+            if isinstance(error, json.JSONDecodeError)
+            else "nested too deep"
+        )
+        raise SettingsError(
+            [f"configuration file {path} is not JSON: {place}"], "mend it, or move it away"
+        ) from error
     if not isinstance(content, dict):
         raise SettingsError([f"configuration file {path} must hold an object with sections"])
     return content
 
 
-def leaves_of(content: Mapping[str, Any], known: frozenset[tuple[str, ...]]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def leaves_of(
+    content: Mapping[str, Any], known: frozenset[tuple[str, ...]]
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield each value with its path; a mapping is followed unless its path is a known leaf."""
 
     def walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,19 +118,21 @@ def resolve(
     for key, given in file.leaves_of(file.read(path, required=required), frozenset(by_path)):
         if key in by_path:
             take(by_path[key], given, Origin("file", str(path)), strict=True)
+        elif any(known_path[: len(key)] == key for known_path in by_path):
+            problems.append(f"{path}: '{'.'.join(key)}' must be a section")
         elif parameters_known:
             problems.append(f"{path}: unknown key '{'.'.join(key)}'{_nearest_key(key, known)}")
     for variable, given in environment.read(environ or {}).items():
         leaf = by_name.get(variable.removeprefix(environment.PREFIX).lower())
         if leaf is not None:
-            take(leaf, _none_or(given), Origin("environment", variable), strict=False)
-        elif parameters_known:
+            take(leaf, _none_or(given, leaf), Origin("environment", variable), strict=False)
+        elif parameters_known and not variable.startswith(environment.TESTS):
             names = [environment.variable_for(leaf.name) for leaf in known]
             problems.append(f"unknown environment variable {variable}{nearest(variable, names)}")
     for name, given in (options or {}).items():
         if name in by_name:
             option = "--" + name.replace("_", "-")
-            take(by_name[name], _none_or(given), Origin("command line", option), strict=False)
+            take(by_name[name], _none_or(given, by_name[name]), Origin("command line", option), strict=False)
         elif parameters_known:
             problems.append(f"unknown parameter '{name}'{nearest(name, by_name)}")
     if problems:
@@ -155,17 +159,18 @@ def convert_one(leaf: Leaf, text: str) -> Any:
         If the text is not of its type or out of its range.
     """
     try:
-        return msgspec.convert(_none_or(text), leaf.type, strict=False)
+        return msgspec.convert(_none_or(text, leaf), leaf.type, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError([f"{leaf.key} cannot be {text!r}: {_plain_reason(error)}"]) from error
 
 
-def _none_or(given: Any) -> Any:
-    return None if given == "none" else given
+def _none_or(given: Any, leaf: Leaf) -> Any:
+    """Return None for the text ``none`` where that can be meant."""
+    return None if given == "none" and type(None) in typing.get_args(leaf.plain_type) else given
 
 
 def _shown(given: Any) -> str:
-    text = repr(given)
+    text = re.sub(r"://[^/@\s]*@", "://***@", repr(given))
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -185,6 +190,7 @@ def _refuse_shadowing(known: list[Leaf]) -> None:
     for leaf in known:
         if leaf.name in seen:
             raise SettingsError(
-                [f"parameter {leaf.key} has the name of {seen[leaf.name]}"], "rename it in the pipeline's parameters"
+                [f"parameter {leaf.key} has the name of {seen[leaf.name]}"],
+                "rename it in the pipeline's parameters",
             )
         seen[leaf.name] = leaf.key

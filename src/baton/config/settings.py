@@ -11,11 +11,12 @@ class MlflowSettings(Parameters, frozen=True):
     """Where tracking runs and models are kept."""
 
     tracking_server_host: Annotated[
-        str | None, parameter("host of an MLflow server, used as http://HOST:5000; none means the local store")
+        str | None,
+        parameter("host of an MLflow server, used as http://HOST:5000; none means the local store"),
     ] = None
-    tracking_uri: Annotated[
-        str | None, parameter("MLflow tracking URI; wins over tracking_server_host")
-    ] = None
+    tracking_uri: Annotated[str | None, parameter("MLflow tracking URI; wins over tracking_server_host")] = (
+        None
+    )
     aws_profile: Annotated[
         str | None, parameter("AWS profile for artifact stores and object stores on S3")
     ] = None
@@ -36,11 +37,13 @@ class ArtifactsSettings(Parameters, frozen=True):
 class BatonSettings(Parameters, frozen=True):
     """How and where pipelines run."""
 
-    pipeline: Annotated[
-        str, parameter("the pipeline as module:object", pattern=r"^[\w.]+:[\w.]+$")
-    ] = "tripduration.pipeline:dag"
+    pipeline: Annotated[str, parameter("the pipeline as module:object", pattern=r"^[\w.]+:[\w.]+$")] = (
+        "tripduration.pipeline:dag"
+    )
     engine: Annotated[str, parameter("engine that runs the pipeline")] = "simple"
-    home: Annotated[str, parameter("folder of everything that baton writes, from the project's folder")] = ".baton"
+    home: Annotated[str, parameter("folder of everything that baton writes, from the project's folder")] = (
+        ".baton"
+    )
     store: Annotated[
         str | None, parameter("store of artifacts, a folder or an fsspec URL; none means store in home")
     ] = None

@@ -61,6 +61,8 @@ class Kind:
 
     name: ClassVar[str]
     suffix: ClassVar[str] = ""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Packages whose values these are: a task works with them even where it imports none."""
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
@@ -78,6 +80,7 @@ class _TableKind(Kind):
 
     name = "table"
     suffix = ".parquet"
+    packages = ("polars",)
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
@@ -85,7 +88,7 @@ class _TableKind(Kind):
 
         if not isinstance(value, pl.DataFrame):
             raise TypeError(_mismatch("a polars DataFrame", value))
-        value.write_parquet(path, compression="lz4", statistics=False)
+        value.rechunk().write_parquet(path, compression="lz4", statistics=False)
 
     @classmethod
     def read(cls, path: Path) -> Any:
@@ -99,14 +102,22 @@ class _MatrixKind(Kind):
 
     name = "matrix"
     suffix = ".npz"
+    packages = ("numpy", "scipy")
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
         import numpy as np
 
-        if isinstance(value, np.ndarray) and value.dtype != object:
-            members = {"dense": value}
-        elif getattr(value, "format", "") == "csr":
+        if (
+            isinstance(value, np.ndarray)
+            and not isinstance(value, np.ma.MaskedArray)
+            and not value.dtype.hasobject
+        ):
+            members = {"dense": np.asarray(value, order="C")}
+        elif getattr(value, "format", "") == "csr" and not value.dtype.hasobject:
+            if not value.has_canonical_format:
+                value = value.copy()
+                value.sum_duplicates()
             members = {
                 "data": value.data,
                 "indices": value.indices,
@@ -136,6 +147,7 @@ class _BoosterKind(Kind):
 
     name = "booster"
     suffix = ".ubj"
+    packages = ("xgboost",)
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:

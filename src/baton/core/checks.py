@@ -8,6 +8,8 @@ import keyword
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from baton.core.parameters import groups, leaves
 
 if TYPE_CHECKING:
@@ -131,15 +133,27 @@ def parameter_names_are_unique(dag: Dag) -> Iterator[str]:
         if leaf.name in seen:
             yield f"two parameters are called '{leaf.name}': {seen[leaf.name]} and {leaf.key}"
         seen[leaf.name] = leaf.key
+    for name in groups(dag.parameters):
+        if name in seen:
+            yield f"parameter {seen[name]} has the name of a group"
+
+
+def parameters_have_defaults(dag: Dag) -> Iterator[str]:
+    """A run needs nothing but what the user wants to change."""
+    for leaf in leaves(dag.parameters):
+        if leaf.default is msgspec.NODEFAULT:
+            yield f"parameter {leaf.key} has no default"
 
 
 def after_is_known(dag: Dag) -> Iterator[str]:
     """Each task named in ``after`` exists."""
-    known = [task.name for task in dag.tasks]
+    known = {task.name: task for task in dag.tasks}
     for task in dag.tasks:
         for name in task.after:
             if name not in known:
                 yield f"task '{task.name}' is to run after '{name}', which is no task{nearest(name, known)}"
+            elif known[name].position == "last":
+                yield f"task '{task.name}' is to run after '{name}', which is last"
 
 
 def positioned_tasks_stand_alone(dag: Dag) -> Iterator[str]:
@@ -192,6 +206,7 @@ CHECKS: tuple[Check, ...] = (
     inputs_are_known,
     parameters_are_known,
     parameter_names_are_unique,
+    parameters_have_defaults,
     after_is_known,
     positioned_tasks_stand_alone,
     default_target_is_known,

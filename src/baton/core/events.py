@@ -70,15 +70,7 @@ class RunFinished:
     report: RunReport
 
 
-Event = (
-    RunStarted
-    | TaskStarted
-    | TaskProgressed
-    | TaskLogged
-    | TaskRetried
-    | TaskFinished
-    | RunFinished
-)
+Event = RunStarted | TaskStarted | TaskProgressed | TaskLogged | TaskRetried | TaskFinished | RunFinished
 Reporter = Callable[[Event], None]
 
 

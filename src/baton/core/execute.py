@@ -117,6 +117,8 @@ class TaskRun:
         Takes events as they happen.
     code_digest : callable
         Returns the digest of the pipeline's code; called for effects only.
+    parameters_by_name : mapping of str to object
+        Every parameter by its bare name.
     """
 
     run_id: str
@@ -137,7 +139,9 @@ class TaskRun:
         return {name: value_of(self.parameters, name) for name in task.parameters}
 
 
-def execute_task(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun, *, attempt: int = 1) -> TaskReport:
+def execute_task(
+    task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun, *, attempt: int = 1
+) -> TaskReport:
     """Make one attempt at a task: look in the cache, load, call, store, report.
 
     Parameters
@@ -159,13 +163,13 @@ def execute_task(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun, *,
     began = time.perf_counter()
     try:
         report = _attempt(task, inputs, run)
-    except Exception as error:  # the task boundary: whatever a task raises becomes an outcome
+    except (Exception, SystemExit) as error:  # the task boundary: whatever a task raises becomes an outcome
         report = TaskReport(task.name, Outcome.FAILED, failure=describe(error))
     report = replace(report, duration_s=time.perf_counter() - began, attempts=attempt)
     return report
 
 
-def describe(error: Exception) -> Failure:
+def describe(error: Exception | SystemExit) -> Failure:
     """Turn what a task raised into what the user reads.
 
     An exception with a string attribute ``hint`` explains itself; any other keeps its traceback.
@@ -266,6 +270,7 @@ def _save(task: AnyTask, values: tuple[Any, ...], store: ArtifactStore) -> dict[
             raise BatonError(f"task '{task.name}' cannot store '{name}': {error}") from error
         except OSError as error:
             raise StoreError(
-                f"cannot store '{name}': {error.strerror or error}", "free space or check the folder's permissions"
+                f"cannot store '{name}': {error.strerror or error}",
+                "free space or check the folder's permissions",
             ) from error
     return outputs

@@ -53,7 +53,9 @@ def parameter(
     >>> next(leaves(Chosen)).description
     'calendar month'
     """
-    return msgspec.Meta(description=description, ge=ge, le=le, gt=gt, lt=lt, pattern=pattern)
+    limits: dict[str, Any] = {"ge": ge, "le": le, "gt": gt, "lt": lt, "pattern": pattern}
+    meta: msgspec.Meta = msgspec.Meta(description=description, **limits)
+    return meta
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ def load_pipeline(reference: str, project: Path) -> Dag:
         If the declaration breaks rules, or the module fails while it is imported.
     """
     module_name, _, attribute = reference.partition(":")
+    if not all(part.isidentifier() for part in [*module_name.split("."), *attribute.split(".")]):
+        raise UsageError(f"'{reference}' is not the name of a pipeline", "name it as module:object")
     folder = str(project.resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -36,23 +38,28 @@ def load_pipeline(reference: str, project: Path) -> Dag:
         found: object = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not (module_name + ".").startswith(error.name + "."):
-            raise InvalidPipeline(reference, [f"importing {module_name} fails: {error}"], "install the missing package") from error
+            raise InvalidPipeline(
+                reference, [f"importing {module_name} fails: {error}"], "install the missing package"
+            ) from error
         raise UsageError(
             f"pipeline '{reference}': there is no module '{module_name}'",
             "name it as module:object; the module lies in the current folder or is installed",
         ) from error
     except (UsageError, InvalidPipeline):
         raise
-    except Exception as error:  # the user's module: whatever it raises is a finding about it
+    except (Exception, SystemExit) as error:  # the user's module: whatever it raises is a finding about it
         raise InvalidPipeline(
             reference, [f"importing {module_name} fails: {type(error).__name__}: {error}"]
         ) from error
     for name in attribute.split("."):
         if not hasattr(found, name):
-            raise UsageError(f"pipeline '{reference}': {module_name} has no '{attribute}'{nearest(name, dir(found))}")
+            raise UsageError(
+                f"pipeline '{reference}': {module_name} has no '{attribute}'{nearest(name, dir(found))}"
+            )
         found = getattr(found, name)
     if not isinstance(found, Dag):
         raise UsageError(
-            f"pipeline '{reference}' is a {type(found).__name__}, not a Dag", "declare it with: dag = Dag(...)"
+            f"pipeline '{reference}' is a {type(found).__name__}, not a Dag",
+            "declare it with: dag = Dag(...)",
         )
     return found

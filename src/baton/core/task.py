@@ -271,7 +271,9 @@ def _outputs(
     parts = typing.get_args(annotation) if typing.get_origin(annotation) is tuple else (annotation,)
     kinds = [as_kind(part) for part in parts]
     if any(kind is None for kind in kinds):
-        problems.append("its return type is not a kind (Table, Matrix, Booster, Json, File, Files), a tuple of them, or None")
+        problems.append(
+            "its return type is not a kind (Table, Matrix, Booster, Json, File, Files), a tuple of them, or None"
+        )
         return {}
     if named is None and len(parts) > 1:
         problems.append(f"it returns {len(parts)} values: name them with outputs=(...)")

@@ -44,7 +44,10 @@ def fingerprint(value: Any) -> str:
     >>> fingerprint(1) == fingerprint(1.0)
     False
     """
-    return hashlib.sha256(_encode(value)).hexdigest()
+    try:
+        return hashlib.sha256(_encode(value)).hexdigest()
+    except RecursionError:
+        raise UsageError("a value that contains itself cannot be part of a cache key") from None
 
 
 def _encode(value: Any) -> bytes:
@@ -52,11 +55,11 @@ def _encode(value: Any) -> bytes:
         case None:
             return _tagged(b"none", b"")
         case enum.Enum():
-            return _tagged(b"enum", _encode([type(value).__qualname__, value.name]))
+            return _tagged(b"enum", _encode([type(value).__qualname__, value.name, value.value]))
         case bool():
             return _tagged(b"bool", b"1" if value else b"0")
         case int():
-            return _tagged(b"int", str(value).encode())
+            return _tagged(b"int", f"{value:x}".encode())
         case float():
             return _tagged(b"float", b"nan" if value != value else struct.pack(">d", value))
         case str():
@@ -75,6 +78,8 @@ def _encode(value: Any) -> bytes:
             return _tagged(b"dict", b"".join(pairs))
         case Set():
             return _tagged(b"set", b"".join(sorted(_encode(item) for item in value)))
+        case tuple() if hasattr(value, "_fields"):
+            return _tagged(b"named", _encode([type(value).__qualname__, list(value._fields), list(value)]))
         case tuple():
             return _tagged(b"tuple", b"".join(_encode(item) for item in value))
         case Sequence():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from baton.core.artifact import Artifact
 from baton.core.task import Task
 from baton.store.code import CodeReader, Reach
 from baton.store.fingerprint import fingerprint
+from baton.store.packages import version_of
 
 RULE_VERSION = 1
 """Raise when the rule changes: every earlier key is then a miss."""
@@ -31,7 +32,8 @@ class Work:
     inputs : dict of str to str
         Digest by input name.
     reach : Reach
-        The code that the task can reach and the packages that this code imports.
+        The code that the task can reach, and the packages that this code imports or whose values the
+        task takes and gives.
     version : str
         What the task's own ``version`` says of the world; empty where it has none.
     """
@@ -66,6 +68,8 @@ def describe_work(
 ) -> Work:
     """Collect everything that the result of `task` depends on."""
     reach = code.reach(task.function)
+    kinds = {*task.inputs.values(), *task.outputs.values()}
+    packages = {name: version_of(name) for kind in kinds for name in kind.packages}
     version = ""
     if task.version is not None:
         version = task.version(**{name: parameters[name] for name in _arguments_of(task.version)})
@@ -74,7 +78,7 @@ def describe_work(
         outputs={name: kind.name for name, kind in task.outputs.items()},
         parameters=dict(parameters),
         inputs={name: artifact.digest for name, artifact in inputs.items()},
-        reach=reach,
+        reach=replace(reach, packages=dict(sorted({**reach.packages, **packages}.items()))),
         version=version,
     )
 

@@ -71,12 +71,12 @@ class ObjectStore:
 
     def put(self, path: Path) -> tuple[str, int]:
         """Store the file at `path`, which is moved away; return digest and size in bytes."""
-        digest, size = digest_of(path), path.stat().st_size
         with _told(self.url, "written"):
+            digest, size = digest_of(path), path.stat().st_size
             if self._local is not None:
                 _publish(path, self._object_path(self._local, digest))
             else:
-                if not self.has(digest):
+                if self._remote_size(digest) != size:
                     self._upload(path, digest)
                 _publish(path, self._object_path(self._mirror, digest))
         self._verified.add(digest)
@@ -84,6 +84,8 @@ class ObjectStore:
 
     def has(self, digest: str) -> bool:
         """Whether an object of that digest is there; its bytes are not read."""
+        if not _is_digest(digest):
+            return False
         with _told(self.url, "read"):
             if self._local is not None:
                 return self._object_path(self._local, digest).is_file()
@@ -102,10 +104,22 @@ class ObjectStore:
         path = self._object_path(self._local or self._mirror, digest)
         if self._local is None and not path.is_file():
             self._download(digest, path)
+        if (
+            self._local is None
+            and digest not in self._verified
+            and path.is_file()
+            and digest_of(path) != digest
+        ):
+            path.unlink(missing_ok=True)  # the mirror is torn, which says nothing of the store
+            self._download(digest, path)
         if not path.is_file():
-            raise StoreError(f"object {digest[:12]} is missing from {self.url}", "run again and it is computed anew")
+            raise StoreError(
+                f"object {digest[:12]} is missing from {self.url}", "run again and it is computed anew"
+            )
         if digest not in self._verified:
-            if digest_of(path) != digest:
+            with _told(self.url, "read"):
+                matches = digest_of(path) == digest
+            if not matches:
                 self.remove(digest)
                 raise CorruptObject(digest)
             self._verified.add(digest)
@@ -169,10 +183,16 @@ class ObjectStore:
                 self._fs.rm(f"{self._root}/{name}")
 
     def _object_path(self, root: Path, digest: str) -> Path:
-        return root / "objects" / digest[:2] / digest
+        return root / "objects" / _checked(digest)[:2] / digest
 
     def _remote_path(self, digest: str) -> str:
-        return f"{self._root}/objects/{digest[:2]}/{digest}"
+        return f"{self._root}/objects/{_checked(digest)[:2]}/{digest}"
+
+    def _remote_size(self, digest: str) -> int | None:
+        try:
+            return int(self._fs.info(self._remote_path(digest))["size"])
+        except FileNotFoundError:
+            return None
 
     def _upload(self, path: Path, digest: str) -> None:
         final = self._remote_path(digest)
@@ -209,12 +229,23 @@ def digest_of(path: Path) -> str:
 
 
 def _publish(path: Path, final: Path) -> None:
-    if final.is_file():
-        path.unlink()
-        return
+    """Move a whole file to its place; one that is there gives way, as it may be damaged."""
     final.parent.mkdir(parents=True, exist_ok=True)
     path.chmod(0o444)
     path.replace(final)
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")
+
+
+def _checked(digest: str) -> str:
+    """Return a digest, which may come from an index that others write; refuse what could be a path."""
+    if not _is_digest(digest):
+        raise StoreError(
+            f"{digest[:80]!r} is not the digest of an object", "run again and it is computed anew"
+        )
+    return digest
 
 
 def _file_system(url: str) -> tuple[Any, str]:
@@ -225,7 +256,8 @@ def _file_system(url: str) -> tuple[Any, str]:
         fs, root = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:
         raise Unavailable(
-            f"the store's URL '{url}' cannot be used: {error}", "install the file system's package, for S3: pip install s3fs"
+            f"the store's URL '{url}' cannot be used: {error}",
+            "install the file system's package, for S3: pip install s3fs",
         ) from error
     return fs, root.rstrip("/")
 

@@ -6,16 +6,55 @@ A summary depends on the text alone, so it is remembered by the text's digest.
 from __future__ import annotations
 
 import ast
+import builtins
 import hashlib
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
 
-SUMMARY_VERSION = 1
+from baton.store.scopes import (
+    ReferenceVisitor,
+    bound_names,
+    imported_modules,
+    imported_names,
+    own_nodes,
+    root_name,
+)
+
+SUMMARY_VERSION = 2
 """Raise when summaries change meaning; remembered ones of another version are not used."""
 
-_DYNAMIC = frozenset({"eval", "exec", "globals", "vars", "__import__"})
+COMPUTED_IMPORT = "an import of a computed name"
+"""Stands in `Definition.dynamic` where any module could be imported."""
+
+READS_FILES = "__file__"
+"""Stands in `Definition.refs` where files beside the source may be read."""
+
+_DYNAMIC_NAMES = frozenset({"eval", "exec", "globals", "vars", "__import__"})
+_DYNAMIC_ATTRIBUTES = (
+    "sys.modules",
+    "sys._getframe",
+    "inspect.currentframe",
+    "inspect.getmodule",
+    "inspect.getsource",
+    "inspect.stack",
+    *(f"builtins.{name}" for name in sorted(_DYNAMIC_NAMES)),
+)
+_IMPORTING = ("importlib", "pkgutil", "runpy", "builtins.__import__", "__import__")
+_HARMLESS_IMPORTLIB = ("importlib.metadata", "importlib.resources")
+_FILE_READERS = ("importlib.resources", "pkgutil.get_data")
+_BUILTINS = frozenset(dir(builtins))
+_CHANGING = frozenset(
+    "add append appendleft clear discard extend extendleft insert pop popitem popleft remove reverse setdefault sort "
+    "update".split()
+)
+"""Methods of Python's containers that change nothing but the container."""
+_READING = frozenset(
+    "copy count endswith format get index items join keys lower split startswith strip upper values".split()
+)
+"""Methods of Python's containers and texts that change nothing."""
 
 
 class Definition(msgspec.Struct, frozen=True, array_like=True):
@@ -23,31 +62,49 @@ class Definition(msgspec.Struct, frozen=True, array_like=True):
 
     `digest` covers the syntax without comments, docstrings, positions and formatting.  `refs` are
     dotted: ``"name.attribute"`` starts at this module's top, ``"@package.module.attribute"`` at a
-    module imported inside the definition.  `dynamic` names what cannot be followed.
+    module imported inside the definition, ``"!package.module"`` is only imported there.  `dynamic`
+    names what cannot be followed.  `is_state` tells whether it can hold what other code puts there,
+    `finds_subclasses` whether it can reach classes that nobody names.
     """
 
     digest: str
     refs: tuple[str, ...]
     dynamic: tuple[str, ...]
+    is_state: bool
+    finds_subclasses: bool
 
 
 class ModuleSummary(msgspec.Struct, frozen=True, array_like=True):
-    """A module's definitions and imports; an import maps a local name to ``module`` or ``module:name``,
-    or to nothing where it exists for type checkers only.
+    """A module's definitions and imports.
+
+    `imports` maps a local name to every ``module`` or ``module:name`` that it may stand for, to
+    none where it exists for type checkers only.  `on_import` is what the module does besides
+    binding names when it is imported, `loads` the modules that it imports then.  `decorators` and
+    `bases` are refs by the name of what they stand at.  `texts` are short texts, where the module
+    may read files beside its source.
     """
 
     definitions: dict[str, Definition]
-    imports: dict[str, str]
+    imports: dict[str, tuple[str, ...]]
     stars: tuple[str, ...]
+    on_import: Definition | None
+    loads: tuple[str, ...]
+    decorators: dict[str, tuple[str, ...]]
+    bases: dict[str, tuple[str, ...]]
+    texts: tuple[str, ...]
 
 
-def summarise(source: str, package: str) -> ModuleSummary:
+EMPTY = ModuleSummary({}, {}, (), None, (), {}, {}, ())
+"""The summary of a folder without ``__init__.py``."""
+
+
+def summarise(source: str | bytes, package: str) -> ModuleSummary:
     """Summarise a module.
 
     Parameters
     ----------
-    source : str
-        The module's text.
+    source : str or bytes
+        The module's text; bytes are decoded as Python does.
     package : str
         The package that relative imports start from; empty for a top-level module.
 
@@ -56,18 +113,12 @@ def summarise(source: str, package: str) -> ModuleSummary:
     SyntaxError
         If the text is not Python.
     """
+    tree = ast.parse(source)
+    texts = _short_texts(tree)
     found = _Collector(package)
-    for statement in ast.parse(source).body:
+    for statement in tree.body:
         found.take(statement)
-    definitions = {
-        name: Definition(
-            digest=hashlib.sha256("\n".join(parts.texts).encode()).hexdigest()[:32],
-            refs=tuple(sorted(parts.refs)),
-            dynamic=tuple(sorted(parts.dynamic)),
-        )
-        for name, parts in found.parts.items()
-    }
-    return ModuleSummary(definitions, found.imports, tuple(found.stars))
+    return found.summary(texts)
 
 
 @dataclass
@@ -75,6 +126,35 @@ class _Parts:
     texts: list[str] = field(default_factory=list)
     refs: set[str] = field(default_factory=set)
     dynamic: set[str] = field(default_factory=set)
+    is_state: bool = False
+    finds_subclasses: bool = False
+
+    def add(self, statement: _Statement) -> None:
+        self.texts.append(statement.text)
+        self.refs |= statement.refs
+        self.dynamic |= statement.dynamic
+        self.finds_subclasses |= statement.finds_subclasses
+
+
+@dataclass
+class _Statement:
+    """One top-level statement: what it binds, what it changes, and what it does besides."""
+
+    text: str
+    refs: set[str]
+    maybe_refs: set[str]
+    dynamic: set[str]
+    finds_subclasses: bool
+    bound: set[str]
+    constants: set[str]
+    """Names bound to an immutable literal."""
+    is_definition: bool
+    changed: set[str]
+    """Names whose attributes or members are set or deleted."""
+    given: set[str]
+    """Names that a called function or method may change."""
+    acts: bool
+    """Whether it calls something for what the call does."""
 
 
 class _Collector:
@@ -82,255 +162,268 @@ class _Collector:
 
     def __init__(self, package: str) -> None:
         self.package = package
-        self.parts: dict[str, _Parts] = {}
-        self.imports: dict[str, str] = {}
+        self.imports: dict[str, tuple[str, ...]] = {}
         self.stars: list[str] = []
+        self.loads: list[str] = []
+        self.statements: list[_Statement] = []
+        self.decorators: dict[str, tuple[str, ...]] = {}
+        self.bases: dict[str, tuple[str, ...]] = {}
+        self.globals: set[str] = set()
 
     def take(self, statement: ast.stmt) -> None:
-        """Attribute one top-level statement to names."""
+        """Take in one top-level statement."""
         if isinstance(statement, ast.If) and _is_type_checking(statement.test):
             for name in _typing_names(statement.body, self.package):
-                self.imports.setdefault(name, "")
+                self.imports.setdefault(name, ())
             for inner in statement.orelse:
                 self.take(inner)
             return
         if isinstance(statement, ast.If) and _is_main_guard(statement.test):
+            for inner in statement.orelse:
+                self.take(inner)
             return
-        for node in _own_statements(statement):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                for local, target in imported_names(node, self.package):
-                    if local == "*":
-                        self.stars.append(target)
-                    else:
-                        self.imports[local] = target
-        if isinstance(statement, ast.Import | ast.ImportFrom):
+        imported = self._take_imports(statement)
+        if isinstance(statement, ast.Import | ast.ImportFrom) or _is_bare_constant(statement):
             return
-        visitor = ReferenceVisitor(self.package)
         normalise(statement, self.imports)
-        text = ast.dump(statement)
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            self._take_decorators(statement)
+        self.globals |= {
+            name for node in ast.walk(statement) if isinstance(node, ast.Global) for name in node.names
+        }
+        visitor = ReferenceVisitor(self.package)
         visitor.visit(statement)
-        names = set(_bound_names([statement])) or {ref.split(".")[0] for ref in visitor.refs if ref[0] != "@"}
-        for name in names - set(self.imports):
-            parts = self.parts.setdefault(name, _Parts())
-            parts.texts.append(text)
-            parts.refs |= visitor.refs
-            parts.dynamic |= visitor.dynamic
-        for name in names & set(self.imports):
-            # An imported name that is bound again or changed, as in try/except around an import.
-            parts = self.parts.setdefault(name, _Parts())
-            parts.texts.append(text)
-            parts.refs |= {*(visitor.refs - {name}), "@" + self.imports[name].replace(":", ".")}
-            parts.dynamic |= visitor.dynamic
+        bound = set(bound_names([statement])) | imported
+        changed, given, acts = _changes(statement)
+        self.statements.append(
+            _Statement(
+                text=ast.dump(statement),
+                refs=visitor.refs,
+                maybe_refs=visitor.maybe_refs,
+                dynamic=visitor.dynamic,
+                finds_subclasses=visitor.finds_subclasses,
+                bound=bound,
+                constants=bound if _binds_constant(statement) else set(),
+                is_definition=isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef),
+                changed=changed,
+                given=given,
+                acts=acts,
+            )
+        )
+        if isinstance(statement, ast.ClassDef):
+            bases = ReferenceVisitor(self.package)
+            for base in statement.bases:
+                bases.visit(base)
+            self.bases[statement.name] = tuple(sorted(bases.refs))
+
+    def summary(self, texts: tuple[str, ...]) -> ModuleSummary:
+        """Return everything that was taken in."""
+        parts: dict[str, _Parts] = {}
+        on_import = _Parts()
+        local = {name for statement in self.statements for name in statement.bound}
+        variables = {name for s in self.statements if not s.is_definition for name in s.bound} - set(
+            self.imports
+        )
+        for statement in self.statements:
+            statement.refs |= {
+                ref
+                for ref in statement.maybe_refs
+                if self.stars or ref.split(".")[0] in local | set(self.imports)
+            }
+            self._resolve_dynamic(statement, local)
+            changed = statement.changed & (local if statement.is_definition else local | set(self.imports))
+            for name in statement.bound | changed | (statement.given & variables):
+                parts.setdefault(name, _Parts()).add(statement)
+            if statement.acts or changed & set(self.imports):
+                on_import.add(statement)
+            for name in changed | (statement.given & variables):
+                parts[name].is_state = True
+        often = [name for statement in self.statements for name in statement.bound]
+        for name, part in parts.items():
+            part.refs |= {"@" + target.replace(":", ".") for target in self.imports.get(name, ())}
+            part.refs -= {name} if name in self.imports else set()
+            constant = (
+                any(name in statement.constants for statement in self.statements) and often.count(name) == 1
+            )
+            is_class = name in self.bases
+            part.is_state |= is_class or name in self.globals or (name in variables and not constant)
+        return ModuleSummary(
+            definitions={name: _definition(part) for name, part in parts.items()},
+            imports=self.imports,
+            stars=tuple(self.stars),
+            on_import=_definition(on_import) if on_import.texts else None,
+            loads=tuple(dict.fromkeys(self.loads)),
+            decorators=self.decorators,
+            bases=self.bases,
+            texts=texts,
+        )
+
+    def _take_imports(self, statement: ast.stmt) -> set[str]:
+        taken: set[str] = set()
+        for node in own_nodes(statement):
+            if not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            self.loads += imported_modules(node, self.package)
+            for name, target in imported_names(node, self.package):
+                if name == "*":
+                    self.stars.append(target)
+                else:
+                    taken.add(name)
+                    self.imports[name] = tuple(dict.fromkeys((*self.imports.get(name, ()), target)))
+        return taken
+
+    def _take_decorators(self, statement: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
+        """Keep the decorators that may remember what they stand at."""
+        visitor = ReferenceVisitor(self.package)
+        for decorator in statement.decorator_list:
+            target = decorator.func if isinstance(decorator, ast.Call) else decorator
+            sources = self.imports.get(root_name(target), ())
+            if not any(
+                source.partition(":")[0].partition(".")[0] in sys.stdlib_module_names for source in sources
+            ):
+                visitor.visit(decorator)
+        if visitor.refs:
+            known = self.decorators.get(statement.name, ())
+            self.decorators[statement.name] = tuple(sorted({*known, *visitor.refs}))
+
+    def _resolve_dynamic(self, statement: _Statement, local: set[str]) -> None:
+        """Name what cannot be followed, by what the references stand for."""
+        for ref in sorted(statement.refs):
+            root, _, rest = ref.partition(".")
+            if ref[0] in "@!":
+                dotted = [ref[1:]] if ref[0] == "@" else []
+            elif root in self.imports:
+                dotted = [f"{target.replace(':', '.')}.{rest}".rstrip(".") for target in self.imports[root]]
+            else:
+                dotted = [] if root in local else [ref]
+            for name in dotted:
+                if name in _DYNAMIC_NAMES or name.startswith(_DYNAMIC_ATTRIBUTES):
+                    statement.dynamic.add(name)
+                if name.startswith(_FILE_READERS):
+                    statement.refs.add(READS_FILES)
+                if name == "importlib.import_module" or name == "__import__":
+                    if statement.dynamic & {"import_module"}:
+                        continue  # every call names its module
+                    statement.dynamic.add(COMPUTED_IMPORT)
+                elif name.startswith(_IMPORTING) and not name.startswith(
+                    (*_HARMLESS_IMPORTLIB, *_FILE_READERS)
+                ):
+                    statement.dynamic.add(COMPUTED_IMPORT)
 
 
-class ReferenceVisitor(ast.NodeVisitor):
-    """Collects the names outside itself that a statement refers to, by Python's scope rules."""
-
-    def __init__(self, package: str) -> None:
-        self.package = package
-        self.refs: set[str] = set()
-        self.dynamic: set[str] = set()
-        self._scopes: list[tuple[bool, dict[str, str]]] = []
-
-    def visit_Name(self, node: ast.Name) -> None:
-        """Follow a name that is read."""
-        if isinstance(node.ctx, ast.Load):
-            self._use(node.id, [])
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        """Follow a dotted name from its root."""
-        attributes = [node.attr]
-        value = node.value
-        while isinstance(value, ast.Attribute):
-            attributes.append(value.attr)
-            value = value.value
-        if isinstance(value, ast.Name):
-            self._use(value.id, attributes[::-1])
-        else:
-            self.visit(value)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        """Visit decorators and defaults outside the function's scope, its body inside."""
-        for outside in [*node.decorator_list, *node.args.defaults, *node.args.kw_defaults, node.returns]:
-            if outside is not None:
-                self.visit(outside)
-        for argument in _arguments(node.args):
-            if argument.annotation is not None:
-                self.visit(argument.annotation)
-        self._inside(node.body, [argument.arg for argument in _arguments(node.args)])
-
-    visit_AsyncFunctionDef = visit_FunctionDef  # the name is the visitor protocol's
-
-    def visit_Lambda(self, node: ast.Lambda) -> None:
-        """Visit a lambda's defaults outside its scope, its body inside."""
-        for outside in [*node.args.defaults, *node.args.kw_defaults]:
-            if outside is not None:
-                self.visit(outside)
-        self._inside([node.body], [argument.arg for argument in _arguments(node.args)])
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        """Visit bases and decorators outside the class's scope, its body inside."""
-        for outside in [*node.decorator_list, *node.bases, *node.keywords]:
-            self.visit(outside)
-        self._inside(node.body, [], is_class=True)
-
-    def _visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> None:
-        self.visit(node.generators[0].iter)
-        targets = [name for generator in node.generators for name in _stored_names(generator.target)]
-        self._scopes.append((False, dict.fromkeys(targets, "")))
-        for index, generator in enumerate(node.generators):
-            for part in [*([generator.iter] if index else []), *generator.ifs]:
-                self.visit(part)
-        for part in [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]:
-            self.visit(part)
-        self._scopes.pop()
-
-    visit_ListComp = visit_SetComp = visit_GeneratorExp = visit_DictComp = _visit_comprehension
-
-    def _inside(self, body: Iterable[ast.AST], arguments: list[str], *, is_class: bool = False) -> None:
-        body = list(body)
-        scope = dict.fromkeys([*arguments, *_bound_names(body)], "")
-        for statement in body:
-            for node in _own_statements(statement):
-                if isinstance(node, ast.Import | ast.ImportFrom):
-                    scope.update(imported_names(node, self.package))
-        for name in _global_names(body):
-            scope.pop(name, None)
-        self._scopes.append((is_class, scope))
-        for statement in body:
-            self.visit(statement)
-        self._scopes.pop()
-
-    def _use(self, root: str, attributes: list[str]) -> None:
-        for depth, (is_class, scope) in enumerate(reversed(self._scopes)):
-            if root in scope and (not is_class or depth == 0):
-                target = scope[root]
-                if target:
-                    self.refs.add("@" + ".".join([target.replace(":", "."), *attributes]))
-                return
-        if root in _DYNAMIC:
-            self.dynamic.add(root)
-        if root == "importlib" or attributes[-1:] == ["import_module"]:
-            self.dynamic.add("import_module")
-        self.refs.add(".".join([root, *attributes]))
-
-
-def normalise(statement: ast.stmt, imports: dict[str, str]) -> None:
+def normalise(statement: ast.stmt, imports: dict[str, tuple[str, ...]]) -> None:
     """Take docstrings out of a statement, and baton's own task decorator.
 
     The decorator holds retries, timeouts and targets; names and kinds of outputs are part of the
     cache key by themselves.
     """
     for node in ast.walk(statement):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and _has_docstring(node):
-            node.body = node.body[1:] or [ast.Pass()]
+        for block in ("body", "orelse", "finalbody"):
+            inner = getattr(node, block, None)
+            if isinstance(inner, list) and any(_is_bare_constant(one) for one in inner):
+                kept = [one for one in inner if not _is_bare_constant(one)]
+                setattr(node, block, kept or ([ast.Pass()] if block == "body" else []))
     if isinstance(statement, ast.FunctionDef):
         statement.decorator_list = [d for d in statement.decorator_list if not _is_task_decorator(d, imports)]
 
 
-def _has_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
-    first = node.body[0]
-    return (
-        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+def _definition(parts: _Parts) -> Definition:
+    return Definition(
+        digest=hashlib.sha256("\n".join(parts.texts).encode("utf-8", "surrogatepass")).hexdigest()[:32],
+        refs=tuple(sorted(parts.refs)),
+        dynamic=tuple(sorted(parts.dynamic)),
+        is_state=parts.is_state,
+        finds_subclasses=parts.finds_subclasses,
     )
 
 
-def imported_names(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, str]]:
-    """Yield each local name that an import binds, with ``module`` or ``module:name``."""
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            yield (alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2
-        return
-    module = node.module or ""
-    if node.level:
-        parts = package.split(".")
-        base = ".".join(parts[: len(parts) - node.level + 1])
-        module = f"{base}.{module}" if module else base
-    for alias in node.names:
-        if alias.name == "*":
-            yield "*", module
-        else:
-            yield alias.asname or alias.name, f"{module}:{alias.name}"
+def _changes(statement: ast.stmt) -> tuple[set[str], set[str], bool]:
+    """Return the names that a statement changes, those it may change, and whether it acts besides."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        # A method-like decorator (``@REGISTRY.add``, ``@convert.register``) changes what it stands on.
+        targets = [d.func if isinstance(d, ast.Call) else d for d in statement.decorator_list]
+        return (
+            {root_name(target) for target in targets if isinstance(target, ast.Attribute)} - {""},
+            set(),
+            False,
+        )
+    changed: set[str] = set()
+    given: set[str] = set()
+    acts = False
+    for node in own_nodes(statement):
+        if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
+            changed.add(root_name(node))
+        elif isinstance(node, ast.Call):
+            given |= _given_to(node)
+        elif isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant):
+            method = node.value.func if isinstance(node.value, ast.Call) else None
+            if isinstance(method, ast.Attribute):
+                changed.add(root_name(method))
+                acts |= method.attr not in _CHANGING
+            else:
+                acts = True
+    return changed - {""}, given - {""}, acts
 
 
-def _is_task_decorator(decorator: ast.expr, imports: dict[str, str]) -> bool:
+def _given_to(call: ast.Call) -> set[str]:
+    """Return the names whose values a call may change."""
+    if isinstance(call.func, ast.Name) and call.func.id in _BUILTINS:
+        return set()
+    if isinstance(call.func, ast.Attribute) and call.func.attr in _READING:
+        return set()
+    values = [*call.args, *(word.value for word in call.keywords)]
+    names = {value.id for value in values if isinstance(value, ast.Name)}
+    return names | {root_name(call.func)} if isinstance(call.func, ast.Attribute) else names
+
+
+def _binds_constant(statement: ast.stmt) -> bool:
+    if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+        return False
+    allowed = (ast.Constant, ast.UnaryOp, ast.unaryop, ast.BinOp, ast.operator, ast.Tuple, ast.Load)
+    return all(isinstance(node, allowed) for node in ast.walk(statement.value))
+
+
+def _short_texts(tree: ast.Module) -> tuple[str, ...]:
+    """Return the texts that may name files, where the module knows its own place."""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    modules = {
+        module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for module in imported_modules(node, "")
+    }
+    if "__file__" not in names and not any(module.startswith(("importlib", "pkgutil")) for module in modules):
+        return ()
+    texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    return tuple(
+        sorted(text for text in texts if 0 < len(text) <= 120 and text.strip("./") and text.isprintable())
+    )
+
+
+def _is_bare_constant(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _is_task_decorator(decorator: ast.expr, imports: dict[str, tuple[str, ...]]) -> bool:
     target = decorator.func if isinstance(decorator, ast.Call) else decorator
-    dotted = ast.unparse(target)
-    root, _, rest = dotted.partition(".")
-    source = imports.get(root, "").replace(":", ".")
-    return f"{source}.{rest}".rstrip(".") in ("baton.task", "baton.core.task.task")
+    root, _, rest = ast.unparse(target).partition(".")
+    sources = imports.get(root, ())
+    dotted = {f"{source.replace(':', '.')}.{rest}".rstrip(".") for source in sources}
+    return bool(dotted) and dotted <= {"baton.task", "baton.core.task.task"}
 
 
 def _is_type_checking(test: ast.expr) -> bool:
-    return ast.unparse(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
-
-
-def _typing_names(body: list[ast.stmt], package: str) -> Iterator[str]:
-    """Yield names that exist for type checkers only; nothing is followed through them."""
-    yield from _bound_names(body)
-    for statement in body:
-        for node in _own_statements(statement):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                yield from (local for local, _ in imported_names(node, package))
+    return ast.unparse(test).rpartition(".")[2] == "TYPE_CHECKING"
 
 
 def _is_main_guard(test: ast.expr) -> bool:
     return ast.unparse(test) in ("__name__ == '__main__'", "'__main__' == __name__")
 
 
-def _arguments(arguments: ast.arguments) -> list[ast.arg]:
-    plain = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    return plain + [extra for extra in (arguments.vararg, arguments.kwarg) if extra is not None]
-
-
-def _own_statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a node and what it holds, without entering functions, classes, lambdas or comprehensions."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if isinstance(node, _SCOPES):
-            return
-        yield from _own_statements(child)
-
-
-_SCOPES = (
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-    ast.ClassDef,
-    ast.Lambda,
-    ast.ListComp,
-    ast.SetComp,
-    ast.DictComp,
-    ast.GeneratorExp,
-)
-
-
-def _bound_names(body: Iterable[ast.AST]) -> Iterator[str]:
-    """Yield the names that statements bind in their own scope."""
+def _typing_names(body: Iterable[ast.stmt], package: str) -> Iterator[str]:
+    """Yield names that exist for type checkers only; nothing is followed through them."""
+    yield from bound_names(body)
     for statement in body:
-        for node in _own_statements(statement):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                yield node.name
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
-                yield node.id
-            elif (isinstance(node, ast.ExceptHandler) and node.name) or (isinstance(node, ast.MatchAs | ast.MatchStar) and node.name):
-                yield node.name
-            elif isinstance(node, ast.MatchMapping) and node.rest:
-                yield node.rest
-            elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-                # An assignment expression in a comprehension binds outside it.
-                for inner in ast.walk(node):
-                    if isinstance(inner, ast.NamedExpr):
-                        yield inner.target.id
-
-
-def _stored_names(target: ast.expr) -> Iterator[str]:
-    for node in ast.walk(target):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-
-
-def _global_names(body: Iterable[ast.AST]) -> Iterator[str]:
-    for statement in body:
-        for node in _own_statements(statement):
-            if isinstance(node, ast.Global):
-                yield from node.names
+        for node in own_nodes(statement):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                yield from (name for name, _ in imported_names(node, package))

@@ -69,12 +69,19 @@ class Store:
         except (CorruptObject, StoreError):
             return False
 
-    def work(self, task: Task[..., Any], inputs: Mapping[str, Artifact], parameters: Mapping[str, Any]) -> Work:
+    def work(
+        self, task: Task[..., Any], inputs: Mapping[str, Artifact], parameters: Mapping[str, Any]
+    ) -> Work:
         """Return everything that the result of a pure task depends on."""
         return describe_work(task, inputs, parameters, self.code)
 
     def decide(
-        self, task: Task[..., Any], inputs: Mapping[str, Artifact], parameters: Mapping[str, Any], *, use: bool
+        self,
+        task: Task[..., Any],
+        inputs: Mapping[str, Artifact],
+        parameters: Mapping[str, Any],
+        *,
+        use: bool,
     ) -> CacheDecision:
         """Say whether a remembered result can be used; see `ArtifactStore.decide`."""
         if task.effect:
@@ -84,6 +91,8 @@ class Store:
         self._works[key] = work
         if not use:
             return CacheDecision(key, None, "the cache is not used")
+        if not work.reach.is_known:
+            return CacheDecision(key, None, f"never remembered: {'; '.join(work.reach.unresolved)}")
         entry = self.index.get(key)
         if entry is None:
             return CacheDecision(key, None, "nothing remembered for this code, parameters and inputs")
@@ -94,9 +103,13 @@ class Store:
         facts = tuple((label, value) for label, value in entry.facts)
         return CacheDecision(key, CacheEntry(outputs, facts), f"computed by run {entry.run_id}")
 
-    def remember(self, task: Task[..., Any], decision: CacheDecision, report: TaskReport, run: TaskRun) -> None:
+    def remember(
+        self, task: Task[..., Any], decision: CacheDecision, report: TaskReport, run: TaskRun
+    ) -> None:
         """Remember a finished pure task; see `ArtifactStore.remember`."""
         work = self._works[decision.key]
+        if self.code.reach(task.function).parts != work.reach.parts or not work.reach.is_known:
+            return  # edited while it ran, or unreadable: nobody knows which code made this
         self.index.put(
             Entry(
                 key=decision.key,
@@ -131,8 +144,10 @@ class Store:
         members: dict[str, str] = {}
         total = 0
         for member, source in sorted(value.items()):
-            if PurePosixPath(member).is_absolute() or ".." in PurePosixPath(member).parts or "\\" in member:
-                raise TypeError(f"file name {member!r} leads out of its folder")
+            if not _stays_inside(member):
+                raise TypeError(f"file name {member!r} is not a path below its folder")
+            if any(parent.as_posix() in value for parent in PurePosixPath(member).parents):
+                raise TypeError(f"file name {member!r} lies below another file's name")
             with self.objects.new_file() as path:
                 FILE_KIND.write(source, path)
                 members[member], size = self.objects.put(path)
@@ -159,10 +174,25 @@ class Store:
 
     def _members(self, artifact: Artifact) -> dict[str, str]:
         content = self.objects.path_of(artifact.digest).read_bytes()
-        return msgspec.json.decode(content, type=dict[str, str])
+        try:
+            members = msgspec.json.decode(content, type=dict[str, str])
+        except msgspec.MsgspecError as error:
+            raise StoreError(f"'{artifact.name}' is not the list of its files: {error}") from error
+        outside = [name for name in members if not _stays_inside(name)]
+        if outside:
+            raise StoreError(f"file name {outside[0]!r} in '{artifact.name}' is not a path below its folder")
+        return members
+
+
+def _stays_inside(name: object) -> bool:
+    """Whether a file's name is a plain relative path on every system."""
+    if not isinstance(name, str) or not name.isprintable() or "\\" in name or ":" in name:
+        return False
+    return all(part not in ("", ".", "..") for part in name.split("/"))
 
 
 def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: flatten(value) if isinstance(value, msgspec.Struct) else value for name, value in parameters.items()
+        name: flatten(value) if isinstance(value, msgspec.Struct) else value
+        for name, value in parameters.items()
     }

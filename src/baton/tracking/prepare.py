@@ -39,5 +39,5 @@ def _migrate(database: Path) -> None:
 
 if __name__ == "__main__":
     with contextlib.suppress(OSError, AttributeError):
-        os.nice(5)
+        os.nice(19)
     prepare(Path(sys.argv[1]))

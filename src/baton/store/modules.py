@@ -1,0 +1,107 @@
+"""Where modules lie, found without importing them."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import sys
+import sysconfig
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a module lies.
+
+    Parameters
+    ----------
+    file : Path or None
+        Its source or compiled file; None for a folder without ``__init__.py``.
+    folders : tuple of str
+        Where its submodules lie; empty unless it is a package.
+    package : str
+        The package that its relative imports start from.
+    """
+
+    file: Path | None
+    folders: tuple[str, ...]
+    package: str
+
+    @property
+    def is_source(self) -> bool:
+        """Whether the file is Python source."""
+        return self.file is not None and self.file.suffix == ".py"
+
+
+def locate(module: str) -> Location | None:
+    """Return where a module lies, None where there is none or it is part of the interpreter."""
+    loaded = sys.modules.get(module)
+    if loaded is not None:
+        file = getattr(loaded, "__file__", None)
+        folders = tuple(getattr(loaded, "__path__", ()))
+        if isinstance(file, str) or folders:
+            package = getattr(loaded, "__package__", None)
+            fallback = module if folders else module.rpartition(".")[0]
+            return Location(Path(file) if file else None, folders, fallback if package is None else package)
+    parent = module.rpartition(".")[0]
+    if not parent:
+        return _location(module, _find(module, None))
+    place = locate(parent)
+    if place is None or not place.folders:
+        return None
+    return _location(module, importlib.machinery.PathFinder.find_spec(module, list(place.folders)))
+
+
+def is_installed(place: Location) -> bool:
+    """Whether a module belongs to an installed package or to Python, and is not the user's own."""
+    paths = [place.file] if place.file is not None else [Path(folder) for folder in place.folders]
+    return any(
+        {"site-packages", "dist-packages"} & set(path.parts)
+        or any(
+            path.is_relative_to(folder) or path.resolve().is_relative_to(folder) for folder in _installed()
+        )
+        for path in paths
+    )
+
+
+def modules_below(module: str, place: Location) -> list[str]:
+    """Return the modules whose source lies in a package, or beside a module that is in none."""
+    if not place.folders:
+        beside = [] if place.file is None else sorted(place.file.parent.glob("*.py"))
+        prefix = f"{place.package}." if place.package else ""
+        return [prefix + path.stem for path in beside if path.stem not in ("__init__", "__main__")]
+    found = []
+    for folder in place.folders:
+        for path in sorted(Path(folder).rglob("*.py")):
+            inner = path.relative_to(folder).with_suffix("").parts
+            inner = inner[:-1] if inner[-1] == "__init__" else inner
+            found.append(".".join((module, *inner)))
+    return found
+
+
+def _find(module: str, search: list[str] | None) -> importlib.machinery.ModuleSpec | None:
+    spec = importlib.machinery.PathFinder.find_spec(module, search)
+    if spec is not None:
+        return spec
+    for finder in sys.meta_path:  # editable installs bring finders of their own
+        found = finder.find_spec(module, search) if hasattr(finder, "find_spec") else None
+        if found is not None:
+            return found
+    return None
+
+
+def _location(module: str, spec: importlib.machinery.ModuleSpec | None) -> Location | None:
+    if spec is None:
+        return None
+    folders = tuple(spec.submodule_search_locations or ())
+    has_file = spec.origin is not None and spec.has_location
+    if not has_file and not folders:
+        return None
+    package = module if folders else module.rpartition(".")[0]
+    return Location(Path(spec.origin) if has_file and spec.origin else None, folders, package)
+
+
+@cache
+def _installed() -> tuple[Path, ...]:
+    return tuple(Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib", "stdlib"))

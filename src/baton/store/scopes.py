@@ -1,0 +1,277 @@
+"""Which names a piece of syntax takes from outside itself, by Python's scope rules."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+_SCOPES = (
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+    ast.Lambda,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+@dataclass
+class _Scope:
+    """The names of one scope: what each was imported from, nothing for other names."""
+
+    names: dict[str, tuple[str, ...]]
+    globals: frozenset[str] = frozenset()
+    is_class: bool = False
+
+
+class ReferenceVisitor(ast.NodeVisitor):
+    """Collects the names outside itself that a statement refers to.
+
+    Parameters
+    ----------
+    package : str
+        The package that relative imports start from.
+    """
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        self.refs: set[str] = set()
+        self.maybe_refs: set[str] = set()
+        """References that count only if the module defines the name."""
+        self.dynamic: set[str] = set()
+        self.finds_subclasses = False
+        self._scopes: list[_Scope] = []
+
+    def visit_Name(self, node: ast.Name) -> None:
+        """Follow a name that is read."""
+        if isinstance(node.ctx, ast.Load):
+            self._use(node.id, [])
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        """Follow a dotted name from its root."""
+        attributes = [node.attr]
+        value = node.value
+        while isinstance(value, ast.Attribute):
+            attributes.append(value.attr)
+            value = value.value
+        self.finds_subclasses |= "__subclasses__" in attributes
+        if isinstance(value, ast.Name):
+            self._use(value.id, attributes[::-1])
+        else:
+            self.visit(value)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """Follow an import of a module by its name."""
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if called in ("import_module", "__import__") and node.args:
+            name = node.args[0]
+            if isinstance(name, ast.Constant) and isinstance(name.value, str) and len(node.args) == 1:
+                self.dynamic.add("import_module")
+                self.refs.add("@" + name.value)
+            else:
+                self.dynamic.add("an import of a computed name")
+        self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        """Visit decorators, defaults and annotations outside the function's scope, its body inside."""
+        self.finds_subclasses |= node.name == "__init_subclass__"
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+        self._scopes.append(_Scope(_type_parameters(node)))
+        for default in [*node.args.defaults, *node.args.kw_defaults]:
+            if default is not None:
+                self.visit(default)
+        arguments = _arguments(node.args)
+        for annotation in [node.returns, *(argument.annotation for argument in arguments)]:
+            self._annotation(annotation)
+        self._inside(node.body, [argument.arg for argument in arguments])
+        self._scopes.pop()
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815  # the name is the visitor protocol's
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        """Visit target, annotation and value."""
+        self.visit(node.target)
+        self._annotation(node.annotation)
+        if node.value is not None:
+            self.visit(node.value)
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        """Visit a lambda's defaults outside its scope, its body inside."""
+        for default in [*node.args.defaults, *node.args.kw_defaults]:
+            if default is not None:
+                self.visit(default)
+        self._inside([node.body], [argument.arg for argument in _arguments(node.args)])
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        """Visit bases and decorators outside the class's scope, its body inside."""
+        self.finds_subclasses |= any(word.arg == "metaclass" for word in node.keywords)
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+        self._scopes.append(_Scope(_type_parameters(node)))
+        for outside in [*node.bases, *node.keywords]:
+            self.visit(outside)
+        self._inside(node.body, [], is_class=True)
+        self._scopes.pop()
+
+    def _visit_comprehension(
+        self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
+    ) -> None:
+        self.visit(node.generators[0].iter)
+        targets = [name for generator in node.generators for name in _stored_names(generator.target)]
+        self._scopes.append(_Scope(dict.fromkeys(targets, ())))
+        for index, generator in enumerate(node.generators):
+            for part in [*([generator.iter] if index else []), generator.target, *generator.ifs]:
+                self.visit(part)
+        for part in [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]:
+            self.visit(part)
+        self._scopes.pop()
+
+    visit_ListComp = visit_SetComp = visit_GeneratorExp = visit_DictComp = _visit_comprehension
+
+    def _inside(self, body: Iterable[ast.AST], arguments: list[str], *, is_class: bool = False) -> None:
+        body = list(body)
+        names: dict[str, tuple[str, ...]] = dict.fromkeys([*arguments, *bound_names(body)], ())
+        for statement in body:
+            for node in own_nodes(statement):
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    self.refs |= {"!" + module for module in imported_modules(node, self.package)}
+                    for name, target in imported_names(node, self.package):
+                        names[name] = (*names.get(name, ()), target)
+        declared = frozenset(_global_names(body))
+        self._scopes.append(_Scope(names, declared, is_class))
+        for statement in body:
+            self.visit(statement)
+        self._scopes.pop()
+
+    def _use(self, root: str, attributes: list[str]) -> None:
+        certain = True
+        for depth, scope in enumerate(reversed(self._scopes)):
+            if root in scope.globals:
+                break
+            if root not in scope.names or (scope.is_class and depth > 0):
+                continue
+            for target in scope.names[root]:
+                self.refs.add("@" + ".".join([target.replace(":", "."), *attributes]))
+            if not scope.is_class:
+                return
+            certain = False  # before a class binds a name, its body sees the one outside
+        (self.refs if certain else self.maybe_refs).add(".".join([root, *attributes]))
+
+    def _annotation(self, annotation: ast.expr | None) -> None:
+        """Visit an annotation, one written as a text too."""
+        if annotation is None:
+            return
+        if not isinstance(annotation, ast.Constant) or not isinstance(annotation.value, str):
+            self.visit(annotation)
+            return
+        try:
+            expression = ast.parse(annotation.value, mode="eval").body
+        except (SyntaxError, ValueError):
+            return
+        for node in ast.walk(expression):
+            if isinstance(node, ast.Name):
+                self.maybe_refs.add(node.id)
+            elif isinstance(node, ast.Attribute):
+                self.maybe_refs.add(ast.unparse(node))
+
+
+def root_name(node: ast.AST) -> str:
+    """Return the name at the root of attributes, subscripts and calls, empty where there is none."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and what it holds, without entering functions, classes, lambdas or comprehensions."""
+    yield node
+    if isinstance(node, _SCOPES):
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from own_nodes(child)
+
+
+def bound_names(body: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the names that statements bind in their own scope, imports aside."""
+    for statement in body:
+        for node in own_nodes(statement):
+            match node:
+                case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                    yield node.name
+                case ast.Name(ctx=ast.Store() | ast.Del()):
+                    yield node.id
+                case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+                    yield name
+                case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+                    yield name
+                case _ if isinstance(node, _COMPREHENSIONS):
+                    # An assignment expression in a comprehension binds outside it.
+                    yield from _walrus_names(node)
+
+
+def imported_names(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, str]]:
+    """Yield each local name that an import binds, with ``module`` or ``module:name``."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield (alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2
+        return
+    module = _source_module(node, package)
+    for alias in node.names:
+        if alias.name == "*":
+            yield "*", module
+        else:
+            yield alias.asname or alias.name, f"{module}:{alias.name}"
+
+
+def imported_modules(node: ast.Import | ast.ImportFrom, package: str) -> list[str]:
+    """Return the modules that an import may load; some of the names may be no modules."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    module = _source_module(node, package)
+    return [module, *(f"{module}.{alias.name}" for alias in node.names if alias.name != "*")]
+
+
+def _source_module(node: ast.ImportFrom, package: str) -> str:
+    module = node.module or ""
+    if not node.level:
+        return module
+    parts = package.split(".")
+    base = ".".join(parts[: len(parts) - node.level + 1])
+    return f"{base}.{module}" if module else base
+
+
+def _type_parameters(node: ast.AST) -> dict[str, tuple[str, ...]]:
+    """Return the names of ``def f[T]``, which Python knows from 3.12 on."""
+    return {parameter.name: () for parameter in getattr(node, "type_params", [])}
+
+
+def _arguments(arguments: ast.arguments) -> list[ast.arg]:
+    plain = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return plain + [extra for extra in (arguments.vararg, arguments.kwarg) if extra is not None]
+
+
+def _walrus_names(node: ast.AST) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Lambda):
+            continue
+        if isinstance(child, ast.NamedExpr):
+            yield child.target.id
+        yield from _walrus_names(child)
+
+
+def _stored_names(target: ast.expr) -> Iterator[str]:
+    for node in ast.walk(target):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def _global_names(body: Iterable[ast.AST]) -> Iterator[str]:
+    for statement in body:
+        for node in own_nodes(statement):
+            if isinstance(node, ast.Global):
+                yield from node.names
