@@ -8,6 +8,7 @@ from baton.core.context import TaskContext
 from baton.core.dag import Dag
 from baton.core.parameters import Parameters, parameter
 from baton.core.task import Task, task
+from baton.core.tracker import TrackingRun
 from baton.errors import BatonError, TaskError
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ __all__ = [
     "Task",
     "TaskContext",
     "TaskError",
+    "TrackingRun",
     "__version__",
     "parameter",
     "task",

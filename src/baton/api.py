@@ -6,23 +6,19 @@ Nothing here prints or exits; everything is told through return values, events a
 
 from __future__ import annotations
 
-import datetime
-import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from baton.core.artifact import Artifact
-from baton.core.dag import Dag
-from baton.core.engine import EngineOptions
 from baton.core.events import Reporter, RunFinished, RunStarted, ignore_events
-from baton.core.execute import TaskRun
 from baton.core.outcome import RunReport
-from baton.core.parameters import flatten, value_of
+from baton.core.parameters import value_of
+from baton.engines.engine import EngineOptions
 from baton.engines.find import find_engine
-from baton.errors import Unavailable, UsageError
+from baton.errors import UsageError
+from baton.execution import Execution
 from baton.project import Project, open_project
 from baton.runs import RunRecord, list_runs, read_run, write_run
-from baton.tracking.mlflow import MlflowRun
 
 __all__ = ["PlannedTask", "Project", "RunRecord", "open_project", "plan", "read_run", "resume", "run", "status"]
 
@@ -87,40 +83,21 @@ def run(
     Unavailable
         If the engine, the store or the tracking server cannot be used; nothing was run then.
     """
-    dag = project.dag.subset(targets)
     chosen = find_engine(engine or project.configuration.settings.baton.engine)
     chosen.check()
-    project.require_writable()
-    tracking = _Tracking(project, dag, chosen.name)
-    names = project.dag.targets_or_default(targets)
-    run_id = _new_run_id()
-    task_run = TaskRun(
-        run_id=run_id,
-        pipeline=dag.name,
-        engine=chosen.name,
-        parameters=project.configuration.parameters,
-        store=project.store,
-        folders=project.folders,
-        use_cache=use_cache,
-        forced=frozenset(task.name for target in forced for task in dag.members(target)),
-        tracking=lambda: tracking.run_for(run_id),
-        report=report,
-        code_digest=lambda: project.store.code_digest(dag.tasks),
-        parameters_by_name=flatten(project.configuration.parameters),
+    execution = Execution.begin(
+        project, targets, chosen.name, use_cache=use_cache, forced=forced, report=report
     )
-    record = RunRecord.begin(task_run, names)
+    execution.check()
+    record = RunRecord.begin(execution.task_run, execution.targets)
     write_run(project.home, record)
-    report(RunStarted(run_id, dag.name, chosen.name, names, tuple(task.name for task in dag.order)))
-    good = False
+    names = tuple(task.name for task in execution.dag.order)
+    report(RunStarted(execution.run_id, execution.dag.name, chosen.name, execution.targets, names))
     try:
-        ended = chosen.run(dag, task_run, EngineOptions(keep_going=keep_going))
-        good = ended.is_good
+        ended = chosen.run(execution, EngineOptions(keep_going=keep_going))
     except BaseException:
         write_run(project.home, record.interrupted())
         raise
-    finally:
-        tracking.finish(good=good)
-    ended = replace(ended, tracking_run_id=tracking.run_id)
     write_run(project.home, record.ended(ended))
     report(RunFinished(ended))
     return ended
@@ -184,43 +161,3 @@ def plan(project: Project, targets: Sequence[str] = ()) -> tuple[PlannedTask, ..
 def status(project: Project, limit: int = 10) -> tuple[RunRecord, ...]:
     """Return the latest runs of the project, newest first."""
     return list_runs(project.home, limit)
-
-
-class _Tracking:
-    """The tracking run of one execution: checked before the run, made when first needed."""
-
-    def __init__(self, project: Project, dag: Dag, engine: str) -> None:
-        self._run: MlflowRun | None = None
-        self._dag = dag
-        self._engine = engine
-        self._needed = any(task.effect and task.context for task in dag.tasks)
-        self._tracker = project.tracker(engine)
-        if self._needed:
-            self._tracker.check()
-
-    def run_for(self, run_id: str) -> MlflowRun:
-        if self._run is None:
-            tags = {"baton.engine": self._engine, "baton.pipeline": self._dag.name, "baton.run_id": run_id}
-            self._run = self._tracker.start(name=run_id, tags=tags)
-        return self._run
-
-    @property
-    def run_id(self) -> str:
-        return self._run.run_id if self._run is not None and self._run.started else ""
-
-    def finish(self, *, good: bool) -> None:
-        if self._run is None:
-            return
-        try:
-            self._run.finish(good=good)
-        except Unavailable:
-            if good:
-                raise
-
-
-def _new_run_id() -> str:
-    """Return an id that sorts by time: UTC date and time, then four random digits."""
-    now = datetime.datetime.now(datetime.UTC)
-    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-

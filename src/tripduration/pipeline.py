@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from baton import Booster, Dag, File, Files, Json, Matrix, Table, TaskContext, TaskError, task
+from baton import Booster, Dag, File, Files, Json, Matrix, Table, TaskContext, TaskError, TrackingRun, task
 from tripduration.parameters import BoosterParameters, Device, DurationParameters, Encoding
 
 __all__ = ["dag"]
@@ -219,14 +219,14 @@ def track(
     booster: Booster,
     reference_booster: Booster,
     pairs: Json,
+    tracking: TrackingRun,
     context: TaskContext,
 ) -> Json:
     """Record the execution: parameters, data, metrics, pictures, report and the model."""
     from tripduration.record import record_execution
 
-    assert context.tracking is not None
     return record_execution(
-        context.tracking,
+        tracking,
         context.provenance,
         trips={"training": train_trips, "validation": val_trips},
         evaluation=evaluation,
@@ -247,14 +247,13 @@ def validate(
     max_rmse: float,
     max_regression: float,
     model_name: str,
-    context: TaskContext,
+    tracking: TrackingRun,
 ) -> Json:
     """Refuse a model that is too good, too bad, or worse than the champion on the same trips."""
     from tripduration.gate import judge
 
-    assert context.tracking is not None
     verdict = judge(
-        context.tracking,
+        tracking,
         rmse=evaluation["metrics"]["rmse"],
         val_trips=val_trips,
         model_digest=tracked["model_digest"],
@@ -263,7 +262,7 @@ def validate(
         max_rmse=max_rmse,
         max_regression=max_regression,
     )
-    context.tracking.set_tags({"gate": "accepted" if verdict["accepted"] else "refused"})
+    tracking.set_tags({"gate": "accepted" if verdict["accepted"] else "refused"})
     if not verdict["accepted"]:
         raise TaskError(verdict["reason"], "the champion stays as it is; see the report, or change the limits")
     return verdict
@@ -271,14 +270,19 @@ def validate(
 
 @task(effect=True, outputs="deployment", retries=1)
 def deploy(
-    tracked: Json, verdict: Json, evaluation: Json, report: File, model_name: str, context: TaskContext
+    tracked: Json,
+    verdict: Json,
+    evaluation: Json,
+    report: File,
+    model_name: str,
+    tracking: TrackingRun,
+    context: TaskContext,
 ) -> Json:
     """Register the model, make it the champion, and leave the record and the report for people."""
     from tripduration.deployment import deploy_model
 
-    assert context.tracking is not None
     deployed = deploy_model(
-        context.tracking,
+        tracking,
         context.provenance,
         tracked=tracked,
         verdict=verdict,

@@ -14,7 +14,7 @@ DEFAULT_NAME = "orchestration_config.json"
 
 
 def read(path: Path, *, required: bool) -> dict[str, Any]:
-    """Return the file's sections; nothing where it does not exist and is not `required`.
+    """Return the file's sections; nothing where it is empty, or does not exist and is not `required`.
 
     Raises
     ------
@@ -31,6 +31,8 @@ def read(path: Path, *, required: bool) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError([f"configuration file {path} cannot be read: {error}"]) from error
+    if not text.strip():
+        return {}
     try:
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:

@@ -61,6 +61,8 @@ class Kind:
 
     name: ClassVar[str]
     suffix: ClassVar[str] = ""
+    module: ClassVar[str] = ""
+    """What reading a value imports, so that a worker can load it early."""
     packages: ClassVar[tuple[str, ...]] = ()
     """Packages whose values these are: a task works with them even where it imports none."""
 
@@ -79,6 +81,7 @@ class _TableKind(Kind):
     """A polars data frame, stored as Parquet."""
 
     name = "table"
+    module = "polars"
     suffix = ".parquet"
     packages = ("polars",)
 
@@ -101,6 +104,7 @@ class _MatrixKind(Kind):
     """A dense array or a CSR matrix, stored as uncompressed npz (never with pickled members)."""
 
     name = "matrix"
+    module = "numpy"
     suffix = ".npz"
     packages = ("numpy", "scipy")
 
@@ -146,6 +150,7 @@ class _BoosterKind(Kind):
     """An XGBoost booster, stored as UBJSON."""
 
     name = "booster"
+    module = "xgboost"
     suffix = ".ubj"
     packages = ("xgboost",)
 

@@ -33,7 +33,7 @@ def tasks_are_well_declared(dag: Dag) -> Iterator[str]:
 
 
 def functions_are_plain(dag: Dag) -> Iterator[str]:
-    """A task's function is a plain one, so that its code can be found and read."""
+    """Each function is a plain one, so that its code can be found and read."""
     for task in dag.tasks:
         function: Any = task.function
         if not inspect.isfunction(function):
@@ -83,7 +83,7 @@ def outputs_have_one_producer(dag: Dag) -> Iterator[str]:
 
 
 def pure_tasks_make_something(dag: Dag) -> Iterator[str]:
-    """A pure task without an output could never matter."""
+    """Pure tasks make something, as they could never matter otherwise."""
     for task in dag.tasks:
         if not task.effect and not task.outputs and not task.problems:
             yield f"task '{task.name}' returns nothing; if it is run for its effect, say effect=True"
@@ -127,7 +127,7 @@ def parameters_are_known(dag: Dag) -> Iterator[str]:
 
 
 def parameter_names_are_unique(dag: Dag) -> Iterator[str]:
-    """A parameter is called by its bare name, so that name stands once."""
+    """No two parameters share the bare name by which they are called."""
     seen: dict[str, str] = {}
     for leaf in leaves(dag.parameters):
         if leaf.name in seen:
@@ -139,7 +139,7 @@ def parameter_names_are_unique(dag: Dag) -> Iterator[str]:
 
 
 def parameters_have_defaults(dag: Dag) -> Iterator[str]:
-    """A run needs nothing but what the user wants to change."""
+    """Parameters have defaults, so that a run needs nothing but what the user wants to change."""
     for leaf in leaves(dag.parameters):
         if leaf.default is msgspec.NODEFAULT:
             yield f"parameter {leaf.key} has no default"
@@ -157,14 +157,17 @@ def after_is_known(dag: Dag) -> Iterator[str]:
 
 
 def positioned_tasks_stand_alone(dag: Dag) -> Iterator[str]:
-    """A task that is first or last is an effect without artifacts, as it may run alone."""
+    """Tasks that are first or last are effects without artifacts, as they may run alone."""
     for task in dag.tasks:
         if task.position and (not task.effect or task.inputs or task.outputs or task.after):
-            yield f"task '{task.name}' is {task.position}: it must be an effect without inputs, outputs or after"
+            yield (
+                f"task '{task.name}' is {task.position}: "
+                "it must be an effect without inputs, outputs or after"
+            )
 
 
 def default_target_is_known(dag: Dag) -> Iterator[str]:
-    """The default target exists."""
+    """Refuse a default target that does not exist."""
     if dag.default is not None and dag.default not in dag.target_names:
         yield f"the default target '{dag.default}' does not exist{nearest(dag.default, dag.target_names)}"
 

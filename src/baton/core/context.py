@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from baton.core.events import Reporter, TaskLogged, TaskProgressed, ignore_events
-
-if TYPE_CHECKING:
-    from baton.core.tracker import TrackingRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +52,6 @@ class TaskContext:
         The project's folder.
     provenance : Provenance
         What an effect may tell about the run; empty for a pure task.
-    tracking : TrackingRun, optional
-        The run's tracking run; None for a pure task.
     """
 
     task: str
@@ -66,7 +60,6 @@ class TaskContext:
     models_dir: Path
     project: Path
     provenance: Provenance = field(default_factory=Provenance)
-    tracking: TrackingRun | None = None
     report: Reporter = ignore_events
     facts: list[tuple[str, str]] = field(default_factory=list)
 

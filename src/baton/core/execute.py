@@ -23,7 +23,7 @@ from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
 from baton.core.task import Task
 from baton.core.tracker import TrackingRun
-from baton.errors import BatonError, StoreError
+from baton.errors import BatonError, StoreError, Unavailable
 
 AnyTask = Task[..., Any]
 
@@ -93,6 +93,11 @@ class Folders:
     models_dir: Path
 
 
+def no_tracking() -> TrackingRun:
+    """Refuse: the run has no tracker."""
+    raise Unavailable("this run has no tracker", "set a tracking URI: baton config set tracking_uri URI")
+
+
 @dataclass(frozen=True, slots=True)
 class TaskRun:
     """Everything but the task and its inputs that one task run needs.
@@ -112,7 +117,7 @@ class TaskRun:
     forced : frozenset of str
         Tasks that run whatever the cache remembers.
     tracking : callable
-        Returns the tracking run; called for effects only.
+        Returns the tracking run; called for effects that ask for it.
     report : callable
         Takes events as they happen.
     code_digest : callable
@@ -129,7 +134,7 @@ class TaskRun:
     folders: Folders
     use_cache: bool = False
     forced: frozenset[str] = frozenset()
-    tracking: Callable[[], TrackingRun | None] = lambda: None
+    tracking: Callable[[], TrackingRun] = no_tracking
     report: Reporter = ignore_events
     code_digest: Callable[[], str] = lambda: ""
     parameters_by_name: Mapping[str, object] = field(default_factory=dict)
@@ -163,10 +168,9 @@ def execute_task(
     began = time.perf_counter()
     try:
         report = _attempt(task, inputs, run)
-    except (Exception, SystemExit) as error:  # the task boundary: whatever a task raises becomes an outcome
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # the task boundary: it becomes an outcome
         report = TaskReport(task.name, Outcome.FAILED, failure=describe(error))
-    report = replace(report, duration_s=time.perf_counter() - began, attempts=attempt)
-    return report
+    return replace(report, duration_s=time.perf_counter() - began, attempts=attempt)
 
 
 def describe(error: Exception | SystemExit) -> Failure:
@@ -205,7 +209,7 @@ def _attempt(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> Tas
     scratch = Path(tempfile.mkdtemp(prefix=f"{task.name}-", dir=run.folders.scratch))
     try:
         context = _context(task, inputs, run, scratch)
-        values = _call(task, own, seen, context, run.store)
+        values = _call(task, own, seen, context, run)
         outputs = _save(task, values, run.store)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -236,7 +240,7 @@ def _context(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun, scratc
         digests={name: artifact.digest for name, artifact in inputs.items()},
         code_digest=run.code_digest(),
     )
-    return replace(context, provenance=provenance, tracking=run.tracking())
+    return replace(context, provenance=provenance)
 
 
 def _call(
@@ -244,13 +248,15 @@ def _call(
     inputs: Mapping[str, Artifact],
     parameters: Mapping[str, Any],
     context: TaskContext,
-    store: ArtifactStore,
+    run: TaskRun,
 ) -> tuple[Any, ...]:
     arguments: dict[str, Any] = dict(parameters)
     for name, artifact in inputs.items():
-        arguments[name] = store.load(artifact, task.inputs[name])
+        arguments[name] = run.store.load(artifact, task.inputs[name])
     if task.context is not None:
         arguments[task.context] = context
+    if task.tracking is not None:
+        arguments[task.tracking] = run.tracking()
     returned = task.function(**arguments)
     if not task.outputs:
         return ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from baton.core.artifact import Artifact
@@ -133,6 +133,10 @@ class RunReport:
             if report.task == task:
                 return report
         raise KeyError(task)
+
+    def tracked(self, run_id: str) -> RunReport:
+        """Return the report with the tracking run's id."""
+        return replace(self, tracking_run_id=run_id)
 
     @property
     def artifacts(self) -> dict[str, Artifact]:

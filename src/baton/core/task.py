@@ -1,8 +1,8 @@
 """A task: a plain typed function with its name, inputs, outputs and running conditions.
 
 A task's arguments say what it needs: an argument annotated with a kind (``Table``, ``Json``...)
-takes the artifact of that name, one annotated ``TaskContext`` takes the context, every other one
-takes the parameter of that name.  Outputs are named after the task unless ``outputs`` names them.
+takes the artifact of that name, one annotated ``TaskContext`` takes the context, one annotated
+``TrackingRun`` the execution's record with the tracker, every other one the parameter of that name.  Outputs are named after the task unless ``outputs`` names them.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from baton.core.artifact import Kind
 from baton.core.context import TaskContext
+from baton.core.tracker import TrackingRun
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,6 +62,8 @@ class Task(Generic[P, R]):
         Annotation by argument; the argument's name is the parameter's or group's name.
     context : str or None
         The argument that takes the `TaskContext`.
+    tracking : str or None
+        The argument of an effect that takes the execution's `TrackingRun`.
     outputs : mapping of str to type
         Kind by artifact name, in the order of the returned tuple.
     effect : bool
@@ -87,6 +90,7 @@ class Task(Generic[P, R]):
     inputs: Mapping[str, type[Kind]]
     parameters: Mapping[str, Any]
     context: str | None
+    tracking: str | None
     outputs: Mapping[str, type[Kind]]
     effect: bool
     retry: Retry
@@ -186,7 +190,9 @@ def task(
         named = (outputs,) if isinstance(outputs, str) else outputs
         problems: list[str] = []
         hints = _annotations(target, problems)
-        inputs, parameters, context = _arguments(target, hints, problems)
+        arguments = _arguments(target, hints, problems)
+        if arguments.tracking is not None and not effect:
+            problems.append("it takes the tracking run, so it must say effect=True")
         kinds = _outputs(task_name, named, hints.get("return"), problems)
         if retries < 0 or retry_delay_s < 0 or retry_backoff < 1:
             problems.append("retries and retry_delay_s are at least 0, retry_backoff at least 1")
@@ -195,9 +201,10 @@ def task(
         return Task(
             name=task_name,
             function=target,
-            inputs=inputs,
-            parameters=parameters,
-            context=context,
+            inputs=arguments.inputs,
+            parameters=arguments.parameters,
+            context=arguments.context,
+            tracking=arguments.tracking,
             outputs=kinds,
             effect=effect,
             retry=Retry(retries, retry_delay_s, retry_backoff),
@@ -230,12 +237,20 @@ def _annotations(function: Callable[..., Any], problems: list[str]) -> dict[str,
         return {}
 
 
+@dataclass
+class _Arguments:
+    """What a function's arguments ask for, by argument."""
+
+    inputs: dict[str, type[Kind]] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    context: str | None = None
+    tracking: str | None = None
+
+
 def _arguments(
     function: Callable[..., Any], hints: Mapping[str, Any], problems: list[str]
-) -> tuple[dict[str, type[Kind]], dict[str, Any], str | None]:
-    inputs: dict[str, type[Kind]] = {}
-    parameters: dict[str, Any] = {}
-    context: str | None = None
+) -> _Arguments:
+    found = _Arguments()
     for argument in inspect.signature(function).parameters.values():
         if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
             problems.append(f"argument '*{argument.name}' names neither an artifact nor a parameter")
@@ -253,12 +268,14 @@ def _arguments(
         annotation = hints.get(argument.name)
         kind = as_kind(annotation)
         if kind is not None:
-            inputs[argument.name] = kind
+            found.inputs[argument.name] = kind
         elif annotation is TaskContext:
-            context = argument.name
+            found.context = argument.name
+        elif annotation is TrackingRun:
+            found.tracking = argument.name
         else:
-            parameters[argument.name] = annotation
-    return inputs, parameters, context
+            found.parameters[argument.name] = annotation
+    return found
 
 
 def _outputs(
@@ -272,7 +289,8 @@ def _outputs(
     kinds = [as_kind(part) for part in parts]
     if any(kind is None for kind in kinds):
         problems.append(
-            "its return type is not a kind (Table, Matrix, Booster, Json, File, Files), a tuple of them, or None"
+            "its return type is not a kind (Table, Matrix, Booster, Json, File, Files), "
+            "a tuple of them, or None"
         )
         return {}
     if named is None and len(parts) > 1:

@@ -7,7 +7,7 @@ import importlib.metadata
 from typing import cast
 
 from baton.core.checks import nearest
-from baton.core.engine import Engine
+from baton.engines.engine import Engine
 from baton.errors import UsageError
 
 OWN = {

@@ -1,45 +1,81 @@
-"""The simple engine: one process, one task after another, in topological order."""
+"""The simple engine: one task after another, in topological order.
+
+Tasks run in this process.  Those that record with the tracker run in one worker, which loads the
+tracker (seconds of imports) while the tasks before them run here.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from baton.core.artifact import Artifact
-from baton.core.dag import Dag
-from baton.core.engine import EngineOptions
-from baton.core.execute import TaskRun, finish
+from baton.core.execute import finish
 from baton.core.outcome import Outcome, RunReport, TaskReport
+from baton.core.task import Task
 from baton.engines.attempts import run_with_retries
+from baton.engines.engine import EngineOptions
+from baton.engines.worker import Worker
+from baton.execution import Execution
 
 
 class SimpleEngine:
-    """Runs tasks in this process; nothing to set up."""
+    """Runs one task after another on this machine; nothing to set up."""
 
     name = "simple"
-    description = "this process, one task after another"
+    description = "this machine, one task after another"
 
     def check(self) -> None:
         """Be always usable."""
 
-    def run(self, dag: Dag, run: TaskRun, options: EngineOptions) -> RunReport:
+    def run(self, execution: Execution, options: EngineOptions) -> RunReport:
         """Run the tasks in topological order.
 
         After a failure nothing more is started, except tasks that are ``last`` and, with
         ``keep_going``, tasks that do not depend on the failed one.
         """
         began = time.perf_counter()
+        tracked = [task for task in execution.dag.order if task.tracking]
+        worker = Worker(execution, _modules(tracked), nice=10) if tracked else None
         reports: dict[str, TaskReport] = {}
-        artifacts: dict[str, Artifact] = {}
-        for task in dag.order:
-            bad = [up.name for up in dag.upstream_of(task) if not reports[up.name].outcome.is_good]
-            failed = any(report.outcome is Outcome.FAILED for report in reports.values())
-            if bad:
-                reason = f"'{bad[0]}' {reports[bad[0]].outcome.value}"
-                report = TaskReport(task.name, Outcome.UPSTREAM_FAILED, reason=reason)
-            elif failed and not options.keep_going and task.position != "last":
-                report = TaskReport(task.name, Outcome.SKIPPED, reason="an earlier task failed")
-            else:
-                report = run_with_retries(task, artifacts, run)
-            reports[task.name] = finish(report, run)
-            artifacts.update(report.outputs)
-        return RunReport(run.run_id, tuple(reports.values()), time.perf_counter() - began)
+        try:
+            for task in execution.dag.order:
+                report = _why_not(task, execution, reports, options) or _run(task, execution, reports, worker)
+                reports[task.name] = finish(report, execution.task_run)
+            ended = RunReport(execution.run_id, tuple(reports.values()), time.perf_counter() - began)
+            return ended if worker is None else ended.tracked(worker.finish_tracking(good=ended.is_good))
+        finally:
+            if worker is not None:
+                worker.close()
+
+
+def _why_not(
+    task: Task[..., Any], execution: Execution, reports: Mapping[str, TaskReport], options: EngineOptions
+) -> TaskReport | None:
+    """Return the report of a task that is not run, or None."""
+    bad = [up.name for up in execution.dag.upstream_of(task) if not reports[up.name].outcome.is_good]
+    if bad:
+        reason = f"'{bad[0]}' {reports[bad[0]].outcome.value}"
+        return TaskReport(task.name, Outcome.UPSTREAM_FAILED, reason=reason)
+    failed = any(report.outcome is Outcome.FAILED for report in reports.values())
+    if failed and not options.keep_going and task.position != "last":
+        return TaskReport(task.name, Outcome.SKIPPED, reason="an earlier task failed")
+    return None
+
+
+def _run(
+    task: Task[..., Any], execution: Execution, reports: Mapping[str, TaskReport], worker: Worker | None
+) -> TaskReport:
+    made: dict[str, Artifact] = {}
+    for report in reports.values():
+        made.update(report.outputs)
+    if worker is not None and task.tracking:
+        return worker.run(task.name, made)
+    return run_with_retries(task, made, execution.task_run)
+
+
+def _modules(tasks: list[Task[..., Any]]) -> list[str]:
+    """Return what a worker loads for the inputs of its tasks."""
+    kinds = {kind.module for task in tasks for kind in task.inputs.values()}
+    return sorted(kinds - {""})

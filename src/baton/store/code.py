@@ -33,7 +33,18 @@ NEVER_SAME = "no source "
 """Begins the digest of a part that cannot be read: it equals no other, so nothing is remembered."""
 
 _MODULE_NAMES = frozenset(
-    "__name__ __doc__ __package__ __spec__ __loader__ __path__ __builtins__ __annotations__ __all__ __class__".split()
+    [
+        "__name__",
+        "__doc__",
+        "__package__",
+        "__spec__",
+        "__loader__",
+        "__path__",
+        "__builtins__",
+        "__annotations__",
+        "__all__",
+        "__class__",
+    ]
 )
 _DATA_LIMIT = 64 << 20
 
@@ -112,7 +123,9 @@ class CodeReader:
 
     def _forget_changed(self) -> None:
         changed = [
-            name for name, module in self._modules.items() if _identity(name, module.place) != module.identity
+            name
+            for name, module in self._modules.items()
+            if not _is_same(_identity(name, module.place), module.identity)
         ]
         for name in changed:
             del self._modules[name]
@@ -353,7 +366,7 @@ class _Walk:
                     self._take_definition(name, ON_IMPORT, found.summary)
 
     def _hidden(self) -> Iterator[tuple[str, str]]:
-        """Yield definitions that nobody names: those given to a registry, and subclasses found by their base."""
+        """Yield definitions that nobody names: given to a registry, or subclasses found by their base."""
         for module, summary in self._loaded.items():
             for name, decorators in summary.decorators.items():
                 if f"{module}:{name}" not in self._parts and self._share_state(module, decorators):
@@ -444,6 +457,11 @@ def _identity(name: str, place: Location | None) -> object:
     except OSError:
         return None
     return (place.file, state.st_mtime_ns, state.st_size, state.st_ino)
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Compare identities: two imports of one file are two, though their specs are equal."""
+    return one is other or (isinstance(one, tuple) and one == other)
 
 
 def _digest_of_files(path: Path) -> str:

@@ -50,7 +50,15 @@ def locate(module: str) -> Location | None:
     place = locate(parent)
     if place is None or not place.folders:
         return None
-    return _location(module, importlib.machinery.PathFinder.find_spec(module, list(place.folders)))
+    try:
+        spec = importlib.machinery.PathFinder.find_spec(module, list(place.folders))
+    except KeyError:
+        spec = None  # a folder without ``__init__.py``, which Python finds only below an imported package
+    if spec is not None and spec.origin is not None:
+        return _location(module, spec)
+    own = module.rpartition(".")[2]
+    folders = tuple(str(path) for path in (Path(folder, own) for folder in place.folders) if path.is_dir())
+    return Location(None, folders, module) if folders else None
 
 
 def is_installed(place: Location) -> bool:

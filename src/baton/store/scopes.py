@@ -91,7 +91,7 @@ class ReferenceVisitor(ast.NodeVisitor):
         self._inside(node.body, [argument.arg for argument in arguments])
         self._scopes.pop()
 
-    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815  # the name is the visitor protocol's
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815  # the visitor protocol's name
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         """Visit target, annotation and value."""
@@ -131,7 +131,8 @@ class ReferenceVisitor(ast.NodeVisitor):
             self.visit(part)
         self._scopes.pop()
 
-    visit_ListComp = visit_SetComp = visit_GeneratorExp = visit_DictComp = _visit_comprehension
+    # The visitor protocol's names.
+    visit_ListComp = visit_SetComp = visit_GeneratorExp = visit_DictComp = _visit_comprehension  # noqa: N815
 
     def _inside(self, body: Iterable[ast.AST], arguments: list[str], *, is_class: bool = False) -> None:
         body = list(body)

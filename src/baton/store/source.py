@@ -47,12 +47,44 @@ _HARMLESS_IMPORTLIB = ("importlib.metadata", "importlib.resources")
 _FILE_READERS = ("importlib.resources", "pkgutil.get_data")
 _BUILTINS = frozenset(dir(builtins))
 _CHANGING = frozenset(
-    "add append appendleft clear discard extend extendleft insert pop popitem popleft remove reverse setdefault sort "
-    "update".split()
+    [
+        "add",
+        "append",
+        "appendleft",
+        "clear",
+        "discard",
+        "extend",
+        "extendleft",
+        "insert",
+        "pop",
+        "popitem",
+        "popleft",
+        "remove",
+        "reverse",
+        "setdefault",
+        "sort",
+        "update",
+    ]
 )
 """Methods of Python's containers that change nothing but the container."""
 _READING = frozenset(
-    "copy count endswith format get index items join keys lower split startswith strip upper values".split()
+    [
+        "copy",
+        "count",
+        "endswith",
+        "format",
+        "get",
+        "index",
+        "items",
+        "join",
+        "keys",
+        "lower",
+        "split",
+        "startswith",
+        "strip",
+        "upper",
+        "values",
+    ]
 )
 """Methods of Python's containers and texts that change nothing."""
 

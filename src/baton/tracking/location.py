@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -69,59 +67,40 @@ def check_server(uri: str) -> None:
     ) from failure
 
 
-class LocalDatabase:
-    """The project's own MLflow database, made by a child process while the run goes on.
+def make_local_database(database: Path) -> None:
+    """Make the project's own MLflow database unless it is there.
 
-    Parameters
-    ----------
-    path : Path
-        The SQLite file.
+    It appears under its name only when whole: MLflow's migrations take seconds, and a process
+    killed among them would leave a store that no other can open.
+
+    Raises
+    ------
+    Unavailable
+        If it cannot be made.
     """
+    if database.exists():
+        return
+    from filelock import FileLock
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._child: subprocess.Popen[bytes] | None = None
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{database}.lock"):
+            if not database.exists():
+                _migrate(database)
+    except OSError as error:
+        raise Unavailable(
+            f"the MLflow store {database} cannot be made: {error.strerror or error}",
+            "free space, or choose another place for what baton writes: --home FOLDER",
+        ) from error
 
-    def begin(self) -> None:
-        """Start to make the database unless it is there.
 
-        Raises
-        ------
-        Unavailable
-            If its folder cannot be written.
-        """
-        if self.path.exists() or self._child is not None:
-            return
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Unavailable(
-                f"the folder {self.path.parent} cannot be written: {error.strerror}",
-                "choose another place for what baton writes: --home FOLDER",
-            ) from error
-        if not os.access(self.path.parent, os.W_OK):
-            raise Unavailable(
-                f"the folder {self.path.parent} cannot be written",
-                "choose another place for what baton writes: --home FOLDER",
-            )
-        command = [sys.executable, "-m", "baton.tracking.prepare", str(self.path)]
-        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def _migrate(database: Path) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    def wait(self) -> None:
-        """Return when the database is there.
-
-        Raises
-        ------
-        Unavailable
-            If it could not be made.
-        """
-        if self._child is None:
-            return
-        _, complaint = self._child.communicate()
-        failed, self._child = self._child.returncode != 0, None
-        if failed or not self.path.exists():
-            lines = complaint.decode(errors="replace").strip().splitlines()
-            raise Unavailable(
-                f"the MLflow store {self.path} cannot be made: {lines[-1] if lines else 'its process was ended'}",
-                "free space, or check the folder's permissions",
-            )
+    unfinished = database.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        store = SqlAlchemyStore(f"sqlite:///{unfinished}", (database.parent / "artifacts").as_uri())
+        store._dispose_engine()
+        unfinished.replace(database)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from baton.core.tracker import Champion
 from baton.errors import Unavailable
 from baton.tracking.location import (
-    LocalDatabase,
     check_server,
     local_database,
+    make_local_database,
     without_secrets,
 )
 
@@ -53,18 +53,28 @@ class MlflowTracker:
     def __init__(self, uri: str, home: Path, experiment: str, aws_profile: str | None = None) -> None:
         self.uri = uri
         self.experiment = experiment
-        self._home = home
         own = local_database(home)
-        self._local = LocalDatabase(own) if self.uri == f"sqlite:///{own}" else None
+        self._local = own if self.uri == f"sqlite:///{own}" else None
         if aws_profile:
             os.environ.setdefault("AWS_PROFILE", aws_profile)
 
     def check(self) -> None:
-        """Raise `Unavailable` if the server does not answer; start to make a local store."""
-        if self._local is not None:
-            self._local.begin()
-        elif self.uri.startswith(("http://", "https://")):
+        """Raise `Unavailable` if the server does not answer."""
+        if self.uri.startswith(("http://", "https://")):
             check_server(self.uri)
+
+    def get_ready(self) -> None:
+        """Load MLflow and open its store, so that a later call is fast.
+
+        Raises
+        ------
+        Unavailable
+            If the store cannot be opened.
+        """
+        import mlflow.pyfunc
+        import mlflow.xgboost
+
+        _ = mlflow.pyfunc, mlflow.xgboost, self.experiment_id
 
     def start(self, *, name: str, tags: Mapping[str, str]) -> MlflowRun:
         """Return a new run; MLflow hears of it when its id is first asked for."""
@@ -83,14 +93,14 @@ class MlflowTracker:
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         # Requirements are given with the versions installed here: nothing to compare, 0.7 s a model saved.
         os.environ.setdefault("MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK", "true")
-        if self._local is not None:
-            self._local.wait()
         import logging
 
         from mlflow import MlflowClient
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.WARNING)
+        if self._local is not None:
+            make_local_database(self._local)
         with translated(self.uri):
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
@@ -102,7 +112,7 @@ class MlflowTracker:
         with translated(self.uri):
             found = self.client.get_experiment_by_name(self.experiment)
             if found is None:
-                location = (local_database(self._home).parent / "artifacts").as_uri() if self._local else None
+                location = (self._local.parent / "artifacts").as_uri() if self._local else None
                 try:
                     return str(self.client.create_experiment(self.experiment, artifact_location=location))
                 except MlflowException:

@@ -10,7 +10,7 @@ import click
 from baton.cli import output
 from baton.cli.options import ProjectCommand, place_options
 from baton.errors import Unavailable
-from baton.tracking.location import LocalDatabase, local_database, without_secrets
+from baton.tracking.location import local_database, make_local_database, without_secrets
 
 
 @click.command(cls=ProjectCommand)
@@ -25,9 +25,7 @@ def command(ctx: click.Context, port: int) -> int:
             "the records are not in the project's own store", f"open {without_secrets(project.tracking_uri)} instead"
         )
     project.require_writable()
-    database = LocalDatabase(local_database(project.home))
-    database.begin()
-    database.wait()
+    make_local_database(local_database(project.home))
     output.say(f"serving http://127.0.0.1:{port} - end it with Ctrl-C")
     arguments = ["ui", "--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", project.tracking_uri]
     return subprocess.call([sys.executable, "-m", "mlflow", *arguments])

@@ -1,13 +1,12 @@
-"""What an engine is: it decides when and where the tasks of a DAG run."""
+"""What an engine is: it decides when and where the tasks of an execution run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from baton.core.dag import Dag
-from baton.core.execute import TaskRun
 from baton.core.outcome import RunReport
+from baton.execution import Execution
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class EngineOptions:
 
 
 class Engine(Protocol):
-    """Runs DAGs.  A third party adds one with an entry point in the group ``baton.engines``.
+    """Runs executions.  A third party adds one with an entry point in the group ``baton.engines``.
 
     An engine proves itself with `baton.testing.EngineSuite`.
     """
@@ -38,8 +37,8 @@ class Engine(Protocol):
     def check(self) -> None:
         """Raise `baton.errors.Unavailable` if the engine cannot be used here."""
 
-    def run(self, dag: Dag, run: TaskRun, options: EngineOptions) -> RunReport:
-        """Run every task of `dag` and report how each one ended.
+    def run(self, execution: Execution, options: EngineOptions) -> RunReport:
+        """Run every task of the execution's DAG, close its tracking run, and report the ends.
 
         A failed task is part of the report, never an exception; an interrupt passes.
         """

@@ -1,0 +1,274 @@
+"""Write the reference pages from the program itself: commands, settings, exit codes, tasks.
+
+Run it with ``python docs/generate.py``; with ``--check`` nothing is written, and it exits 1 naming
+the pages that are out of date.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from baton import errors
+from baton.cli.app import COMMANDS, app
+from baton.cli.commands.dag import as_mermaid
+from baton.cli.exit_codes import ExitCode
+from baton.cli.options import ProjectCommand
+from baton.config import environment
+from baton.config.file import DEFAULT_NAME
+from baton.config.settings import Settings
+from baton.core.dag import Dag
+from baton.core.parameters import Leaf, leaves
+
+REFERENCE = Path(__file__).parent / "reference"
+PIPELINE = "tripduration.pipeline:dag"
+WIDTH = 96
+NOTE = "<!-- Written by docs/generate.py from the program: do not edit. -->\n\n"
+
+ENDINGS = {
+    ExitCode.DONE: "The command did what was asked.",
+    ExitCode.TASK_FAILED: "A task failed; the run prints the command that resumes it.",
+    ExitCode.USAGE: "The command line, a setting or a parameter cannot be used.",
+    ExitCode.INVALID_PIPELINE: "The pipeline's declaration breaks a rule; every finding is listed.",
+    ExitCode.UNAVAILABLE: "An engine, the store, a folder or the MLflow server cannot be used.",
+    ExitCode.INTERRUPTED: "Ctrl-C.",
+    ExitCode.TERMINATED: "Ended by SIGTERM.",
+}
+
+PLACES = {
+    "BATON_PROJECT": "The project's folder, as `--project`.",
+    "BATON_CONFIG": "The configuration file, as `--config`.",
+}
+
+
+def pages() -> dict[str, str]:
+    """Return every generated page by its file name."""
+    dag = _pipeline()
+    return {
+        "cli.md": NOTE + commands_page(),
+        "settings.md": NOTE + settings_page(dag),
+        "exit-codes.md": NOTE + exit_codes_page(),
+        "tasks.md": NOTE + tasks_page(dag),
+    }
+
+
+def commands_page() -> str:
+    """Return the page of all commands with their options."""
+    parts = [
+        "# Commands\n",
+        "What each command prints with `--help`. Commands that work on a project also take the",
+        "[shared options](#shared-options): every setting and every parameter of the pipeline.\n",
+        _block(_help(app, "baton")),
+    ]
+    for path, command in all_commands():
+        parts.append(f"## baton {path}\n")
+        parts.append(_block(_help(command, f"baton {path}")))
+        if isinstance(command, ProjectCommand):
+            parts.append("And the [shared options](#shared-options).\n")
+    parts.append("## Shared options\n")
+    parts.append("The parameters are those of the shipped pipeline; another pipeline brings its own.\n")
+    formatter = click.HelpFormatter(width=WIDTH)
+    formatter.write_dl([record for record in _shared_records() if record is not None])
+    parts.append(_block(formatter.getvalue()))
+    return "\n".join(parts)
+
+
+def all_commands() -> Iterator[tuple[str, click.Command]]:
+    """Yield each command with its words after ``baton``, subcommands included."""
+    for name in COMMANDS:
+        command = importlib.import_module(f"baton.cli.commands.{name}").command
+        yield name, command
+        if isinstance(command, click.Group):
+            for inner in command.list_commands(click.Context(command)):
+                yield f"{name} {inner}", command.commands[inner]
+
+
+def settings_page(dag: Dag) -> str:
+    """Return the page of all settings and parameters."""
+    parts = [
+        "# Settings and parameters\n",
+        f"A value comes from, each winning over those before it: the default, the file `{DEFAULT_NAME}` in",
+        "the project's folder, the environment, the command line. `baton config show` says which one it was.",
+        "`none` as a value means: not set.\n",
+        "## Settings of baton\n",
+        *_table(leaves(Settings)),
+        "\n## Parameters of the duration pipeline\n",
+        *_table(leaves(dag.parameters)),
+        "\n## Where to look\n",
+        "| environment variable | what it says |",
+        "|---|---|",
+        *(f"| `{name}` | {PLACES[name]} |" for name in sorted(environment.OWN)),
+        "\n`NO_COLOR`, set to anything, turns colours off.\n",
+        f"## {DEFAULT_NAME} with every default\n",
+        "```json",
+        json.dumps(_nested([*leaves(Settings), *leaves(dag.parameters)]), indent=2),
+        "```\n",
+    ]
+    return "\n".join(parts)
+
+
+def exit_codes_page() -> str:
+    """Return the page of all exit codes, with the errors that end in each."""
+    causes: dict[int, list[str]] = {}
+    for _, found in inspect.getmembers(errors, inspect.isclass):
+        if issubclass(found, errors.BatonError) and found is not errors.BatonError:
+            causes.setdefault(found.exit_code, []).append(f"`{found.__name__}`")
+    rows = [
+        f"| {code.value} | `{code.name}` | {ENDINGS[code]} | {', '.join(causes.get(code, []))} |"
+        for code in ExitCode
+    ]
+    return "\n".join(
+        [
+            "# Exit codes\n",
+            "Every command ends with one of these. The errors are the classes of `baton.errors` that a program",
+            "catches where the command line prints.\n",
+            "| code | name | meaning | errors |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def tasks_page(dag: Dag) -> str:
+    """Return the page of the shipped pipeline's tasks."""
+    parts = [
+        "# Tasks of the duration pipeline\n",
+        f"{dag.description}. An effect, drawn round, talks to the world and always runs; every other task is",
+        "pure and can be remembered.\n",
+        "```mermaid",
+        as_mermaid(dag),
+        "```\n",
+        f"The default target is `{dag.default}`. Targets that name several tasks:\n",
+        *(
+            f"- `{group}`: {', '.join(f'`{task.name}`' for task in members)}"
+            for group, members in dag.groups.items()
+            if len(members) > 1
+        ),
+        "",
+    ]
+    for task in dag.order:
+        kind = "effect" if task.effect else "pure"
+        after = f", after {', '.join(f'`{name}`' for name in task.after)}" if task.after else ""
+        place = f", always {task.position}" if task.position else ""
+        tries = f", {task.retry.retries} retries" if task.retry.retries else ""
+        limit = f", at most {task.timeout_s:g} s" if task.timeout_s else ""
+        parts += [
+            f"## {task.name}\n",
+            f"{task.description}\n",
+            f"*{kind}{after}{place}{tries}{limit}*\n",
+            "| | |",
+            "|---|---|",
+            f"| inputs | {_named(task.inputs)} |",
+            f"| parameters | {', '.join(f'`{name}`' for name in task.parameters) or '-'} |",
+            f"| outputs | {_named(task.outputs)} |",
+            "",
+        ]
+    return "\n".join(parts)
+
+
+def _pipeline() -> Dag:
+    module, _, name = PIPELINE.partition(":")
+    found = getattr(importlib.import_module(module), name)
+    assert isinstance(found, Dag)
+    return found
+
+
+def _help(command: click.Command, words: str) -> str:
+    context = click.Context(
+        command,
+        info_name=words,
+        terminal_width=WIDTH,
+        max_content_width=WIDTH,
+        help_option_names=["-h", "--help"],
+    )
+    return command.get_help(context)
+
+
+def _shared_records() -> Iterator[tuple[str, str] | None]:
+    """Yield the help of the options that come with settings and parameters, as ``list`` has them."""
+    command = importlib.import_module("baton.cli.commands.list").command
+    with tempfile.TemporaryDirectory() as folder:
+        context = command.make_context("list", ["--project", folder], resilient_parsing=True)
+        own = {parameter.name for parameter in command.params}
+        for parameter in command.get_params(context):
+            if parameter.name not in {*own, "help"}:
+                yield parameter.get_help_record(context)
+
+
+def _table(rows: Iterator[Leaf]) -> Iterator[str]:
+    yield "| key | option | environment variable | type | default | what it is |"
+    yield "|---|---|---|---|---|---|"
+    for leaf in rows:
+        cells = (
+            f"`{leaf.key}`",
+            f"`--{leaf.name.replace('_', '-')}`",
+            f"`{environment.variable_for(leaf.name)}`",
+            _type(leaf),
+            "(empty)" if leaf.default == "" else f"`{'none' if leaf.default is None else leaf.default}`",
+            leaf.description,
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _type(leaf: Leaf) -> str:
+    """Return the type in words, with its bounds."""
+    if leaf.choices:
+        return " or ".join(f"`{choice}`" for choice in leaf.choices)
+    plain: Any = leaf.plain_type
+    words = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+    name = next((word for kind, word in words.items() if plain in (kind, kind | None)), str(plain))
+    optional = ", or none" if plain not in words else ""
+    meta = next((m for m in getattr(leaf.type, "__metadata__", ()) if isinstance(m, msgspec.Meta)), None)
+    signs = (("at least", "ge"), ("more than", "gt"), ("at most", "le"), ("less than", "lt"))
+    bounds = [f"{words} {getattr(meta, sign):g}" for words, sign in signs if getattr(meta, sign, None) is not None]
+    return ", ".join([name, *bounds]) + optional
+
+
+def _nested(rows: list[Leaf]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for leaf in rows:
+        place = content
+        for key in leaf.path[:-1]:
+            place = place.setdefault(key, {})
+        place[leaf.name] = leaf.default
+    return content
+
+
+def _named(kinds: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{name}` ({kind.name})" for name, kind in kinds.items()) or "-"
+
+
+def _block(text: str) -> str:
+    return f"```text\n{text.strip()}\n```\n"
+
+
+def main() -> int:
+    """Write the pages, or check them."""
+    for name in [name for name in os.environ if name.startswith(environment.PREFIX)]:
+        del os.environ[name]  # the pages tell the defaults
+    stale = []
+    for name, content in pages().items():
+        path = REFERENCE / name
+        if not path.exists() or path.read_text(encoding="utf-8") != content:
+            stale.append(f"docs/reference/{name}")
+            if "--check" not in sys.argv:
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(content, encoding="utf-8")
+    for name in stale:
+        print(f"{name} {'is out of date: run docs/generate.py' if '--check' in sys.argv else 'written'}")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""A worker: another process of this machine that runs tasks when told to.
+
+The two talk in JSON lines over the worker's standard streams.  A worker ends when its standard
+input does, so that none outlives its parent.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+import msgspec
+
+from baton.core import events
+from baton.core.artifact import Artifact
+from baton.core.events import Event, Reporter
+from baton.core.outcome import TaskReport
+from baton.errors import Unavailable
+from baton.execution import Execution
+
+_STOP_WITHIN_S = 5.0
+
+
+class Worker:
+    """Starts a worker that takes part in an execution.
+
+    Parameters
+    ----------
+    execution : Execution
+        What it takes part in.
+    modules : sequence of str
+        What it imports at once, before it is told to run anything.
+    nice : int
+        How far the worker steps back behind other processes, 0 to 19.
+    """
+
+    def __init__(self, execution: Execution, modules: Sequence[str] = (), *, nice: int = 0) -> None:
+        self._report: Reporter = execution.report
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "baton.engines.worker_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._send({"spec": execution.spec(), "modules": list(modules), "nice": nice})
+
+    def run(self, task: str, inputs: Mapping[str, Artifact]) -> TaskReport:
+        """Run a task with its retries; its events are reported here as they happen.
+
+        Raises
+        ------
+        Unavailable
+            If the worker's process ended.
+        """
+        self._send({"do": "run", "task": task, "inputs": [artifact.as_dict() for artifact in inputs.values()]})
+        return decode_report(self._answer())
+
+    def finish_tracking(self, *, good: bool) -> str:
+        """Close the execution's tracking run; return its id, or nothing where there is none."""
+        self._send({"do": "finish_tracking", "good": good})
+        return str(self._answer())
+
+    def close(self) -> None:
+        """End the worker, if need be by force."""
+        _stream(self._process.stdin).close()
+        try:
+            self._process.wait(_STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        _stream(self._process.stdout).close()
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        try:
+            _stream(self._process.stdin).write(json.dumps(message).encode() + b"\n")
+            _stream(self._process.stdin).flush()
+        except BrokenPipeError as error:
+            raise self._ended() from error
+
+    def _answer(self) -> Any:
+        """Pass events on until the answer comes."""
+        for line in _stream(self._process.stdout):
+            message = json.loads(line)
+            if "event" in message:
+                self._report(decode_event(message["event"], message["fields"]))
+            else:
+                return message["answer"]
+        raise self._ended()
+
+    def _ended(self) -> Unavailable:
+        return Unavailable(
+            f"a worker process ended with code {self._process.wait()}", "look above for its last words, and run again"
+        )
+
+
+def encode_report(report: TaskReport) -> Any:
+    """Return a report as plain JSON values."""
+    return msgspec.to_builtins(report)
+
+
+def decode_report(fields: Any) -> TaskReport:
+    """Return the report that `encode_report` was given."""
+    return msgspec.convert(fields, TaskReport)
+
+
+def encode_event(event: Event) -> tuple[str, Any]:
+    """Return an event's type and fields as plain JSON values."""
+    return type(event).__name__, msgspec.to_builtins(event)
+
+
+def decode_event(name: str, fields: Any) -> Event:
+    """Return the event that `encode_event` was given."""
+    event: Event = msgspec.convert(fields, getattr(events, name))
+    return event
+
+
+def _stream(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None
+    return stream

@@ -1,0 +1,72 @@
+"""The worker's side: read what to do, do it, answer.  Started by `baton.engines.worker`."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterable
+from typing import IO, Any
+
+from baton.core.artifact import Artifact
+from baton.core.events import Event
+from baton.engines.attempts import run_with_retries
+from baton.engines.worker import encode_event, encode_report
+from baton.errors import BatonError
+from baton.execution import Execution
+
+
+def serve(requests: Iterable[bytes], answers: IO[bytes]) -> None:
+    """Take part in the execution that the first request describes until there is no more."""
+
+    def send(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message).encode() + b"\n")
+        answers.flush()
+
+    def report(event: Event) -> None:
+        name, fields = encode_event(event)
+        send({"event": name, "fields": fields})
+
+    waiting = iter(requests)
+    first = json.loads(next(waiting))
+    if first["nice"] and hasattr(os, "nice"):
+        os.nice(first["nice"])
+    execution = Execution.join(first["spec"], report)
+    _get_ready(execution, first["modules"])
+    for line in waiting:
+        request = json.loads(line)
+        if request["do"] == "run":
+            inputs = {fields["name"]: Artifact.from_dict(fields) for fields in request["inputs"]}
+            ended = run_with_retries(execution.dag.task(request["task"]), inputs, execution.task_run)
+            send({"answer": encode_report(ended)})
+        else:
+            send({"answer": execution.finish_tracking(good=request["good"])})
+
+
+def _get_ready(execution: Execution, modules: Iterable[str]) -> None:
+    """Load what will be needed; what fails here fails again, and is told, when it is needed."""
+    for module in modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    if execution.is_tracked:
+        with contextlib.suppress(BatonError):
+            execution.tracker.get_ready()
+
+
+def main() -> None:
+    """Serve on the standard streams; what tasks print goes to standard error."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and closes the stream
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    with contextlib.suppress(BrokenPipeError):  # the parent is gone
+        serve(sys.stdin.buffer, answers)
+    # Everything was answered: leave without waiting for what libraries do at the end.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""One execution of a pipeline, or of a part of it: what every process that takes part must know."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baton.core.dag import Dag
+from baton.core.events import Reporter, ignore_events
+from baton.core.execute import TaskRun
+from baton.core.parameters import flatten
+from baton.errors import Unavailable
+from baton.project import Project, open_project
+
+if TYPE_CHECKING:
+    from baton.tracking.mlflow import MlflowRun, MlflowTracker
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution: a project, the selected DAG, and how it is run.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    targets : tuple of str
+        What was asked for.
+    dag : Dag
+        The part of the pipeline that the targets need.
+    engine : str
+        Name of the engine.
+    run_id : str
+        Identifies the execution in the project's folder.
+    use_cache : bool
+        Whether remembered results may be used.
+    forced : frozenset of str
+        Tasks that run whatever is remembered.
+    report : callable
+        Takes events as they happen.
+    tracking_run_id : str
+        The tracking run, where another process has made it already.
+    """
+
+    project: Project
+    targets: tuple[str, ...]
+    dag: Dag
+    engine: str
+    run_id: str
+    use_cache: bool = False
+    forced: frozenset[str] = frozenset()
+    report: Reporter = ignore_events
+    tracking_run_id: str = ""
+
+    @classmethod
+    def begin(
+        cls,
+        project: Project,
+        targets: Sequence[str],
+        engine: str,
+        *,
+        use_cache: bool = False,
+        forced: Iterable[str] = (),
+        report: Reporter = ignore_events,
+    ) -> Execution:
+        """Return a new execution.
+
+        Raises
+        ------
+        UsageError
+            If a target or a forced task does not exist.
+        """
+        dag = project.dag.subset(targets)
+        return cls(
+            project=project,
+            targets=project.dag.targets_or_default(targets),
+            dag=dag,
+            engine=engine,
+            run_id=_new_run_id(),
+            use_cache=use_cache,
+            forced=frozenset(task.name for target in forced for task in project.dag.members(target)),
+            report=report,
+        )
+
+    @classmethod
+    def join(cls, spec: Mapping[str, Any], report: Reporter = ignore_events) -> Execution:
+        """Return the execution that another process described with `spec`."""
+        # The options hold every value: neither a file nor the environment has a say here.
+        nothing = Path(os.devnull)
+        project = open_project(folder=Path(spec["folder"]), options=spec["options"], environ={}, config=nothing)
+        return cls(
+            project=project,
+            targets=tuple(spec["targets"]),
+            dag=project.dag.subset(spec["targets"]),
+            engine=spec["engine"],
+            run_id=spec["run_id"],
+            use_cache=spec["use_cache"],
+            forced=frozenset(spec["forced"]),
+            report=report,
+            tracking_run_id=spec["tracking_run_id"],
+        )
+
+    def spec(self) -> dict[str, Any]:
+        """Describe the execution in plain JSON values, for `join` in another process."""
+        configuration = self.project.configuration
+        return {
+            "folder": str(self.project.folder),
+            "options": {leaf.name: configuration.value(leaf) for leaf in configuration.leaves},
+            "targets": list(self.targets),
+            "engine": self.engine,
+            "run_id": self.run_id,
+            "use_cache": self.use_cache,
+            "forced": sorted(self.forced),
+            "tracking_run_id": self.tracking_run_id,
+        }
+
+    def in_tracking_run(self, run_id: str) -> Execution:
+        """Return the execution with its tracking run known."""
+        return replace(self, tracking_run_id=run_id)
+
+    @property
+    def is_tracked(self) -> bool:
+        """Whether any selected task asks for the tracking run."""
+        return any(task.tracking for task in self.dag.tasks)
+
+    @cached_property
+    def tracker(self) -> MlflowTracker:
+        """The tracker of the execution's engine."""
+        return self.project.tracker(self.engine)
+
+    @cached_property
+    def tracking_run(self) -> MlflowRun:
+        """The execution's tracking run, made when its id is first asked for."""
+        if self.tracking_run_id:
+            return self.tracker.resume(self.tracking_run_id)
+        tags = {"baton.engine": self.engine, "baton.pipeline": self.dag.name, "baton.run_id": self.run_id}
+        return self.tracker.start(name=self.run_id, tags=tags)
+
+    @cached_property
+    def task_run(self) -> TaskRun:
+        """What `execute_task` needs."""
+        parameters = self.project.configuration.parameters
+        return TaskRun(
+            run_id=self.run_id,
+            pipeline=self.dag.name,
+            engine=self.engine,
+            parameters=parameters,
+            store=self.project.store,
+            folders=self.project.folders,
+            use_cache=self.use_cache,
+            forced=self.forced,
+            tracking=lambda: self.tracking_run,
+            report=self.report,
+            code_digest=lambda: self.project.store.code_digest(self.dag.tasks),
+            parameters_by_name=flatten(parameters),
+        )
+
+    def check(self) -> None:
+        """Make sure that the project's folder and the tracker can be used.
+
+        Raises
+        ------
+        Unavailable
+            If either cannot.
+        """
+        self.project.require_writable()
+        if self.is_tracked:
+            self.tracker.check()
+
+    def finish_tracking(self, *, good: bool) -> str:
+        """Close the tracking run, if there is one, and return its id, else nothing."""
+        if "tracking_run" not in self.__dict__ or not self.tracking_run.started:
+            return ""
+        try:
+            self.tracking_run.finish(good=good)
+        except Unavailable:
+            if good:
+                raise
+        return self.tracking_run.run_id
+
+
+def _new_run_id() -> str:
+    """Return an id that sorts by time: UTC date and time, then four random digits."""
+    now = datetime.datetime.now(datetime.UTC)
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

@@ -1,0 +1,142 @@
+"""Small pipelines in which every behaviour that an engine must show can be seen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Annotated
+
+from baton import Dag, Json, Parameters, TaskContext, TaskError, TrackingRun, parameter, task
+
+
+class Chosen(Parameters):
+    """Parameters of the pipelines in this module."""
+
+    start: Annotated[int, parameter("first number")] = 1
+    factor: Annotated[int, parameter("what the left branch multiplies by")] = 2
+    summand: Annotated[int, parameter("what the right branch adds")] = 10
+    broken: Annotated[str, parameter("task that fails")] = ""
+    failures: Annotated[int, parameter("attempts that fail before one succeeds", ge=0)] = 0
+    killed: Annotated[bool, parameter("whether the process is killed in mid-task, once")] = False
+    nap_s: Annotated[float, parameter("seconds that a slow task takes", ge=0)] = 0.0
+
+
+class Explained(Exception):
+    """An exception that says what to do."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+@task
+def source(start: int, broken: str) -> Json:
+    """Return the first number."""
+    _break_if(broken, "source")
+    return [start]
+
+
+@task(group="branches")
+def left(source: Json, factor: int, broken: str) -> Json:
+    """Multiply."""
+    _break_if(broken, "left")
+    return [factor * number for number in source]
+
+
+@task(group="branches")
+def right(source: Json, summand: int, broken: str) -> Json:
+    """Add."""
+    _break_if(broken, "right")
+    return [summand + number for number in source]
+
+
+@task(outputs=("joined", "count"))
+def join(left: Json, right: Json, context: TaskContext) -> tuple[Json, Json]:
+    """Put both branches together."""
+    context.fact("joined", left + right)
+    return left + right, len(left) + len(right)
+
+
+@task(effect=True)
+def publish(joined: Json, context: TaskContext) -> None:
+    """Write the result into the project's folder, one line for each run."""
+    with (context.project / "published.txt").open("a", encoding="utf-8") as file:
+        file.write(f"{joined}\n")
+
+
+@task(effect=True, position="last")
+def tidy(context: TaskContext) -> None:
+    """Leave a trace of having been last."""
+    (context.project / "tidied.txt").touch()
+
+
+@task(effect=True, position="first")
+def prepare(context: TaskContext) -> None:
+    """Leave a trace of having been first."""
+    (context.project / "prepared.txt").touch()
+
+
+@task(retries=2, retry_delay_s=0.01)
+def flaky(failures: int, context: TaskContext) -> Json:
+    """Fail a number of times, then succeed."""
+    attempts = _count(context.data_dir / "attempts.txt")
+    if attempts <= failures:
+        raise ConnectionError(f"attempt {attempts} was refused")
+    return attempts
+
+
+@task(retries=2, retry_delay_s=0.01)
+def mortal(killed: bool, context: TaskContext) -> Json:
+    """Kill the own process in mid-task, the first time only."""
+    if killed and _count(context.data_dir / "lives.txt") == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"
+
+
+@task(timeout_s=0.2)
+def slow(nap_s: float) -> Json:
+    """Take some time."""
+    time.sleep(nap_s)
+    return nap_s
+
+
+@task(effect=True)
+def recorded_again(recorded_id: Json, tracking: TrackingRun) -> None:
+    """Add to the same tracking run from another task."""
+    tracking.set_tags({"first_seen_as": recorded_id, "seen_again_as": tracking.run_id})
+
+
+@task(effect=True, outputs="recorded_id")
+def recorded_first(joined: Json, tracking: TrackingRun, context: TaskContext) -> Json:
+    """Record the execution and tell the tracking run's id."""
+    tracking.log_parameters(context.provenance.parameters)
+    return tracking.run_id
+
+
+def _break_if(broken: str, name: str) -> None:
+    if broken == name:
+        raise TaskError(f"{name} was told to fail", "choose another task to fail")
+    if broken == f"{name}!":
+        raise ZeroDivisionError(f"{name} divided by nothing")
+    if broken == f"{name}?":
+        raise Explained(f"{name} failed with an exception of its own", "nothing to be done")
+
+
+def _count(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("x")
+    return path.stat().st_size
+
+
+chain = Dag("chain", [source, left], parameters=Chosen)
+diamond = Dag("diamond", [source, left, right, join, publish], parameters=Chosen, default="publish")
+positioned = Dag(
+    "positioned", [tidy, prepare, source, left, right, join, publish], parameters=Chosen
+)
+retried = Dag("retried", [flaky], parameters=Chosen)
+killable = Dag("killable", [mortal], parameters=Chosen)
+timed = Dag("timed", [slow], parameters=Chosen)
+tracked = Dag("tracked", [source, left, right, join, recorded_first, recorded_again], parameters=Chosen)

@@ -1,0 +1,32 @@
+"""A reporter that keeps what it is told."""
+
+from __future__ import annotations
+
+from baton.core.events import Event, TaskFinished, TaskStarted
+
+
+class RecordingReporter:
+    """Keeps every event, in the order told.
+
+    Attributes
+    ----------
+    events : list of Event
+        What was told so far.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        """Keep one event."""
+        self.events.append(event)
+
+    @property
+    def started(self) -> list[str]:
+        """The tasks that were called, once for each attempt, in order."""
+        return [event.task for event in self.events if isinstance(event, TaskStarted)]
+
+    @property
+    def finished(self) -> list[str]:
+        """The tasks that ended, in order."""
+        return [event.report.task for event in self.events if isinstance(event, TaskFinished)]
