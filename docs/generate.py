@@ -130,8 +130,8 @@ def exit_codes_page() -> str:
     return "\n".join(
         [
             "# Exit codes\n",
-            "Every command ends with one of these. The errors are the classes of `baton.errors` that a program",
-            "catches where the command line prints.\n",
+            "Every command ends with one of these. The errors are the classes of `baton.errors` that end so;",
+            "a program catches them.\n",
             "| code | name | meaning | errors |",
             "|---|---|---|---|",
             *rows,
@@ -161,7 +161,7 @@ def tasks_page(dag: Dag) -> str:
         kind = "effect" if task.effect else "pure"
         after = f", after {', '.join(f'`{name}`' for name in task.after)}" if task.after else ""
         place = f", always {task.position}" if task.position else ""
-        tries = f", {task.retry.retries} retries" if task.retry.retries else ""
+        tries = f", tried {task.retry.retries + 1} times" if task.retry.retries else ""
         limit = f", at most {task.timeout_s:g} s" if task.timeout_s else ""
         parts += [
             f"## {task.name}\n",
@@ -231,7 +231,8 @@ def _type(leaf: Leaf) -> str:
     optional = ", or none" if plain not in words else ""
     meta = next((m for m in getattr(leaf.type, "__metadata__", ()) if isinstance(m, msgspec.Meta)), None)
     signs = (("at least", "ge"), ("more than", "gt"), ("at most", "le"), ("less than", "lt"))
-    bounds = [f"{words} {getattr(meta, sign):g}" for words, sign in signs if getattr(meta, sign, None) is not None]
+    limits = [(word, getattr(meta, sign, None)) for word, sign in signs]
+    bounds = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
     return ", ".join([name, *bounds]) + optional
 
 

@@ -186,6 +186,6 @@ class Execution:
 
 
 def _new_run_id() -> str:
-    """Return an id that sorts by time: UTC date and time, then four random digits."""
+    """Return an id that sorts by time: UTC date, time, 0.1 ms, and two random digits."""
     now = datetime.datetime.now(datetime.UTC)
-    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 100:04d}{secrets.token_hex(1)}"

@@ -157,18 +157,48 @@ def open_project(
     InvalidPipeline
         If the pipeline's declaration is not valid.
     """
-    environ = os.environ if environ is None else environ
-    folder = (folder or Path(environ.get("BATON_PROJECT", "."))).absolute()
-    named = config or (Path(environ["BATON_CONFIG"]) if environ.get("BATON_CONFIG") else None)
-    path = folder / (named or DEFAULT_NAME)
-    first = resolve(
-        Parameters,
-        path=path,
-        required=named is not None,
-        environ=environ,
-        options=options,
-        parameters_known=False,
-    )
-    dag = load_pipeline(first.settings.baton.pipeline, folder)
-    configuration = resolve(dag.parameters, path=path, environ=environ, options=options)
-    return Project(folder, configuration, dag)
+    place = _Place.of(folder, config, os.environ if environ is None else environ)
+    dag = place.pipeline(options)
+    configuration = resolve(dag.parameters, path=place.config, environ=place.environ, options=options)
+    return Project(place.folder, configuration, dag)
+
+
+def find_pipeline(
+    *,
+    folder: Path | None = None,
+    config: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Dag:
+    """Return the pipeline of the project in a folder, without looking at its parameters' values.
+
+    Parameters and errors are those of `open_project`.
+    """
+    return _Place.of(folder, config, os.environ if environ is None else environ).pipeline(options)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a project is and what it is configured with."""
+
+    folder: Path
+    config: Path
+    config_is_named: bool
+    environ: Mapping[str, str]
+
+    @classmethod
+    def of(cls, folder: Path | None, config: Path | None, environ: Mapping[str, str]) -> _Place:
+        folder = (folder or Path(environ.get("BATON_PROJECT", "."))).absolute()
+        named = config or (Path(environ["BATON_CONFIG"]) if environ.get("BATON_CONFIG") else None)
+        return cls(folder, folder / (named or DEFAULT_NAME), named is not None, environ)
+
+    def pipeline(self, options: Mapping[str, Any] | None) -> Dag:
+        configuration = resolve(
+            Parameters,
+            path=self.config,
+            required=self.config_is_named,
+            environ=self.environ,
+            options=options,
+            parameters_known=False,
+        )
+        return load_pipeline(configuration.settings.baton.pipeline, self.folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,15 +13,6 @@ import polars as pl
 import pytest
 
 from tripduration.download import Patience
-
-
-@pytest.fixture
-def real_data() -> Path:
-    """Return the folder of real months that BATON_TEST_DATA names."""
-    folder = os.environ.get("BATON_TEST_DATA")
-    if not folder:
-        pytest.skip("BATON_TEST_DATA names no folder of real trip files")
-    return Path(folder)
 
 
 @pytest.fixture

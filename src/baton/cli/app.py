@@ -93,10 +93,11 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
         message = "\n  ".join(problems) if len(problems) > 1 and error.exit_code == ExitCode.USAGE else error.message
         _tell(message, error.hint)
         return error.exit_code
-    except Terminated:
-        _tell("terminated", "")
-        return ExitCode.TERMINATED
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
+        # click turns an interrupt into its own Abort.
+        if isinstance(error, Terminated) or isinstance(error.__cause__, Terminated):
+            _tell("terminated", "")
+            return ExitCode.TERMINATED
         _tell("interrupted", "")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:

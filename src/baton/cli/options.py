@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,7 @@ import click
 from baton.errors import BatonError, InvalidPipeline
 
 if TYPE_CHECKING:
+    from baton.core.dag import Dag
     from baton.core.parameters import Leaf
     from baton.project import Project
 
@@ -68,7 +70,10 @@ def project_from(ctx: click.Context, options: dict[str, str]) -> Project:
     config = ctx.params.pop("config_path", None)
     if folder is not None and not folder.is_dir():
         raise click.UsageError(f"the project's folder {folder} does not exist", ctx)
-    return open_project(folder=folder, config=config.absolute() if config else None, options=options)
+    config = config.absolute() if config else None
+    if folder is not None:
+        os.chdir(folder)  # paths in options are the project's, as with make -C and git -C
+    return open_project(config=config, options=options)
 
 
 def _parameter_options(args: Sequence[str], taken: set[str]) -> list[click.Option]:
@@ -79,10 +84,10 @@ def _parameter_options(args: Sequence[str], taken: set[str]) -> list[click.Optio
     options = [_option_for(leaf, "setting") for leaf in leaves(Settings)]
     try:
         dag = _pipeline_from(args)
-    except InvalidPipeline:
-        raise
     except BatonError:
-        return options  # opening the project tells what is wrong
+        if {"-h", "--help"}.intersection(args):
+            return options  # help is given whatever is wrong
+        raise
     for leaf in leaves(dag.parameters):
         option = _option_for(leaf, "parameter")
         if taken.intersection(option.opts):
@@ -93,17 +98,16 @@ def _parameter_options(args: Sequence[str], taken: set[str]) -> list[click.Optio
     return options
 
 
-def _pipeline_from(args: Sequence[str]) -> Any:
-    from baton.project import open_project
+def _pipeline_from(args: Sequence[str]) -> Dag:
+    from baton.project import find_pipeline
 
     folder = _value_in(args, "--project", "-C")
     config = _value_in(args, "--config")
     pipeline = _value_in(args, "--pipeline")
     options = {"pipeline": pipeline} if pipeline else {}
-    project = open_project(
+    return find_pipeline(
         folder=Path(folder) if folder else None, config=Path(config).absolute() if config else None, options=options
     )
-    return project.dag
 
 
 def _value_in(args: Sequence[str], *names: str) -> str | None:

@@ -49,7 +49,7 @@ def parameter(
     Examples
     --------
     >>> class Chosen(Parameters):
-    ...     month: Annotated[int, parameter("calendar month", ge=1, le=12)] = 1
+    ...     month: typing.Annotated[int, parameter("calendar month", ge=1, le=12)] = 1
     >>> next(leaves(Chosen)).description
     'calendar month'
     """

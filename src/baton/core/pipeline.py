@@ -54,7 +54,8 @@ def load_pipeline(reference: str, project: Path) -> Dag:
     for name in attribute.split("."):
         if not hasattr(found, name):
             raise UsageError(
-                f"pipeline '{reference}': {module_name} has no '{attribute}'{nearest(name, dir(found))}"
+                f"pipeline '{reference}': {module_name} has no '{attribute}'{nearest(name, dir(found))}",
+                "name a Dag that the module declares",
             )
         found = getattr(found, name)
     if not isinstance(found, Dag):

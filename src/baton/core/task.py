@@ -2,7 +2,8 @@
 
 A task's arguments say what it needs: an argument annotated with a kind (``Table``, ``Json``...)
 takes the artifact of that name, one annotated ``TaskContext`` takes the context, one annotated
-``TrackingRun`` the execution's record with the tracker, every other one the parameter of that name.  Outputs are named after the task unless ``outputs`` names them.
+``TrackingRun`` the execution's record with the tracker, every other one the parameter of that name.
+Outputs are named after the task unless ``outputs`` names them.
 """
 
 from __future__ import annotations
@@ -247,9 +248,7 @@ class _Arguments:
     tracking: str | None = None
 
 
-def _arguments(
-    function: Callable[..., Any], hints: Mapping[str, Any], problems: list[str]
-) -> _Arguments:
+def _arguments(function: Callable[..., Any], hints: Mapping[str, Any], problems: list[str]) -> _Arguments:
     found = _Arguments()
     for argument in inspect.signature(function).parameters.values():
         if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):

@@ -342,7 +342,11 @@ class _Walk:
             path = folder / text
             if path.is_relative_to(folder) and ".." not in path.parts and path.exists():
                 named = True
-                self._parts[f"{module}:file {text}"] = _digest_of_files(path)
+                digest = self._parts[f"{module}:file {text}"] = _digest_of_files(path)
+                if digest.startswith(NEVER_SAME):
+                    self._unresolved.add(
+                        f"{module} names {text}, which is too large to be part of a cache key"
+                    )
         if not named:
             self._unresolved.add(
                 f"{module} knows its own place, but names no file beside it that could be counted"
@@ -368,25 +372,27 @@ class _Walk:
     def _hidden(self) -> Iterator[tuple[str, str]]:
         """Yield definitions that nobody names: given to a registry, or subclasses found by their base."""
         for module, summary in self._loaded.items():
-            for name, decorators in summary.decorators.items():
-                if f"{module}:{name}" not in self._parts and self._share_state(module, decorators):
+            for name, makers in summary.makers.items():
+                if f"{module}:{name}" not in self._parts and self._shares_state(module, makers):
                     yield module, name
-            if not self._finds_subclasses:
-                continue
             for name, bases in summary.bases.items():
-                if f"{module}:{name}" not in self._parts and self._share_state(module, bases):
+                if f"{module}:{name}" not in self._parts and self._shares_state(module, bases, of_bases=True):
                     yield module, name
 
-    def _share_state(self, module: str, refs: tuple[str, ...]) -> bool:
+    def _shares_state(self, module: str, refs: tuple[str, ...], *, of_bases: bool = False) -> bool:
         """Whether code that runs on import can put something where the task finds it."""
         walk = _Walk(self._reader, self._home_module)
-        walk._loaded = self._loaded
+        walk._loaded = dict(self._loaded)
+        walk._first_party = self._first_party
         for ref in refs:
             walk._follow(module, ref)
         while walk._waiting:
             walk._visit(*walk._waiting.pop())
-        foreign = any("regist" in ref for ref in refs) and bool(walk._packages)
-        return foreign or bool(walk._state & self._state)
+        shared = walk._state & self._state
+        if of_bases:
+            return bool(shared) and (walk._finds_subclasses or self._finds_subclasses)
+        made = next(iter(walk._parts), "")  # an instance of a class that the task uses tells it nothing
+        return bool(shared - {made}) or (any("regist" in ref for ref in refs) and bool(walk._packages))
 
     def _enter_star(self, module: str, name: str, rest: tuple[str, ...]) -> bool:
         """Follow a name through ``from ... import *``; say whether it may come from one."""

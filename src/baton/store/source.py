@@ -23,7 +23,7 @@ from baton.store.scopes import (
     root_name,
 )
 
-SUMMARY_VERSION = 2
+SUMMARY_VERSION = 3
 """Raise when summaries change meaning; remembered ones of another version are not used."""
 
 COMPUTED_IMPORT = "an import of a computed name"
@@ -111,9 +111,9 @@ class ModuleSummary(msgspec.Struct, frozen=True, array_like=True):
 
     `imports` maps a local name to every ``module`` or ``module:name`` that it may stand for, to
     none where it exists for type checkers only.  `on_import` is what the module does besides
-    binding names when it is imported, `loads` the modules that it imports then.  `decorators` and
-    `bases` are refs by the name of what they stand at.  `texts` are short texts, where the module
-    may read files beside its source.
+    binding names when it is imported, `loads` the modules that it imports then.  `makers` are refs to
+    what a name's value is decorated or made with, which may remember it; `bases` those of a class.
+    `texts` are short texts, where the module may read files beside its source.
     """
 
     definitions: dict[str, Definition]
@@ -121,7 +121,7 @@ class ModuleSummary(msgspec.Struct, frozen=True, array_like=True):
     stars: tuple[str, ...]
     on_import: Definition | None
     loads: tuple[str, ...]
-    decorators: dict[str, tuple[str, ...]]
+    makers: dict[str, tuple[str, ...]]
     bases: dict[str, tuple[str, ...]]
     texts: tuple[str, ...]
 
@@ -198,7 +198,7 @@ class _Collector:
         self.stars: list[str] = []
         self.loads: list[str] = []
         self.statements: list[_Statement] = []
-        self.decorators: dict[str, tuple[str, ...]] = {}
+        self.makers: dict[str, tuple[str, ...]] = {}
         self.bases: dict[str, tuple[str, ...]] = {}
         self.globals: set[str] = set()
 
@@ -218,14 +218,13 @@ class _Collector:
         if isinstance(statement, ast.Import | ast.ImportFrom) or _is_bare_constant(statement):
             return
         normalise(statement, self.imports)
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            self._take_decorators(statement)
         self.globals |= {
             name for node in ast.walk(statement) if isinstance(node, ast.Global) for name in node.names
         }
         visitor = ReferenceVisitor(self.package)
         visitor.visit(statement)
         bound = set(bound_names([statement])) | imported
+        self._take_makers(statement, bound)
         changed, given, acts = _changes(statement)
         self.statements.append(
             _Statement(
@@ -285,7 +284,7 @@ class _Collector:
             stars=tuple(self.stars),
             on_import=_definition(on_import) if on_import.texts else None,
             loads=tuple(dict.fromkeys(self.loads)),
-            decorators=self.decorators,
+            makers=self.makers,
             bases=self.bases,
             texts=texts,
         )
@@ -304,19 +303,17 @@ class _Collector:
                     self.imports[name] = tuple(dict.fromkeys((*self.imports.get(name, ()), target)))
         return taken
 
-    def _take_decorators(self, statement: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
-        """Keep the decorators that may remember what they stand at."""
+    def _take_makers(self, statement: ast.stmt, names: set[str]) -> None:
+        """Keep what may remember the values that a statement binds: decorators and called functions."""
         visitor = ReferenceVisitor(self.package)
-        for decorator in statement.decorator_list:
-            target = decorator.func if isinstance(decorator, ast.Call) else decorator
-            sources = self.imports.get(root_name(target), ())
+        for maker in _makers(statement):
+            sources = self.imports.get(root_name(maker), ())
             if not any(
                 source.partition(":")[0].partition(".")[0] in sys.stdlib_module_names for source in sources
             ):
-                visitor.visit(decorator)
-        if visitor.refs:
-            known = self.decorators.get(statement.name, ())
-            self.decorators[statement.name] = tuple(sorted({*known, *visitor.refs}))
+                visitor.visit(maker)
+        for name in names if visitor.refs else ():
+            self.makers[name] = tuple(sorted({*self.makers.get(name, ()), *visitor.refs}))
 
     def _resolve_dynamic(self, statement: _Statement, local: set[str]) -> None:
         """Name what cannot be followed, by what the references stand for."""
@@ -395,6 +392,14 @@ def _changes(statement: ast.stmt) -> tuple[set[str], set[str], bool]:
             else:
                 acts = True
     return changed - {""}, given - {""}, acts
+
+
+def _makers(statement: ast.stmt) -> list[ast.expr]:
+    """Return the decorators of a definition, or the functions that another statement calls."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [d.func if isinstance(d, ast.Call) else d for d in statement.decorator_list]
+    called = [node.func for node in own_nodes(statement) if isinstance(node, ast.Call)]
+    return [maker for maker in called if not (isinstance(maker, ast.Attribute) and maker.attr in _READING)]
 
 
 def _given_to(call: ast.Call) -> set[str]:

@@ -90,7 +90,7 @@ def test_json_comes_back(tmp_path, value):
 
 SAME = {
     "table in pieces": (Table, FRAME, lambda: pl.concat([FRAME[:1], FRAME[1:]], rechunk=False)),
-    "table built again": (Table, FRAME, lambda: FRAME.clone()),
+    "table built again": (Table, FRAME, FRAME.clone),
     "array in another order": (
         Matrix,
         np.arange(6.0).reshape(2, 3),

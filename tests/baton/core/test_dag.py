@@ -133,14 +133,25 @@ class Grouped(Parameters, frozen=True):
     other: Twice = Twice()
 
 
+class Inside(Parameters, frozen=True):
+    seed: int = 1
+
+
+class Hiding(Parameters, frozen=True):
+    depth: Inside = Inside()
+    other: Chosen = Chosen()
+
+
+class Outer(Parameters, frozen=True):
+    inner: Chosen = Chosen()
+
+
 class Needed(Parameters, frozen=True):
     depth: int
 
 
 def pure(name, *inputs, kind=Json, gives=Json, **options):
     """Return a task over artifacts by name."""
-
-    def function(): ...
 
     function = _with_arguments(dict.fromkeys(inputs, kind), gives)
     return task(name=name, **options)(function)
@@ -278,15 +289,8 @@ def test_a_broken_rule_is_told_with_the_task_and_the_cause(rule):
 
 
 def test_a_group_with_a_parameters_name_is_refused():
-    class Inside(Parameters, frozen=True):
-        seed: int = 1
-
-    class Outer(Parameters, frozen=True):
-        depth: Inside = Inside()
-        other: Chosen = Chosen()
-
     with pytest.raises(InvalidPipeline, match=r"parameter other\.depth has the name of a group"):
-        Dag("wrong", [source], parameters=Outer)
+        Dag("wrong", [source], parameters=Hiding)
 
 
 def test_all_findings_come_at_once():
@@ -306,9 +310,6 @@ def test_all_findings_come_at_once():
 
 
 def test_a_task_may_take_a_parameter_with_its_bounds_or_a_whole_group():
-    class Outer(Parameters, frozen=True):
-        inner: Chosen = Chosen()
-
     bounded = Annotated[int, parameter("depth", ge=1)]
     tasks = [pure("a", "depth", kind=bounded), pure("b", "depth", kind=int), pure("c", "inner", kind=Chosen)]
     assert len(Dag("right", tasks, parameters=Outer).tasks) == 3

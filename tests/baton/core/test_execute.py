@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from baton import Json, TaskContext, TaskError, task
+from baton import Json, TaskContext, TaskError, TrackingRun, task
 from baton.core.context import Provenance
 from baton.core.events import TaskFinished, TaskLogged, TaskProgressed, TaskStarted
 from baton.core.execute import describe, execute_task, finish
@@ -54,7 +54,6 @@ def interrupted() -> Json:
 def scratching(context: TaskContext) -> Json:
     (context.scratch / "file").write_text("x")
     assert context.provenance == Provenance()
-    assert context.tracking is None
     return str(context.scratch)
 
 
@@ -65,7 +64,7 @@ def scratching_and_failing(context: TaskContext) -> Json:
 
 
 @task(effect=True, outputs="seen")
-def telling(number: Json, context: TaskContext) -> Json:
+def telling(number: Json, context: TaskContext, record: TrackingRun) -> Json:
     context.log("a line")
     context.progress(1, 2, "half")
     provenance = context.provenance
@@ -73,7 +72,7 @@ def telling(number: Json, context: TaskContext) -> Json:
         "run": [provenance.run_id, provenance.pipeline, provenance.engine, provenance.code_digest],
         "parameters": provenance.parameters,
         "digests": provenance.digests,
-        "tracking": context.tracking,
+        "tracking": record,
     }
 
 
@@ -145,10 +144,10 @@ def test_an_exception_with_a_hint_explains_itself(make_run):
 
 
 def test_a_foreign_exception_with_a_hint_explains_itself_too():
-    class Refused(Exception):
+    class RefusedError(Exception):
         hint = "ask again"
 
-    failure = describe(Refused("not now"))
+    failure = describe(RefusedError("not now"))
     assert (failure.message, failure.hint, failure.traceback) == ("not now", "ask again", "")
 
 
@@ -223,7 +222,8 @@ def test_a_pure_task_gets_neither(make_run):
 
 def test_an_effect_runs_every_time(make_run, store):
     inputs = {"number": store.save("number", Json, 1)}
-    outcomes = [execute_task(telling, inputs, make_run()).outcome for _ in range(2)]
+    run = make_run(tracking=lambda: "tracked")
+    outcomes = [execute_task(telling, inputs, run).outcome for _ in range(2)]
     assert outcomes == [Outcome.SUCCEEDED] * 2
 
 
@@ -247,3 +247,10 @@ def test_the_end_of_a_task_is_announced(make_run):
     report = execute_task(number, {}, run)
     assert finish(report, run) is report
     assert seen[-1] == TaskFinished(report)
+
+
+def test_an_effect_that_needs_a_tracker_is_told_where_there_is_none(make_run, store):
+    inputs = {"number": store.save("number", Json, 1)}
+    failure = execute_task(telling, inputs, make_run()).failure
+    assert failure.message == "this run has no tracker"
+    assert failure.hint

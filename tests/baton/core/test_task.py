@@ -6,7 +6,20 @@ from typing import Annotated, Any
 
 import pytest
 
-from baton import Booster, File, Files, Json, Kind, Matrix, Table, Task, TaskContext, parameter, task
+from baton import (
+    Booster,
+    File,
+    Files,
+    Json,
+    Kind,
+    Matrix,
+    Table,
+    Task,
+    TaskContext,
+    TrackingRun,
+    parameter,
+    task,
+)
 from baton.core.task import Retry
 
 
@@ -62,6 +75,13 @@ def test_a_kind_of_ones_own_can_be_given_beside_a_type():
     assert dict(task(f).inputs) == {"thing": Text}
 
 
+def test_an_effect_can_take_the_tracking_run():
+    @task(effect=True)
+    def track(record: TrackingRun) -> None: ...
+
+    assert (track.tracking, dict(track.parameters), track.problems) == ("record", {}, ())
+
+
 def test_outputs_are_named_in_the_order_of_the_tuple():
     @task(outputs=("model", "history"))
     def train() -> tuple[Booster, Json]: ...
@@ -96,6 +116,7 @@ def many() -> list[tuple[str, Task[..., Any], str]]:
     def two() -> tuple[Json, Json]: ...
     def one() -> Json: ...
     def nothing() -> None: ...
+    def tracking(record: TrackingRun) -> Json: ...
     def unknown(depth: Nowhere) -> Json: ...  # noqa: F821
 
     return [
@@ -114,6 +135,7 @@ def many() -> list[tuple[str, Task[..., Any], str]]:
             "it names outputs \\(a\\) but returns None",
         ),
         ("unknown annotation", task(unknown), "its annotations cannot be read: name 'Nowhere'"),
+        ("pure but tracking", task(tracking), "it takes the tracking run, so it must say effect=True"),
         ("retries", task(retries=-1)(one), "retries and retry_delay_s are at least 0"),
         ("delay", task(retry_delay_s=-1)(one), "retries and retry_delay_s are at least 0"),
         ("backoff", task(retry_backoff=0.5)(one), "retry_backoff at least 1"),

@@ -492,6 +492,53 @@ REACHED: dict[str, tuple[dict[str, str], set[str] | None, tuple[str, str, str]]]
         {"tasks:f", "steps.mod:g"},
         ("steps/mod.py", "return 1", "return 9"),
     ),
+    "attribute that a module computes": (
+        {
+            "tasks.py": "from . import mod\ndef f(): return mod.anything",
+            "mod.py": "HIDDEN = 1\ndef __getattr__(name): return HIDDEN",
+        },
+        None,
+        ("mod.py", "HIDDEN = 1", "HIDDEN = 9"),
+    ),
+    "accessor registered with another package": (
+        {
+            "tasks.py": "from . import accessor\ndef f(frame): return frame.own.g()",
+            "accessor.py": "import polars as pl\n@pl.api.register_dataframe_namespace('own')\nclass Own:\n    def g(self): return 1",
+        },
+        None,
+        ("accessor.py", "return 1", "return 9"),
+    ),
+    "registry filled by a call whose result is kept": (
+        {
+            "tasks.py": "from .registry import R, register\ndef g(): return 1\nkept = register(g)\ndef f(): return R['g']()",
+            "registry.py": "R = {}\ndef register(g): R[g.__name__] = g",
+        },
+        None,
+        ("tasks.py", "return 1", "return 9"),
+    ),
+    "registry filled through a base class of another module": (
+        {
+            "tasks.py": "from . import plugins\nfrom .base import Base\ndef f(): return Base.known",
+            "base.py": "class Meta(type):\n    def __init__(cls, *a): Base.known.append(cls)\nclass Base:\n    known = []\nclass Root(metaclass=Meta): pass",
+            "plugins.py": "from .base import Root\nclass P(Root):\n    n = 1",
+        },
+        None,
+        ("plugins.py", "n = 1", "n = 9"),
+    ),
+    "method of a nested class": (
+        {
+            "tasks.py": "K = 1\nclass A:\n    class B:\n        def run(self): return K\ndef f(): return A.B().run()"
+        },
+        {"tasks:f", "tasks:A", "tasks:K"},
+        ("tasks.py", "K = 1", "K = 9"),
+    ),
+    "state set up by a method of an object": (
+        {
+            "tasks.py": "import os\nclass Setup:\n    def go(self): os.environ['X'] = '1'\nsetup = Setup()\nsetup.go()\ndef f(): return os.environ['X']"
+        },
+        None,
+        ("tasks.py", "= '1'", "= '9'"),
+    ),
     "file beside the module": (
         {
             "tasks.py": "from pathlib import Path\nHERE = Path(__file__).parent\ndef f(): return (HERE / 'query.sql').read_text()",
@@ -548,6 +595,11 @@ NOT_REACHED = {
         "n = 1",
         "n = 9",
     ),
+    "an instance of a class that it uses": (
+        "class C:\n    def __init__(self, n): self.n = n\nx = C(1)\ny = C(2)\ndef f(): return x",
+        "C(2)",
+        "C(9)",
+    ),
     "a method named like a builtin that cannot be followed": (
         "def g(): return 1\ndef f(frame): return frame.eval('a + b')",
         "return 1",
@@ -596,6 +648,36 @@ def test_an_own_function_named_like_a_builtin_is_followed(package, definition):
     package.write("mod.py", "def eval(x): return x")
     package.write("tasks.py", f"{definition}\ndef f(): return eval(1)")
     assert package.reach().unresolved == ()
+
+
+@pytest.mark.parametrize("init", [True, False], ids=["package", "plain folder"])
+def test_other_packages_of_the_user_are_followed_too(package, tmp_path, init):
+    other = tmp_path / f"{package.name}_steps"
+    other.mkdir()
+    if init:
+        (other / "__init__.py").write_text("")
+    (other / "clean.py").write_text("def g(): return 1")
+    package.write("tasks.py", "def f():\n    from PKG_steps.clean import g\n    return g()")
+    before = package.reach()
+    assert set(before.parts) == {f"{package.name}.tasks:f", f"{package.name}_steps.clean:g"}
+    assert before.packages == {}
+    (other / "clean.py").write_text("def g(): return 9")
+    assert package.reach().parts != before.parts
+
+
+def test_modules_beside_a_single_script_are_followed(package, tmp_path):
+    import subprocess
+    import sys
+
+    (tmp_path / "beside_the_script.py").write_text("def g(): return 1")
+    (tmp_path / "script.py").write_text(
+        "from beside_the_script import g\ndef f(): return g()\n"
+        "if __name__ == '__main__':\n    from baton.store.code import CodeReader\n    print(sorted(CodeReader().reach(f).parts))"
+    )
+    answer = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "['__main__:f', 'beside_the_script:g']"
 
 
 def test_packages_are_recorded_with_their_versions(package):
@@ -659,6 +741,18 @@ def test_a_compiled_module_counts_by_its_bytes(package):
     before = package.reach()
     package.write(f"native{suffix}", "two")
     assert package.reach().parts != before.parts
+
+
+def test_files_too_large_to_count_are_told(package):
+    package.write("tasks.py", "HERE = __file__\ndef f(): return HERE + 'big.bin'")
+    path = package.folder / package.name / "big.bin"
+    with path.open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    found = package.reach()
+    assert not found.is_known
+    assert found.unresolved == (
+        f"{package.name}.tasks names big.bin, which is too large to be part of a cache key",
+    )
 
 
 def test_a_long_chain_of_helpers_is_followed_to_its_end(package):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -110,7 +109,7 @@ def test_a_file_comes_back_as_a_read_only_path(store, tmp_path):
     (tmp_path / "report.html").write_text("<html>")
     loaded = store.load(store.save("report", File, tmp_path / "report.html"), File)
     assert loaded.read_text() == "<html>"
-    assert not os.stat(loaded).st_mode & 0o222
+    assert not loaded.stat().st_mode & 0o222
     assert (tmp_path / "report.html").exists()
 
 
@@ -162,7 +161,7 @@ class TestAPureTask:
     def test_is_not_remembered_where_its_code_was_edited_while_it_ran(self, package, make_run, store):
         package.write(
             "tasks.py",
-            "from baton import Json, task\n@task\ndef f(factor: int) -> Json:\n    from .mod import g\n    return g()",
+            SOURCE.replace("return helper(factor)", "from .mod import g; return g()"),
         )
         package.write("mod.py", "from pathlib import Path\ndef g(): return 1")
         tasks = package.load()
@@ -223,7 +222,8 @@ class TestAKey:
 
     def test_differs_by_the_state_of_the_world(self, store, tasks):
         states = [
-            task(version=version)(tasks.f.function) for version in (lambda factor: str(factor), lambda: "2")
+            task(version=version)(tasks.f.function)
+            for version in (lambda factor: f"state {factor}", lambda: "2")
         ]
         keys = {self.key(store, state, factor=1) for state in [tasks.f, *states]}
         assert len(keys) == 3

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+from typing import TYPE_CHECKING
+
 import click
 
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
 from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.tracking.location import without_secrets
+
+if TYPE_CHECKING:
+    from baton.project import Project
 
 
 @click.command(cls=ProjectCommand)
@@ -48,5 +55,16 @@ def command(
     if ended.is_good:
         return ExitCode.DONE
     output.show_failures(ended, verbose=verbose)
-    output.say(f"\nresume: baton run --resume {ended.run_id}")
+    output.say(f"\nresume: {resume_command(project, ended.run_id)}")
     return ExitCode.TASK_FAILED
+
+
+def resume_command(project: Project, run_id: str) -> str:
+    """Return the command that goes on with a run: parameters come from the run, settings are repeated."""
+    words = ["baton", "run", "--resume", run_id]
+    configuration = project.configuration
+    for leaf in configuration.leaves:
+        is_setting = leaf.path[0] in configuration.settings.__struct_fields__
+        if is_setting and configuration.origins[leaf.key].source == "command line":
+            words += [f"--{leaf.name.replace('_', '-')}", without_secrets(str(configuration.value(leaf)))]
+    return shlex.join(words)

@@ -1,0 +1,135 @@
+"""What all tests share: real months, the real command, a real MLflow server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+BATON = (sys.executable, "-m", "baton.cli.app")
+_READY_WITHIN_S = 90
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of real months that BATON_TEST_DATA names."""
+    folder = os.environ.get("BATON_TEST_DATA")
+    if not folder:
+        pytest.skip("BATON_TEST_DATA names no folder of real trip files")
+    return Path(folder)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Return what the run told on stdout, by label."""
+        pairs = (line.partition(": ") for line in self.stdout.splitlines() if ": " in line)
+        return {label: value for label, _, value in pairs}
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what the machine's environment says of baton, MLflow and AWS."""
+    for name in list(os.environ):
+        if name.startswith(("BATON_", "MLFLOW_", "AWS_")) and name != "BATON_TEST_DATA":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def baton(tmp_path: Path, environment: None) -> Command:
+    """Return a function that runs the real command in a folder of its own."""
+
+    def run(*arguments: object, folder: Path = tmp_path, **environ: str) -> Ended:
+        ended = subprocess.run(
+            [*BATON, *map(str, arguments)],
+            cwd=folder,
+            env={**os.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    return run
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def stop_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads its own group, and everything that it started."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, signal_number)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a real MLflow server on 127.0.0.1 and yield its address."""
+    folder = tmp_path_factory.mktemp("mlflow-server")
+    port = free_port()
+    log = (folder / "server.log").open("wb")
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
+            *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"),
+            *("--artifacts-destination", str(folder / "artifacts")),
+        ],
+        cwd=folder,
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_healthy(f"{address}/health", process)
+        yield address
+    finally:
+        stop_group(process)
+        log.close()
+
+
+def wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a server that was just started answers."""
+    ends = time.monotonic() + _READY_WITHIN_S
+    while time.monotonic() < ends:
+        if process.poll() is not None:
+            pytest.fail(f"the server for {address} ended with code {process.returncode}")
+        try:
+            if httpx.get(address, timeout=2).status_code == httpx.codes.OK:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.2)
+    pytest.fail(f"no answer from {address} within {_READY_WITHIN_S} s")

@@ -1,0 +1,406 @@
+"""The duration pipeline end to end, through the real command, on the sample and on real months."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import polars as pl
+import pytest
+
+from tests.conftest import BATON, Command, Ended, free_port, stop_group, wait_until_healthy
+
+FAST = ("--num-boost-round", "3", "--max-depth", "4")
+"""Hyperparameters for runs whose model does not matter."""
+
+
+@pytest.fixture(scope="module")
+def sample_project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
+    """Return a project in which the pipeline ran on the sample, and how that ended."""
+    folder = tmp_path_factory.mktemp("sample")
+    return folder, _run(folder, "run", "--source", "sample")
+
+
+@pytest.fixture(scope="module")
+def real_project(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
+    """Return a project in which the pipeline ran on 2021-01, and how that ended."""
+    folder = tmp_path_factory.mktemp("real")
+    return folder, _run(folder, "run", "deploy", "--year", "2021", "--month", "1", "--source", str(real_data))
+
+
+def _run(folder: Path, *arguments: str) -> Ended:
+    clean = {n: v for n, v in os.environ.items() if not n.startswith(("BATON_", "MLFLOW_"))}
+    ended = subprocess.run([*BATON, *arguments], cwd=folder, env=clean, capture_output=True, text=True, timeout=240)
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+class TestOnTheSample:
+    def test_it_ends_with_a_champion(self, sample_project: tuple[Path, Ended]) -> None:
+        _, ended = sample_project
+        assert ended.code == 0, ended.stderr
+        assert float(ended.facts["RMSE"]) < 8.0
+        assert ended.facts["Model"] == "nyc-taxi-duration version 1 is the champion"
+
+    def test_it_leaves_the_run_id_the_report_and_the_record(self, sample_project: tuple[Path, Ended]) -> None:
+        folder, ended = sample_project
+        run_id = (folder / "run_id.txt").read_text().strip()
+        record = json.loads((folder / ".baton/models/deployment.json").read_text())
+        report = (folder / ended.facts["Report"]).read_text()
+        assert run_id == ended.facts["MLflow run_id"] == record["tracking_run_id"]
+        assert record["model_digest"] == ended.facts["Model digest"]
+        assert report.count("data:image/png;base64,") == 6
+        assert re.findall(r'(?:src|href)="(?!data:|#)', report) == []
+
+    def test_everything_lies_in_the_projects_own_folder(self, sample_project: tuple[Path, Ended]) -> None:
+        folder, _ = sample_project
+        assert sorted(path.name for path in folder.iterdir()) == [".baton", "run_id.txt"]
+
+    def test_tracking_holds_parameters_metrics_data_and_models(self, sample_project: tuple[Path, Ended]) -> None:
+        folder, ended = sample_project
+        found = _tracked(folder, ended.facts["MLflow run_id"])
+        assert found["status"] == "FINISHED"
+        assert found["experiment"] == "nyc-taxi-experiment-simple"
+        assert found["params"]["learning_rate"] == "0.09585355369315604"
+        assert found["metrics"]["rmse"] == pytest.approx(float(ended.facts["RMSE"]), abs=1e-4)
+        assert found["rounds"] == 30
+        assert found["tags"]["baton.engine"] == "simple"
+        assert found["tags"]["baton.pipeline"] == "duration"
+        assert len(found["tags"]["code_digest"]) == len(found["tags"]["model_digest"]) == 64
+        assert found["datasets"] == {"trips_train": "training", "trips_val": "validation"}
+        assert {"preprocessor/preprocessor.b", "report.html", "pictures/learning_curve.png"} <= set(found["files"])
+        assert found["models"] == ["model", "models_mlflow"]
+        assert all(not path.startswith("file:///tmp/pytest") or str(folder) in path for path in found["locations"])
+
+    def test_a_second_run_downloads_and_computes_nothing_but_has_its_own_tracking_run(
+        self, sample_project: tuple[Path, Ended]
+    ) -> None:
+        folder, first = sample_project
+        second = _run(folder, "run", "--source", "sample", "--cache")
+        assert second.code == 0
+        outcomes = {line.split()[0]: line.split()[1] for line in second.stderr.splitlines()[1:]}
+        assert {name for name, outcome in outcomes.items() if outcome != "cached"} == {"track", "validate", "deploy"}
+        assert second.facts["Model digest"] == first.facts["Model digest"]
+        assert second.facts["MLflow run_id"] != first.facts["MLflow run_id"]
+
+    def test_a_worse_model_is_refused_and_the_champion_stays(self, sample_project: tuple[Path, Ended]) -> None:
+        folder, _ = sample_project
+        before = (folder / ".baton/models/deployment.json").read_text()
+        ended = _run(folder, "run", "--source", "sample", "--cache", "--max-rmse", "60", *FAST)
+        assert ended.code == 1
+        assert re.search(r"RMSE \d+\.\d+ against \d+\.\d+ of champion version \d+ on the same trips", ended.stderr)
+        assert "worse by more than 5%" in ended.stderr
+        assert (folder / ".baton/models/deployment.json").read_text() == before
+
+    def test_a_model_above_the_limit_is_refused_with_the_figures(self, sample_project: tuple[Path, Ended]) -> None:
+        folder, first = sample_project
+        ended = _run(folder, "run", "--source", "sample", "--cache", "--max-rmse", "2")
+        assert ended.code == 1
+        assert f"RMSE {first.facts['RMSE']} is above max_rmse 2" in ended.stderr
+
+    def test_the_model_is_served_from_the_registry(self, sample_project: tuple[Path, Ended]) -> None:
+        folder, _ = sample_project
+        trips = _object(folder, "val_trips")
+        expected = _object(folder, "val_predictions")
+        records = trips.select("PULocationID", "DOLocationID", "trip_distance").head(20)
+        loaded = _predict_in_fresh_process(folder, records)
+        served = _predict_by_server(folder, records)
+        assert loaded == [float(number) for number in expected[:20]]
+        assert served == pytest.approx(loaded, rel=1e-7)
+
+
+class TestOnRealMonths:
+    def test_the_figures_are_the_references(self, real_project: tuple[Path, Ended]) -> None:
+        folder, ended = real_project
+        assert ended.code == 0, ended.stderr
+        assert ended.facts["RMSE"] == "6.6077"
+        assert ended.facts["Training features shape"] == "(73908, 13221)"
+        assert ended.facts["Validation features shape"] == "(61921, 13221)"
+        record = json.loads((folder / ".baton/models/deployment.json").read_text())
+        assert record["metrics"]["rmse"] == 6.607733723268311
+
+    def test_both_encodings_give_the_same_model(self, real_project: tuple[Path, Ended], real_data: Path) -> None:
+        folder, first = real_project
+        ended = _run(folder, "run", "--source", str(real_data), "--cache", "--encoding", "onehot")
+        assert ended.code == 0, ended.stderr
+        assert ended.facts["RMSE"] == "6.6077"
+        assert ended.facts["Model digest"] == first.facts["Model digest"]
+
+    def test_schemas_of_different_years_work_together(self, real_data: Path, baton: Command, tmp_path: Path) -> None:
+        for months in (
+            ("--year", "2021", "--month", "3", "--validation-year", "2023", "--validation-month", "2"),
+            ("--year", "2023", "--month", "2", "--validation-year", "2021", "--validation-month", "3"),
+        ):
+            ended = baton("run", "evaluate", "--source", real_data, *months, *FAST)
+            assert ended.code == 0, ended.stderr
+            assert float(ended.facts["RMSE"]) < 15
+
+    def test_several_months_train_together(self, real_data: Path, baton: Command) -> None:
+        ended = baton("run", "features", "--source", real_data, "--month", "2", "--train-months", "2")
+        assert ended.code == 0, ended.stderr
+        assert ended.facts["Training months"] == "2021-01, 2021-02"
+        assert ended.facts["Training features shape"].startswith("(135829, ")
+
+
+class TestWithAServer:
+    def test_everything_goes_to_the_server(self, baton: Command, mlflow_server: str, tmp_path: Path) -> None:
+        ended = baton("run", "--source", "sample", "--tracking-uri", mlflow_server, "--max-rmse", "60", *FAST)
+        assert ended.code == 0, ended.stderr
+        assert not (tmp_path / ".baton/mlflow").exists()
+        run = httpx.get(
+            f"{mlflow_server}/api/2.0/mlflow/runs/get", params={"run_id": ended.facts["MLflow run_id"]}
+        ).json()["run"]
+        assert run["info"]["status"] == "FINISHED"
+        record = json.loads((tmp_path / ".baton/models/deployment.json").read_text())
+        assert record["tracking_url"].startswith(mlflow_server)
+        again = baton(
+            "run", "--source", "sample", "--cache", "--max-rmse", "60", *FAST, BATON_TRACKING_URI=mlflow_server
+        )
+        assert again.code == 0, again.stderr
+        assert again.facts["Model"] == "nyc-taxi-duration version 2 is the champion"
+
+    def test_a_server_that_is_down_is_told_before_training(self, baton: Command) -> None:
+        ended = baton("run", "--source", "sample", "--tracking-uri", f"http://127.0.0.1:{free_port()}")
+        assert ended.code == 4
+        assert "does not answer" in ended.stderr
+        assert "train " not in ended.stderr
+
+
+class TestWithBadData:
+    @pytest.fixture
+    def months(self, tmp_path: Path) -> Path:
+        """Return a folder with two small months that keep the contract."""
+        folder = tmp_path / "months"
+        folder.mkdir()
+        for month in (1, 2):
+            _month(month).write_parquet(folder / f"green_tripdata_2021-{month:02d}.parquet")
+        return folder
+
+    def test_small_months_pass(self, months: Path, baton: Command) -> None:
+        ended = baton("run", "evaluate", "--source", "months", *FAST)
+        assert ended.code == 0, ended.stderr
+
+    def test_a_month_that_is_not_there(self, months: Path, baton: Command) -> None:
+        ended = baton("run", "--source", "months", "--month", "2")
+        assert ended.code == 1
+        assert "2021-03" in ended.stderr
+        assert "hint: " in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            (b"<!DOCTYPE html><html>Not found</html>", "HTML"),
+            (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "XML"),
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "LFS"),
+            (b"PAR1" + bytes(2000), "cut short"),
+            (b"", "empty"),
+        ],
+        ids=["an HTML page", "an XML page", "a Git LFS pointer", "a truncated file", "an empty file"],
+    )
+    def test_a_file_that_is_no_parquet(self, months: Path, baton: Command, content: bytes, told: str) -> None:
+        (months / "green_tripdata_2021-01.parquet").write_bytes(content)
+        ended = baton("run", "--source", "months")
+        assert ended.code == 1
+        assert "task 'extract_train' failed" in ended.stderr
+        assert told in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+    def test_a_missing_column_is_named(self, months: Path, baton: Command) -> None:
+        _month(2).drop("trip_distance").write_parquet(months / "green_tripdata_2021-02.parquet")
+        ended = baton("run", "--source", "months")
+        assert ended.code == 1
+        assert "task 'check_val' failed" in ended.stderr
+        assert "trip_distance" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+    def test_an_empty_month_is_told(self, months: Path, baton: Command) -> None:
+        _month(1).clear().write_parquet(months / "green_tripdata_2021-01.parquet")
+        ended = baton("run", "--source", "months")
+        assert ended.code == 1
+        assert "task 'check_train' failed" in ended.stderr
+        assert "1,000 trips" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+    def test_a_read_only_folder_is_told(self, baton: Command, tmp_path: Path) -> None:
+        (tmp_path / "home").write_text("in the way")
+        ended = baton("run", "--source", "sample", "--home", "home/inside")
+        assert ended.code == 4
+        assert "cannot be written" in ended.stderr
+
+    def test_a_hyperparameter_that_xgboost_refuses(self, months: Path, baton: Command) -> None:
+        ended = baton("run", "--source", "months", "--objective", "reg:nonsense")
+        assert ended.code == 1
+        assert "task 'train' failed" in ended.stderr
+        assert "reg:nonsense" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+class _Slow(SimpleHTTPRequestHandler):
+    """Serves a folder slowly enough to be interrupted."""
+
+    def copyfile(self, source: object, outputfile: object) -> None:
+        while block := source.read(20_000):  # type: ignore[attr-defined]
+            outputfile.write(block)  # type: ignore[attr-defined]
+            time.sleep(0.02)
+
+    def log_message(self, *_arguments: object) -> None:
+        return
+
+
+@pytest.fixture
+def slow_server(tmp_path: Path) -> Iterator[str]:
+    """Serve two months slowly on 127.0.0.1; yield the address template."""
+    from tripduration.months import Month
+    from tripduration.sample import write_sample
+
+    folder = tmp_path / "served"
+    for month in (1, 2):
+        write_sample(Month(2021, month), folder / f"green_tripdata_2021-{month:02d}.parquet")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Slow, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/green_tripdata_{{year}}-{{month:02d}}.parquet"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize("during", ["extract_train", "train", "track"])
+def test_a_kill_at_any_stage_leaves_a_store_that_the_next_run_can_use(
+    tmp_path: Path, slow_server: str, during: str, environment: None
+) -> None:
+    command = [*BATON, "run", "-v", "--source", slow_server, "--zone-url", "", "--num-boost-round", "8"]
+    killed = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert killed.stderr is not None
+    for line in killed.stderr:
+        if line.startswith(during) and "started" in line:
+            break
+    time.sleep(0.3)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    killed.stderr.close()
+    ended = _run(tmp_path, *command[len(BATON) :], "--cache")
+    assert ended.code == 0, ended.stderr
+    assert float(ended.facts["RMSE"]) < 8.0
+    leftovers = [path for path in (tmp_path / ".baton/store/objects").rglob("*") if path.suffix == ".tmp"]
+    assert leftovers == []
+
+
+def _month(month: int, rows: int = 2000) -> pl.DataFrame:
+    """Return a small month in the published columns, with durations that follow the distance."""
+    from datetime import datetime, timedelta
+
+    pickups = [datetime(2021, month, 1) + timedelta(minutes=i) for i in range(rows)]
+    miles = [0.5 + i % 9 for i in range(rows)]
+    return pl.DataFrame(
+        {
+            "lpep_pickup_datetime": pickups,
+            "lpep_dropoff_datetime": [p + timedelta(minutes=3 + 3 * d) for p, d in zip(pickups, miles, strict=True)],
+            "PULocationID": [1 + i % 265 for i in range(rows)],
+            "DOLocationID": [1 + i % 7 for i in range(rows)],
+            "trip_distance": miles,
+        },
+        schema_overrides={"lpep_pickup_datetime": pl.Datetime("us"), "lpep_dropoff_datetime": pl.Datetime("us")},
+    )
+
+
+def _object(folder: Path, name: str) -> object:
+    """Return an artifact of the first run in a project."""
+    from baton.core.artifact import Artifact, Matrix, Table
+    from baton.store.store import Store
+
+    record = json.loads(min((folder / ".baton/runs").iterdir()).read_text())
+    found = next(task["outputs"][name] for task in record["tasks"] if name in task["outputs"])
+    store = Store(str(folder / ".baton/store"), folder / ".baton")
+    return store.load(Artifact.from_dict(found), Table if found["kind"] == "table" else Matrix)
+
+
+def _tracked(folder: Path, run_id: str) -> dict[str, object]:
+    """Return what MLflow holds of a run, read in a fresh process."""
+    script = """
+import json, sys
+from mlflow import MlflowClient
+client = MlflowClient(sys.argv[1])
+run = client.get_run(sys.argv[2])
+def walk(folder=None):
+    for item in client.list_artifacts(run.info.run_id, folder):
+        if item.is_dir: yield from walk(item.path)
+        else: yield item.path
+models = client.search_logged_models([run.info.experiment_id], filter_string=f"source_run_id = '{sys.argv[2]}'")
+print(json.dumps({
+    "status": run.info.status,
+    "experiment": client.get_experiment(run.info.experiment_id).name,
+    "params": run.data.params, "metrics": run.data.metrics, "tags": run.data.tags,
+    "rounds": len(client.get_metric_history(sys.argv[2], "validation_rmse")),
+    "datasets": {d.dataset.name: d.tags[0].value for d in run.inputs.dataset_inputs},
+    "files": list(walk()), "models": sorted(m.name for m in models),
+    "locations": [m.artifact_location for m in models],
+}))
+"""
+    uri = f"sqlite:///{folder}/.baton/mlflow/mlflow.db"
+    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", script, uri, run_id], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    found: dict[str, object] = json.loads(ended.stdout)
+    return found
+
+
+def _predict_in_fresh_process(folder: Path, records: pl.DataFrame) -> list[float]:
+    script = """
+import json, sys
+import mlflow, pandas as pd
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/nyc-taxi-duration@champion")
+frame = pd.DataFrame(json.loads(sys.stdin.read()))
+print(json.dumps([float(number) for number in model.predict(frame)]))
+"""
+    uri = f"sqlite:///{folder}/.baton/mlflow/mlflow.db"
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, uri],
+        input=json.dumps(records.to_dict(as_series=False)),
+        capture_output=True,
+        text=True,
+        cwd=folder,
+    )
+    assert ended.returncode == 0, ended.stderr
+    numbers: list[float] = json.loads(ended.stdout.splitlines()[-1])
+    return numbers
+
+
+def _predict_by_server(folder: Path, records: pl.DataFrame) -> list[float]:
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/nyc-taxi-duration@champion"),
+            *("--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)),
+        ],
+        env={
+            **os.environ,
+            "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/.baton/mlflow/mlflow.db",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until_healthy(f"http://127.0.0.1:{port}/health", process)
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/invocations",
+            json={"dataframe_split": {"columns": records.columns, "data": records.rows()}},
+            timeout=30,
+        )
+        numbers: list[float] = answer.json()["predictions"]
+        return numbers
+    finally:
+        stop_group(process)
