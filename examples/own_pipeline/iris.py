@@ -41,7 +41,9 @@ def split(flowers: Table, holdout: float) -> tuple[Table, Table]:
 def score(training: Table, test: Table, strength: float, context: TaskContext) -> Json:
     """Fit a logistic regression and count how many test flowers it names right."""
     features = training.columns[:-1]
-    model = LogisticRegression(C=strength, max_iter=1000).fit(training[features].to_numpy(), training["species"])
+    model = LogisticRegression(C=strength, max_iter=1000).fit(
+        training[features].to_numpy(), training["species"]
+    )
     accuracy = float(model.score(test[features].to_numpy(), test["species"]))
     context.fact("accuracy", f"{accuracy:.3f}")
     return {"accuracy": accuracy, "coefficients": model.coef_.tolist()}
@@ -51,7 +53,9 @@ def score(training: Table, test: Table, strength: float, context: TaskContext) -
 def accept(score: Json, min_accuracy: float) -> None:
     """Refuse a model that names too few flowers right."""
     if score["accuracy"] < min_accuracy:
-        raise TaskError(f"accuracy {score['accuracy']:.3f} is below {min_accuracy}", "lower min_accuracy or tune strength")
+        raise TaskError(
+            f"accuracy {score['accuracy']:.3f} is below {min_accuracy}", "lower min_accuracy or tune strength"
+        )
 
 
 dag = Dag("iris", [flowers, split, score, accept], parameters=IrisParameters, default="accept")

@@ -6,7 +6,7 @@ The names below are what a pipeline's declaration needs; `baton.api` is what pro
 from baton.core.artifact import Booster, File, Files, Json, Kind, Matrix, Table
 from baton.core.context import TaskContext
 from baton.core.dag import Dag
-from baton.core.parameters import Parameters, parameter
+from baton.core.parameters import Parameters, flatten, parameter
 from baton.core.task import Task, task
 from baton.core.tracker import TrackingRun
 from baton.errors import BatonError, TaskError
@@ -29,6 +29,7 @@ __all__ = [
     "TaskError",
     "TrackingRun",
     "__version__",
+    "flatten",
     "parameter",
     "task",
 ]

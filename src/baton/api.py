@@ -20,7 +20,17 @@ from baton.execution import Execution
 from baton.project import Project, open_project
 from baton.runs import RunRecord, list_runs, read_run, write_run
 
-__all__ = ["PlannedTask", "Project", "RunRecord", "open_project", "plan", "read_run", "resume", "run", "status"]
+__all__ = [
+    "PlannedTask",
+    "Project",
+    "RunRecord",
+    "open_project",
+    "plan",
+    "read_run",
+    "resume",
+    "run",
+    "status",
+]
 
 
 @dataclass(frozen=True, slots=True)

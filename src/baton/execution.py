@@ -93,7 +93,9 @@ class Execution:
         """Return the execution that another process described with `spec`."""
         # The options hold every value: neither a file nor the environment has a say here.
         nothing = Path(os.devnull)
-        project = open_project(folder=Path(spec["folder"]), options=spec["options"], environ={}, config=nothing)
+        project = open_project(
+            folder=Path(spec["folder"]), options=spec["options"], environ={}, config=nothing
+        )
         return cls(
             project=project,
             targets=tuple(spec["targets"]),

@@ -72,7 +72,9 @@ def _packages() -> str:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            raise CheckFailed(f"{name} cannot be imported: {error}", "install again: pip install baton-ml") from error
+            raise CheckFailed(
+                f"{name} cannot be imported: {error}", "install again: pip install baton-ml"
+            ) from error
     return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("mlflow", "xgboost", "polars"))
 
 
@@ -85,15 +87,17 @@ def _disk(project: Project) -> str:
     place = project.home if project.home.exists() else project.folder
     free_gb = shutil.disk_usage(place).free / 1e9
     if free_gb < _MINIMUM_FREE_GB:
-        raise CheckFailed(f"{free_gb:.1f} GB free", f"free space; a run needs about {_MINIMUM_FREE_GB:.0f} GB")
+        raise CheckFailed(
+            f"{free_gb:.1f} GB free", f"free space; a run needs about {_MINIMUM_FREE_GB:.0f} GB"
+        )
     return f"{free_gb:.0f} GB free"
 
 
 def _store(project: Project) -> str:
     from baton import Json
 
-    artifact = project.store.save("probe", Json, {"probe": 1})  # type: ignore[arg-type]  # a Kind when the program runs
-    project.store.load(artifact, Json)  # type: ignore[arg-type]  # as above
+    artifact = project.store.save("probe", Json, {"probe": 1})
+    project.store.load(artifact, Json)
     return project.store_url
 
 

@@ -47,9 +47,7 @@ def month_url(template: str, month: Month) -> str:
             raise SourceInvalid(f"the URL template {shown} {wrong}", hint=_HINT)
         url = template.format(year=month.year, month=month.month)
     except (ValueError, LookupError) as error:
-        raise SourceInvalid(
-            f"the URL template {shown} cannot be filled in: {error}", hint=_HINT
-        ) from error
+        raise SourceInvalid(f"the URL template {shown} cannot be filled in: {error}", hint=_HINT) from error
     if scheme(url) not in {"http", "https", "file"}:
         raise SourceInvalid(
             f"the URL template {shown} is no http://, https:// or file:// address", hint=_HINT

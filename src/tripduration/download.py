@@ -145,9 +145,7 @@ def _attempt_patiently(job: Job, patience: Patience) -> None:
     try:
         with (
             _no_secret_logged(),
-            httpx.Client(
-                timeout=timeout, follow_redirects=True, max_redirects=patience.redirects
-            ) as client,
+            httpx.Client(timeout=timeout, follow_redirects=True, max_redirects=patience.redirects) as client,
         ):
             retrying(attempt, client, job)
     except Interrupted as error:

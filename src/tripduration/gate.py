@@ -86,7 +86,12 @@ def judge(
         return {**verdict, "accepted": True, "reason": reason}
     verdict["champion_version"] = champion.version
     if champion.tags.get("model_digest") == model_digest:
-        return {**verdict, "champion_rmse": rmse, "accepted": True, "reason": "it is the champion's own model"}
+        return {
+            **verdict,
+            "champion_rmse": rmse,
+            "accepted": True,
+            "reason": "it is the champion's own model",
+        }
     theirs = _rmse_of(registry, champion, val_trips)
     limit = theirs * (1 + max_regression)
     verdict["champion_rmse"] = theirs

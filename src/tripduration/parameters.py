@@ -32,7 +32,9 @@ class DataParameters(Parameters, frozen=True):
         "https://d37ci6vzurychx.cloudfront.net/misc/taxi_zone_lookup.csv"
     )
     min_rows: Annotated[int, parameter("trips that a month must have", ge=1)] = 1000
-    min_share_kept: Annotated[float, parameter("share of trips that must last 1 to 60 minutes", ge=0, le=1)] = 0.5
+    min_share_kept: Annotated[
+        float, parameter("share of trips that must last 1 to 60 minutes", ge=0, le=1)
+    ] = 0.5
 
 
 class BoosterParameters(Parameters, frozen=True):
@@ -64,7 +66,9 @@ class ModelParameters(Parameters, frozen=True):
 class ValidationParameters(Parameters, frozen=True):
     """The gate in front of deployment."""
 
-    min_rmse: Annotated[float, parameter("RMSE in minutes below which a model is too good to be true", ge=0)] = 0.1
+    min_rmse: Annotated[
+        float, parameter("RMSE in minutes below which a model is too good to be true", ge=0)
+    ] = 0.1
     max_rmse: Annotated[float, parameter("RMSE in minutes above which a model is refused", gt=0)] = 8.0
     max_regression: Annotated[
         float, parameter("share by which the RMSE may be worse than the champion's on the same trips", ge=0)

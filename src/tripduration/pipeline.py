@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from baton import Booster, Dag, File, Files, Json, Matrix, Table, TaskContext, TaskError, TrackingRun, task
+from baton import Booster, Dag, File, Files, Json, Matrix, Table, TaskContext, TaskError, TrackingRun, flatten, task
 from tripduration.parameters import BoosterParameters, Device, DurationParameters, Encoding
 
 __all__ = ["dag"]
@@ -157,7 +157,6 @@ def train(
     context: TaskContext,
 ) -> tuple[Booster, Booster, Json, Matrix]:
     """Train the booster; its form over the one-hot columns comes along for the reference's users."""
-    from baton.core.parameters import flatten
     from tripduration.onehot_form import to_onehot_form
     from tripduration.train import train_booster
 
@@ -190,10 +189,13 @@ def evaluate(
     context: TaskContext,
 ) -> tuple[Json, Files, File]:
     """Measure the errors, draw the pictures and write the report."""
+    import numpy as np
+
     from tripduration.evaluate import evaluate_predictions, rank_importance
     from tripduration.pictures import draw_pictures
     from tripduration.report import write_report
 
+    assert isinstance(val_predictions, np.ndarray)
     importance = rank_importance(reference_booster, pairs)
     evaluation = evaluate_predictions(val_trips, val_predictions, history, zones, importance)
     pictures = draw_pictures(evaluation, val_trips, val_predictions, context.scratch / "pictures")
@@ -264,7 +266,9 @@ def validate(
     )
     tracking.set_tags({"gate": "accepted" if verdict["accepted"] else "refused"})
     if not verdict["accepted"]:
-        raise TaskError(verdict["reason"], "the champion stays as it is; see the report, or change the limits")
+        raise TaskError(
+            verdict["reason"], "the champion stays as it is; see the report, or change the limits"
+        )
     return verdict
 
 

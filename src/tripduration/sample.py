@@ -111,9 +111,7 @@ def sample_columns(month: Month) -> dict[str, Column]:
         "lpep_pickup_datetime": Column(begins + pickup_s.astype("m8[s]")),
         "lpep_dropoff_datetime": Column(begins + (pickup_s + duration_s).astype("m8[s]")),
         "store_and_fwd_flag": Column(np.where(generator.random(rows) < 0.006, "Y", "N"), missing),
-        "RatecodeID": Column(
-            _chosen(generator, rows, (1.0, 5.0, 2.0), (0.96, 0.03, 0.01)), missing
-        ),
+        "RatecodeID": Column(_chosen(generator, rows, (1.0, 5.0, 2.0), (0.96, 0.03, 0.01)), missing),
         "PULocationID": Column(pickup_zone + 1),
         "DOLocationID": Column(dropoff_zone + 1),
         "passenger_count": Column(
@@ -128,9 +126,7 @@ def sample_columns(month: Month) -> dict[str, Column]:
         "ehail_fee": Column(np.zeros(rows), np.ones(rows, dtype=np.bool_)),
         "improvement_surcharge": Column(np.full(rows, 0.3)),
         "total_amount": Column(np.round(fare + tip + congestion + 0.8, 2)),
-        "payment_type": Column(
-            _chosen(generator, rows, (1.0, 2.0, 3.0), (0.6, 0.38, 0.02)), missing
-        ),
+        "payment_type": Column(_chosen(generator, rows, (1.0, 2.0, 3.0), (0.6, 0.38, 0.02)), missing),
         "trip_type": Column(_chosen(generator, rows, (1.0, 2.0), (0.97, 0.03)), missing),
         "congestion_surcharge": Column(congestion, missing),
     }

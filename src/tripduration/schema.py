@@ -83,8 +83,7 @@ def check_trips(
         A file is something else.
     """
     files = {
-        name: _check_file(_month_in(name), path, min_rows, min_share_kept)
-        for name, path in paths.items()
+        name: _check_file(_month_in(name), path, min_rows, min_share_kept) for name, path in paths.items()
     }
     return {"ok": all(file["ok"] for file in files.values()), "files": files}
 
@@ -146,9 +145,7 @@ def _finding(name: str, found: pl.DataType | None, published: Mapping[str, str])
     return Finding(name, expected, "no such column" if found is None else published[name])
 
 
-def _unusable(
-    name: str, findings: tuple[Finding, ...], published: Mapping[str, str]
-) -> ContractBroken:
+def _unusable(name: str, findings: tuple[Finding, ...], published: Mapping[str, str]) -> ContractBroken:
     """Say at once everything that keeps a file from being read."""
     hint = _CHECK_SOURCE
     if any(column.startswith("tpep_") for column in published):
@@ -198,8 +195,7 @@ def _row_rules(trips: pl.DataFrame, month: Month) -> list[dict[str, Any]]:
     )
     broken = TripsOfMonth.filter(of_month).failure.counts()
     return [
-        _rule(it.column, it.rule, broken.get(it.key, 0), trips.height, it.allowed_share)
-        for it in ALLOWANCES
+        _rule(it.column, it.rule, broken.get(it.key, 0), trips.height, it.allowed_share) for it in ALLOWANCES
     ]
 
 

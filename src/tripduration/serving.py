@@ -105,7 +105,9 @@ def _dense(codes: npt.NDArray[np.float32], distances: npt.NDArray[np.float64]) -
     )
 
 
-def _onehot(codes: npt.NDArray[np.float32], distances: npt.NDArray[np.float64], pair_count: int) -> xgb.DMatrix:
+def _onehot(
+    codes: npt.NDArray[np.float32], distances: npt.NDArray[np.float64], pair_count: int
+) -> xgb.DMatrix:
     """Return the rows for a booster that was trained on a column for each pair."""
     known = ~np.isnan(codes)
     ends = np.cumsum(known + 1)

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 SAMPLE = "sample"
 """The source that is generated, and needs no network."""
 
-URL_TEMPLATE = (
-    "https://d37ci6vzurychx.cloudfront.net/trip-data/green_tripdata_{year}-{month:02d}.parquet"
-)
+URL_TEMPLATE = "https://d37ci6vzurychx.cloudfront.net/trip-data/green_tripdata_{year}-{month:02d}.parquet"
 """Where the NYC Taxi and Limousine Commission publishes green-taxi trips."""
 
 ZONE_URL = "https://d37ci6vzurychx.cloudfront.net/misc/taxi_zone_lookup.csv"
@@ -84,9 +82,7 @@ def fetch_month(
     url = month_url(template, month)
     path = folder / folder_name(template) / file_name(month)
     try:
-        return download(
-            url, path, verify=verify_parquet, patience=patience, progress=progress, log=log
-        )
+        return download(url, path, verify=verify_parquet, patience=patience, progress=progress, log=log)
     except DownloadFailed as error:
         # CloudFront answers 403 where S3 has no such file.
         if error.status not in {403, 404, 410}:

@@ -69,4 +69,6 @@ def probe_training() -> None:
         rows = xgb.DMatrix(np.arange(4, dtype=np.float32).reshape(-1, 1), label=np.arange(4))
         xgb.train({"max_depth": 1, "nthread": 1}, rows, 1)
     except Exception as error:  # a broken library can fail in any way
-        raise TrainingBroken(f"XGBoost cannot train: {error}", hint="install it again: pip install xgboost") from error
+        raise TrainingBroken(
+            f"XGBoost cannot train: {error}", hint="install it again: pip install xgboost"
+        ) from error

@@ -170,9 +170,7 @@ def _publish(job: Job, receipt: Receipt) -> None:
     if receipt.size not in {-1, arrived}:
         if arrived > receipt.size:
             job.forget_part()
-        raise Interrupted(
-            f"{redacted(job.url)} delivered {arrived:,} of {receipt.size:,} bytes", hint=_AGAIN
-        )
+        raise Interrupted(f"{redacted(job.url)} delivered {arrived:,} of {receipt.size:,} bytes", hint=_AGAIN)
     try:
         job.verify(part, f"what {redacted(job.url)} delivered")
     except WrongContent:

@@ -264,9 +264,18 @@ def test_the_reference_configuration_file_is_understood(baton: Command, tmp_path
                     "aws_profile": "someone",
                     "experiment_name": "nyc-taxi-experiment",
                 },
-                "data": {"year": 2021, "month": 1, "url_template": "https://data.example/{year}-{month:02d}.parquet"},
+                "data": {
+                    "year": 2021,
+                    "month": 1,
+                    "url_template": "https://data.example/{year}-{month:02d}.parquet",
+                },
                 "model": {
-                    "params": {"learning_rate": 0.1, "max_depth": 30, "objective": "reg:squarederror", "seed": 42},
+                    "params": {
+                        "learning_rate": 0.1,
+                        "max_depth": 30,
+                        "objective": "reg:squarederror",
+                        "seed": 42,
+                    },
                     "num_boost_round": 30,
                     "early_stopping_rounds": 50,
                 },

@@ -41,7 +41,9 @@ def real_project(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> t
 
 def _run(folder: Path, *arguments: str) -> Ended:
     clean = {n: v for n, v in os.environ.items() if not n.startswith(("BATON_", "MLFLOW_"))}
-    ended = subprocess.run([*BATON, *arguments], cwd=folder, env=clean, capture_output=True, text=True, timeout=240)
+    ended = subprocess.run(
+        [*BATON, *arguments], cwd=folder, env=clean, capture_output=True, text=True, timeout=240
+    )
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
@@ -66,7 +68,9 @@ class TestOnTheSample:
         folder, _ = sample_project
         assert sorted(path.name for path in folder.iterdir()) == [".baton", "run_id.txt"]
 
-    def test_tracking_holds_parameters_metrics_data_and_models(self, sample_project: tuple[Path, Ended]) -> None:
+    def test_tracking_holds_parameters_metrics_data_and_models(
+        self, sample_project: tuple[Path, Ended]
+    ) -> None:
         folder, ended = sample_project
         found = _tracked(folder, ended.facts["MLflow run_id"])
         assert found["status"] == "FINISHED"
@@ -78,9 +82,13 @@ class TestOnTheSample:
         assert found["tags"]["baton.pipeline"] == "duration"
         assert len(found["tags"]["code_digest"]) == len(found["tags"]["model_digest"]) == 64
         assert found["datasets"] == {"trips_train": "training", "trips_val": "validation"}
-        assert {"preprocessor/preprocessor.b", "report.html", "pictures/learning_curve.png"} <= set(found["files"])
+        assert {"preprocessor/preprocessor.b", "report.html", "pictures/learning_curve.png"} <= set(
+            found["files"]
+        )
         assert found["models"] == ["model", "models_mlflow"]
-        assert all(not path.startswith("file:///tmp/pytest") or str(folder) in path for path in found["locations"])
+        assert all(
+            not path.startswith("file:///tmp/pytest") or str(folder) in path for path in found["locations"]
+        )
 
     def test_a_second_run_downloads_and_computes_nothing_but_has_its_own_tracking_run(
         self, sample_project: tuple[Path, Ended]
@@ -89,20 +97,30 @@ class TestOnTheSample:
         second = _run(folder, "run", "--source", "sample", "--cache")
         assert second.code == 0
         outcomes = {line.split()[0]: line.split()[1] for line in second.stderr.splitlines()[1:]}
-        assert {name for name, outcome in outcomes.items() if outcome != "cached"} == {"track", "validate", "deploy"}
+        assert {name for name, outcome in outcomes.items() if outcome != "cached"} == {
+            "track",
+            "validate",
+            "deploy",
+        }
         assert second.facts["Model digest"] == first.facts["Model digest"]
         assert second.facts["MLflow run_id"] != first.facts["MLflow run_id"]
 
-    def test_a_worse_model_is_refused_and_the_champion_stays(self, sample_project: tuple[Path, Ended]) -> None:
+    def test_a_worse_model_is_refused_and_the_champion_stays(
+        self, sample_project: tuple[Path, Ended]
+    ) -> None:
         folder, _ = sample_project
         before = (folder / ".baton/models/deployment.json").read_text()
         ended = _run(folder, "run", "--source", "sample", "--cache", "--max-rmse", "60", *FAST)
         assert ended.code == 1
-        assert re.search(r"RMSE \d+\.\d+ against \d+\.\d+ of champion version \d+ on the same trips", ended.stderr)
+        assert re.search(
+            r"RMSE \d+\.\d+ against \d+\.\d+ of champion version \d+ on the same trips", ended.stderr
+        )
         assert "worse by more than 5%" in ended.stderr
         assert (folder / ".baton/models/deployment.json").read_text() == before
 
-    def test_a_model_above_the_limit_is_refused_with_the_figures(self, sample_project: tuple[Path, Ended]) -> None:
+    def test_a_model_above_the_limit_is_refused_with_the_figures(
+        self, sample_project: tuple[Path, Ended]
+    ) -> None:
         folder, first = sample_project
         ended = _run(folder, "run", "--source", "sample", "--cache", "--max-rmse", "2")
         assert ended.code == 1
@@ -129,14 +147,18 @@ class TestOnRealMonths:
         record = json.loads((folder / ".baton/models/deployment.json").read_text())
         assert record["metrics"]["rmse"] == 6.607733723268311
 
-    def test_both_encodings_give_the_same_model(self, real_project: tuple[Path, Ended], real_data: Path) -> None:
+    def test_both_encodings_give_the_same_model(
+        self, real_project: tuple[Path, Ended], real_data: Path
+    ) -> None:
         folder, first = real_project
         ended = _run(folder, "run", "--source", str(real_data), "--cache", "--encoding", "onehot")
         assert ended.code == 0, ended.stderr
         assert ended.facts["RMSE"] == "6.6077"
         assert ended.facts["Model digest"] == first.facts["Model digest"]
 
-    def test_schemas_of_different_years_work_together(self, real_data: Path, baton: Command, tmp_path: Path) -> None:
+    def test_schemas_of_different_years_work_together(
+        self, real_data: Path, baton: Command, tmp_path: Path
+    ) -> None:
         for months in (
             ("--year", "2021", "--month", "3", "--validation-year", "2023", "--validation-month", "2"),
             ("--year", "2023", "--month", "2", "--validation-year", "2021", "--validation-month", "3"),
@@ -164,7 +186,14 @@ class TestWithAServer:
         record = json.loads((tmp_path / ".baton/models/deployment.json").read_text())
         assert record["tracking_url"].startswith(mlflow_server)
         again = baton(
-            "run", "--source", "sample", "--cache", "--max-rmse", "60", *FAST, BATON_TRACKING_URI=mlflow_server
+            "run",
+            "--source",
+            "sample",
+            "--cache",
+            "--max-rmse",
+            "60",
+            *FAST,
+            BATON_TRACKING_URI=mlflow_server,
         )
         assert again.code == 0, again.stderr
         assert again.facts["Model"] == "nyc-taxi-duration version 2 is the champion"
@@ -281,7 +310,9 @@ def test_a_kill_at_any_stage_leaves_a_store_that_the_next_run_can_use(
     tmp_path: Path, slow_server: str, during: str, environment: None
 ) -> None:
     command = [*BATON, "run", "-v", "--source", slow_server, "--zone-url", "", "--num-boost-round", "8"]
-    killed = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    killed = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert killed.stderr is not None
     for line in killed.stderr:
         if line.startswith(during) and "started" in line:
@@ -306,12 +337,17 @@ def _month(month: int, rows: int = 2000) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "lpep_pickup_datetime": pickups,
-            "lpep_dropoff_datetime": [p + timedelta(minutes=3 + 3 * d) for p, d in zip(pickups, miles, strict=True)],
+            "lpep_dropoff_datetime": [
+                p + timedelta(minutes=3 + 3 * d) for p, d in zip(pickups, miles, strict=True)
+            ],
             "PULocationID": [1 + i % 265 for i in range(rows)],
             "DOLocationID": [1 + i % 7 for i in range(rows)],
             "trip_distance": miles,
         },
-        schema_overrides={"lpep_pickup_datetime": pl.Datetime("us"), "lpep_dropoff_datetime": pl.Datetime("us")},
+        schema_overrides={
+            "lpep_pickup_datetime": pl.Datetime("us"),
+            "lpep_dropoff_datetime": pl.Datetime("us"),
+        },
     )
 
 
@@ -349,7 +385,9 @@ print(json.dumps({
 }))
 """
     uri = f"sqlite:///{folder}/.baton/mlflow/mlflow.db"
-    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", script, uri, run_id], capture_output=True, text=True)
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, uri, run_id], capture_output=True, text=True
+    )
     assert ended.returncode == 0, ended.stderr
     found: dict[str, object] = json.loads(ended.stdout)
     return found

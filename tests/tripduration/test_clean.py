@@ -31,9 +31,7 @@ def lasting(trips: pl.DataFrame, seconds: float) -> pl.DataFrame:
     ("month", "rows"),
     [("2021-01", 73_908), ("2021-02", 61_921), ("2021-03", 80_372), ("2023-02", 62_574)],
 )
-def test_real_months_keep_the_trips_of_1_to_60_minutes(
-    month: str, rows: int, real_data: Path
-) -> None:
+def test_real_months_keep_the_trips_of_1_to_60_minutes(month: str, rows: int, real_data: Path) -> None:
     trips = clean_trips([real_month(real_data, month)])
     assert trips.height == rows
     assert trips.schema == TRIP_SCHEMA
@@ -84,9 +82,7 @@ def test_only_the_duration_decides_what_is_kept() -> None:
     assert keep_plausible(trips)["other"].to_list() == [2, 3]
 
 
-def test_the_columns_say_where_when_and_how_long(
-    january_trips: pl.DataFrame, written: Written
-) -> None:
+def test_the_columns_say_where_when_and_how_long(january_trips: pl.DataFrame, written: Written) -> None:
     trips = clean_trips([written(january_trips)])
     assert trips.columns == list(TRIP_SCHEMA)
     row = trips.row(61, named=True)
@@ -105,9 +101,7 @@ def test_a_month_without_plausible_trips_does_not_stop_the_others(
     assert clean_trips([other, written(january_trips)]).height == january_trips.height
 
 
-def test_nothing_left_is_an_error_that_names_the_files(
-    january_trips: pl.DataFrame, written: Written
-) -> None:
+def test_nothing_left_is_an_error_that_names_the_files(january_trips: pl.DataFrame, written: Written) -> None:
     path = written(lasting(january_trips, 1))
     with pytest.raises(NoTripsLeft, match=r"green_tripdata_2021-01\.parquet") as caught:
         clean_trips([path])
@@ -119,8 +113,6 @@ def test_no_file_at_all_is_an_error() -> None:
         clean_trips([])
 
 
-def test_a_file_without_the_columns_is_an_error(
-    january_trips: pl.DataFrame, written: Written
-) -> None:
+def test_a_file_without_the_columns_is_an_error(january_trips: pl.DataFrame, written: Written) -> None:
     with pytest.raises(ContractBroken, match="DOLocationID"):
         clean_trips([written(january_trips.drop("DOLocationID"))])

@@ -65,9 +65,7 @@ def names_in(folder: Path) -> set[str]:
     return {each.name for each in folder.iterdir() if not each.name.endswith(".lock")}
 
 
-def test_a_whole_file_arrives_and_nothing_unfinished_is_left(
-    publisher: Publisher, fetch: Fetch
-) -> None:
+def test_a_whole_file_arrives_and_nothing_unfinished_is_left(publisher: Publisher, fetch: Fetch) -> None:
     path = fetch()
     assert path.read_bytes() == publisher.body
     assert names_in(path.parent) == {"month.parquet", "month.parquet.json"}
@@ -169,9 +167,7 @@ def test_half_a_file_is_resumed_where_it_broke_off(publisher: Publisher, fetch: 
     assert path.read_bytes() == publisher.body
 
 
-def test_a_server_that_ignores_ranges_sends_all_of_it_again(
-    publisher: Publisher, fetch: Fetch
-) -> None:
+def test_a_server_that_ignores_ranges_sends_all_of_it_again(publisher: Publisher, fetch: Fetch) -> None:
     publisher.moods = ["short", "whole"]
     assert fetch().read_bytes() == publisher.body
     assert "Range" in publisher.asked[1].headers
@@ -218,9 +214,7 @@ def test_a_weak_version_is_not_trusted_for_half_a_file(publisher: Publisher, fet
     assert "Range" not in publisher.asked[1].headers
 
 
-@pytest.mark.parametrize(
-    ("mood", "looks_like"), [("page", "an HTML page"), ("unsized", "cut short")]
-)
+@pytest.mark.parametrize(("mood", "looks_like"), [("page", "an HTML page"), ("unsized", "cut short")])
 def test_what_is_no_parquet_is_never_published(
     publisher: Publisher, fetch: Fetch, path: Path, mood: str, looks_like: str
 ) -> None:

@@ -89,9 +89,7 @@ def test_types_that_hold_the_same_values_are_read(
     assert read_month(written(as_published)).equals(wanted)
 
 
-def test_every_unusable_column_is_told_at_once(
-    january_trips: pl.DataFrame, written: Written
-) -> None:
+def test_every_unusable_column_is_told_at_once(january_trips: pl.DataFrame, written: Written) -> None:
     path = written(
         january_trips.drop("trip_distance").with_columns(
             pl.col("PULocationID").cast(pl.String),
@@ -121,9 +119,7 @@ def test_a_yellow_taxi_file_is_recognised(january_trips: pl.DataFrame, written: 
     assert "green_tripdata" in caught.value.hint
 
 
-def test_numbers_too_large_for_the_type_are_told(
-    january_trips: pl.DataFrame, written: Written
-) -> None:
+def test_numbers_too_large_for_the_type_are_told(january_trips: pl.DataFrame, written: Written) -> None:
     path = written(january_trips.with_columns(in_rows(1, "PULocationID", 2**40)))
     with pytest.raises(ContractBroken, match="fit their columns' types"):
         read_month(path)
@@ -143,9 +139,7 @@ def test_trips_that_keep_the_contract_pass(january_trips: pl.DataFrame, written:
 
 
 @pytest.mark.parametrize("column", NEEDED)
-def test_one_null_is_one_too_many(
-    january_trips: pl.DataFrame, written: Written, column: str
-) -> None:
+def test_one_null_is_one_too_many(january_trips: pl.DataFrame, written: Written, column: str) -> None:
     report = check_trips({"2021-01": written(january_trips.with_columns(in_rows(1, column, None)))})
     assert broken_rules(report) == {(column, "is not null"): 1}
 
@@ -171,9 +165,7 @@ def test_one_row_above_the_allowance_breaks_the_rule_and_the_allowance_does_not(
     rows: int,
     rule: str,
 ) -> None:
-    above = check_trips(
-        {"2021-01": written(january_trips.with_columns(in_rows(rows, column, value)))}
-    )
+    above = check_trips({"2021-01": written(january_trips.with_columns(in_rows(rows, column, value)))})
     assert broken_rules(above) == {(column, rule): rows}
     allowed = january_trips.with_columns(in_rows(rows - 1, column, value))
     assert check_trips({"2021-01": written(allowed)})["ok"]
@@ -194,16 +186,12 @@ def test_the_month_ends_before_the_first_instant_of_the_next(
     assert rule["violations"] == 0
 
 
-def test_a_file_of_another_month_breaks_the_contract(
-    january_trips: pl.DataFrame, written: Written
-) -> None:
+def test_a_file_of_another_month_breaks_the_contract(january_trips: pl.DataFrame, written: Written) -> None:
     report = check_trips({"2021-02": written(january_trips)})
     assert broken_rules(report) == {("lpep_pickup_datetime", "is in the file's month"): 2000}
 
 
-def test_an_empty_month_says_that_it_has_no_trips(
-    january_trips: pl.DataFrame, written: Written
-) -> None:
+def test_an_empty_month_says_that_it_has_no_trips(january_trips: pl.DataFrame, written: Written) -> None:
     report = check_trips({"2021-01": written(january_trips.clear())})
     with pytest.raises(ContractBroken, match="has 1,000 trips or more: found no trips at all"):
         raise_if_broken(report)
@@ -230,9 +218,7 @@ def test_too_few_plausible_durations_break_the_contract(
 def test_the_error_names_file_column_rule_and_count_of_everything_broken(
     january_trips: pl.DataFrame, written: Written
 ) -> None:
-    bad = january_trips.with_columns(
-        in_rows(12, "PULocationID", 300), in_rows(30, "trip_distance", -1.0)
-    )
+    bad = january_trips.with_columns(in_rows(12, "PULocationID", 300), in_rows(30, "trip_distance", -1.0))
     with pytest.raises(ContractBroken) as caught:
         raise_if_broken(check_trips({"2021-01": written(bad)}))
     where = "2021-01 (green_tripdata_2021-01.parquet)"

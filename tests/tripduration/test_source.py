@@ -63,9 +63,7 @@ def test_the_default_template_names_the_published_file() -> None:
         ("", "lacks the field"),
     ],
 )
-def test_a_template_that_cannot_name_the_files_is_refused(
-    template: str, why: str, tmp_path: Path
-) -> None:
+def test_a_template_that_cannot_name_the_files_is_refused(template: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(SourceInvalid) as caught:
         fetch_from("", tmp_path, template)
     assert why in caught.value.message
@@ -94,9 +92,7 @@ def test_a_file_address_on_another_machine_is_refused(tmp_path: Path) -> None:
         fetch_from("file://data/{year}-{month}.parquet", tmp_path)
 
 
-def test_a_month_that_the_folder_lacks_is_named_with_what_is_there(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_a_month_that_the_folder_lacks_is_named_with_what_is_there(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(MonthNotPublished, match="2021-02") as caught:
         fetch_month(Month(2021, 2), source=str(folder), url_template=URL_TEMPLATE, folder=tmp_path)
     assert "green_tripdata_2021-01.parquet" in caught.value.hint
@@ -311,9 +307,7 @@ def test_no_zone_table_in_the_folder_asks_no_server(folder: Path, zones_of: Zone
     assert len(told) == 3
 
 
-def test_the_real_zone_table_names_every_location(
-    real_data: Path, folder: Path, zones_of: Zones
-) -> None:
+def test_the_real_zone_table_names_every_location(real_data: Path, folder: Path, zones_of: Zones) -> None:
     shutil.copy(real_data / "taxi_zone_lookup.csv", folder)
     zones = zones_of(str(folder), ZONE_URL, [])
     assert set(zones) == {str(zone) for zone in range(1, 266)}

@@ -63,7 +63,9 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="baton-ml", prog_name="baton")
 def app() -> None:
     """Declare a training pipeline once and run it on any engine."""
@@ -90,7 +92,11 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.USAGE
     except BatonError as error:
         problems = getattr(error, "problems", ())
-        message = "\n  ".join(problems) if len(problems) > 1 and error.exit_code == ExitCode.USAGE else error.message
+        message = (
+            "\n  ".join(problems)
+            if len(problems) > 1 and error.exit_code == ExitCode.USAGE
+            else error.message
+        )
         _tell(message, error.hint)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
@@ -127,7 +133,10 @@ def _tell_defect(error: Exception) -> int:
 
     with tempfile.NamedTemporaryFile("w", prefix="baton-error-", suffix=".txt", delete=False) as file:
         traceback.print_exception(error, file=file)
-    _tell(f"baton failed on {type(error).__name__}: {error}", f"this is a defect of baton; details are in {file.name}")
+    _tell(
+        f"baton failed on {type(error).__name__}: {error}",
+        f"this is a defect of baton; details are in {file.name}",
+    )
     return ExitCode.TASK_FAILED
 
 

@@ -50,7 +50,10 @@ class ProjectCommand(click.Command):
 def place_options(function: Decorated) -> Decorated:
     """Add the options that say where the project is."""
     function = click.option(
-        "--config", "config_path", type=click.Path(path_type=Path), help="Configuration file [orchestration_config.json]"
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        help="Configuration file [orchestration_config.json]",
     )(function)
     return click.option(
         "-C", "--project", "project_path", type=click.Path(path_type=Path), help="The project's folder [.]"
@@ -92,7 +95,9 @@ def _parameter_options(args: Sequence[str], taken: set[str]) -> list[click.Optio
         option = _option_for(leaf, "parameter")
         if taken.intersection(option.opts):
             raise InvalidPipeline(
-                dag.name, [f"parameter '{leaf.name}' has the name of the option {option.opts[0]}"], "rename it"
+                dag.name,
+                [f"parameter '{leaf.name}' has the name of the option {option.opts[0]}"],
+                "rename it",
             )
         options.append(option)
     return options
@@ -106,7 +111,9 @@ def _pipeline_from(args: Sequence[str]) -> Dag:
     pipeline = _value_in(args, "--pipeline")
     options = {"pipeline": pipeline} if pipeline else {}
     return find_pipeline(
-        folder=Path(folder) if folder else None, config=Path(config).absolute() if config else None, options=options
+        folder=Path(folder) if folder else None,
+        config=Path(config).absolute() if config else None,
+        options=options,
     )
 
 
@@ -136,4 +143,8 @@ def _option_for(leaf: Leaf, kind: str) -> click.Option:
 def _metavar(leaf: Leaf) -> str:
     plain = leaf.plain_type
     names = {int: "INTEGER", float: "NUMBER", bool: "true|false"}
-    return names.get(plain, "TEXT") if isinstance(plain, type) else ("INTEGER" if plain == int | None else "TEXT")
+    return (
+        names.get(plain, "TEXT")
+        if isinstance(plain, type)
+        else ("INTEGER" if plain == int | None else "TEXT")
+    )

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from baton.core.events import Event, RunStarted, TaskFinished, TaskLogged, TaskRetried, TaskStarted, ignore_events
+from baton.core.events import (
+    Event,
+    RunStarted,
+    TaskFinished,
+    TaskLogged,
+    TaskRetried,
+    TaskStarted,
+    ignore_events,
+)
 from baton.core.outcome import Outcome, RunReport, TaskReport
 
 if TYPE_CHECKING:
@@ -52,7 +60,9 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     """Print a table on stdout, aligned with spaces, readable without colour."""
     texts = [[str(cell) for cell in row] for row in rows]
     widths = [max([len(name), *(len(row[i]) for row in texts)]) for i, name in enumerate(columns)]
-    show_data(click.style("  ".join(f"{n:{w}}" for n, w in zip(columns, widths, strict=True)).rstrip(), bold=True))
+    show_data(
+        click.style("  ".join(f"{n:{w}}" for n, w in zip(columns, widths, strict=True)).rstrip(), bold=True)
+    )
     for row in texts:
         show_data("  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip())
 
@@ -110,7 +120,9 @@ def headline(event: RunStarted) -> str:
 
 def retry_text(event: TaskRetried) -> str:
     """Return what is said of a failed attempt that another follows."""
-    return f"attempt {event.attempt} of {event.attempts} failed: {event.message}; again in {event.delay_s:g} s"
+    return (
+        f"attempt {event.attempt} of {event.attempts} failed: {event.message}; again in {event.delay_s:g} s"
+    )
 
 
 def task_line(report: TaskReport, width: int, *, with_reason: bool = False) -> str:
@@ -170,4 +182,3 @@ def run_as_json(report: RunReport) -> dict[str, Any]:
 
 def _has_colour(stream: Any) -> bool:
     return bool(stream.isatty()) and not os.environ.get("NO_COLOR")
-

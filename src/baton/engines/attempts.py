@@ -23,7 +23,9 @@ class TaskTimedOut(BatonError):
     """An attempt that took longer than its task allows."""
 
     def __init__(self, timeout_s: float) -> None:
-        super().__init__(f"it took longer than its timeout of {timeout_s:g} s", "raise timeout_s, or look why it is slow")
+        super().__init__(
+            f"it took longer than its timeout of {timeout_s:g} s", "raise timeout_s, or look why it is slow"
+        )
 
 
 def run_with_retries(task: Task[..., Any], inputs: Mapping[str, Artifact], run: TaskRun) -> TaskReport:
@@ -39,7 +41,9 @@ def run_with_retries(task: Task[..., Any], inputs: Mapping[str, Artifact], run: 
     return report
 
 
-def _attempt_in_time(task: Task[..., Any], inputs: Mapping[str, Artifact], run: TaskRun, attempt: int) -> TaskReport:
+def _attempt_in_time(
+    task: Task[..., Any], inputs: Mapping[str, Artifact], run: TaskRun, attempt: int
+) -> TaskReport:
     if task.timeout_s is None:
         return execute_task(task, inputs, run, attempt=attempt)
     began = time.perf_counter()

@@ -27,7 +27,9 @@ def find_engine(name: str) -> Engine:
     reference = OWN.get(name) or _offered().get(name)
     if reference is None:
         known = engine_names()
-        raise UsageError(f"there is no engine '{name}'{nearest(name, known)}", f"engines are {', '.join(known)}")
+        raise UsageError(
+            f"there is no engine '{name}'{nearest(name, known)}", f"engines are {', '.join(known)}"
+        )
     module, _, attribute = reference.partition(":")
     return cast(Engine, getattr(importlib.import_module(module), attribute)())
 

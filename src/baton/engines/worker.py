@@ -54,7 +54,9 @@ class Worker:
         Unavailable
             If the worker's process ended.
         """
-        self._send({"do": "run", "task": task, "inputs": [artifact.as_dict() for artifact in inputs.values()]})
+        self._send(
+            {"do": "run", "task": task, "inputs": [artifact.as_dict() for artifact in inputs.values()]}
+        )
         return decode_report(self._answer())
 
     def finish_tracking(self, *, good: bool) -> str:
@@ -91,7 +93,8 @@ class Worker:
 
     def _ended(self) -> Unavailable:
         return Unavailable(
-            f"a worker process ended with code {self._process.wait()}", "look above for its last words, and run again"
+            f"a worker process ended with code {self._process.wait()}",
+            "look above for its last words, and run again",
         )
 
 

@@ -37,7 +37,12 @@ class EngineSuite:
             pytest.skip(reason)
 
     def run(
-        self, folder: Path, pipeline: str, *targets: str, reporter: RecordingReporter | None = None, **chosen: Any
+        self,
+        folder: Path,
+        pipeline: str,
+        *targets: str,
+        reporter: RecordingReporter | None = None,
+        **chosen: Any,
     ) -> RunReport:
         """Run one of `baton.testing.pipelines` in a project of its own.
 
@@ -144,7 +149,9 @@ class EngineSuite:
 
     def test_a_task_with_the_same_output_does_not_rerun_what_follows(self, tmp_path: Path) -> None:
         self.run(tmp_path, "diamond", "join", start=2, factor=2)
-        outcomes = self.outcomes(self.run(tmp_path, "diamond", "join", start=2, factor=2, use_cache=True, forced=("left",)))
+        outcomes = self.outcomes(
+            self.run(tmp_path, "diamond", "join", start=2, factor=2, use_cache=True, forced=("left",))
+        )
         assert outcomes == {"source": "cached", "left": "succeeded", "right": "cached", "join": "cached"}
 
     def test_a_deleted_object_is_made_again(self, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 from baton import Dag, Json, Parameters, TaskContext, TaskError, TrackingRun, parameter, task
 
 
-class Chosen(Parameters):
+class Chosen(Parameters, frozen=True):
     """Parameters of the pipelines in this module."""
 
     start: Annotated[int, parameter("first number")] = 1
@@ -133,9 +133,7 @@ def _count(path: Path) -> int:
 
 chain = Dag("chain", [source, left], parameters=Chosen)
 diamond = Dag("diamond", [source, left, right, join, publish], parameters=Chosen, default="publish")
-positioned = Dag(
-    "positioned", [tidy, prepare, source, left, right, join, publish], parameters=Chosen
-)
+positioned = Dag("positioned", [tidy, prepare, source, left, right, join, publish], parameters=Chosen)
 retried = Dag("retried", [flaky], parameters=Chosen)
 killable = Dag("killable", [mortal], parameters=Chosen)
 timed = Dag("timed", [slow], parameters=Chosen)

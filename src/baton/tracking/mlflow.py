@@ -130,7 +130,12 @@ class MlflowRun:
     """Implements `baton.core.tracker.TrackingRun`."""
 
     def __init__(
-        self, tracker: MlflowTracker, *, name: str = "", tags: Mapping[str, str] | None = None, run_id: str = ""
+        self,
+        tracker: MlflowTracker,
+        *,
+        name: str = "",
+        tags: Mapping[str, str] | None = None,
+        run_id: str = "",
     ) -> None:
         self._tracker = tracker
         self._name = name
@@ -175,7 +180,9 @@ class MlflowRun:
 
         now = int(time.time() * 1000)
         listed = [
-            Metric(name, value, now, step) for name, values in series.items() for step, value in enumerate(values)
+            Metric(name, value, now, step)
+            for name, values in series.items()
+            for step, value in enumerate(values)
         ]
         listed += [Metric(name, value, now, 0) for name, value in final.items()]
         with translated(self._tracker.uri):
@@ -232,7 +239,9 @@ class MlflowRun:
         import mlflow.xgboost
 
         with self._new_model(name) as (folder, model):
-            mlflow.xgboost.save_model(booster, folder, mlflow_model=model, pip_requirements=list(requirements))
+            mlflow.xgboost.save_model(
+                booster, folder, mlflow_model=model, pip_requirements=list(requirements)
+            )
         return f"models:/{model.model_id}"
 
     def log_python_model(
@@ -338,11 +347,14 @@ class MlflowRun:
             )
             client.log_outputs(self.run_id, [LoggedModelOutput(made.model_id, step=0)])
             path = str(Path(folder, "model"))
-            yield path, Model(
-                artifact_path=made.artifact_location,
-                model_uuid=made.model_id,
-                run_id=self.run_id,
-                model_id=made.model_id,
+            yield (
+                path,
+                Model(
+                    artifact_path=made.artifact_location,
+                    model_uuid=made.model_id,
+                    run_id=self.run_id,
+                    model_id=made.model_id,
+                ),
             )
             client.log_model_artifacts(made.model_id, path)
             client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)

@@ -31,11 +31,16 @@ def show(ctx: click.Context, as_json: bool) -> None:
         shown = without_secrets(value) if isinstance(value, str) else value
         rows.append((leaf.key, shown, origin.source, origin.place))
     if as_json:
-        output.show_json({key: {"value": value, "source": s, "place": place} for key, value, s, place in rows})
+        output.show_json(
+            {key: {"value": value, "source": s, "place": place} for key, value, s, place in rows}
+        )
         return
     output.show_table(
         ("key", "value", "from"),
-        [(key, "none" if v is None else v, f"{s} {place}".strip() if s != "default" else s) for key, v, s, place in rows],
+        [
+            (key, "none" if v is None else v, f"{s} {place}".strip() if s != "default" else s)
+            for key, v, s, place in rows
+        ],
     )
 
 
@@ -50,7 +55,10 @@ def set_value(ctx: click.Context, key: str, value: str) -> None:
     found = [leaf for leaf in configuration.leaves if key in (leaf.key, leaf.name)]
     if not found:
         names = [name for leaf in configuration.leaves for name in (leaf.key, leaf.name)]
-        raise SettingsError([f"there is no setting or parameter '{key}'{nearest(key, names)}"], "list them with: baton config show")
+        raise SettingsError(
+            [f"there is no setting or parameter '{key}'{nearest(key, names)}"],
+            "list them with: baton config show",
+        )
     converted = convert_one(found[0], value)
     file.write_value(configuration.path, found[0].path, converted)
     output.say(f"set {found[0].key} = {converted} in {configuration.path}")

@@ -11,7 +11,9 @@ from baton.core.dag import Dag
 
 @click.command(cls=ProjectCommand)
 @click.argument("targets", nargs=-1)
-@click.option("--format", "form", type=click.Choice(["text", "mermaid"]), default="text", help="How to draw it [text]")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "mermaid"]), default="text", help="How to draw it [text]"
+)
 @place_options
 @click.pass_context
 def command(ctx: click.Context, targets: tuple[str, ...], form: str) -> None:
@@ -36,7 +38,10 @@ def as_mermaid(dag: Dag) -> str:
     """Return the DAG as a Mermaid flowchart, a subgraph for each group of several tasks."""
     lines = ["flowchart LR"]
     for group, members in dag.groups.items():
-        shapes = [f'{task.name}(["{task.name}"])' if task.effect else f'{task.name}["{task.name}"]' for task in members]
+        shapes = [
+            f'{task.name}(["{task.name}"])' if task.effect else f'{task.name}["{task.name}"]'
+            for task in members
+        ]
         if len(members) > 1:
             lines += [f"  subgraph {group}_group[{group}]", *(f"    {shape}" for shape in shapes), "  end"]
         else:

@@ -19,7 +19,9 @@ def command(ctx: click.Context, as_json: bool) -> int:
 
     findings = examine(ctx.obj)
     if as_json:
-        output.show_json([{"check": f.check, "good": f.good, "found": f.found, "hint": f.hint} for f in findings])
+        output.show_json(
+            [{"check": f.check, "good": f.good, "found": f.found, "hint": f.hint} for f in findings]
+        )
     else:
         width = max(len(finding.check) for finding in findings)
         for finding in findings:

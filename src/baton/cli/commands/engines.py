@@ -26,5 +26,6 @@ def command(as_json: bool) -> None:
         output.show_json([{"engine": n, "usable": u, "description": d, "hint": h} for n, u, d, h in rows])
         return
     output.show_table(
-        ("engine", "usable", "where tasks run", "hint"), [(n, "yes" if u else "no", d, h) for n, u, d, h in rows]
+        ("engine", "usable", "where tasks run", "hint"),
+        [(n, "yes" if u else "no", d, h) for n, u, d, h in rows],
     )

@@ -15,7 +15,9 @@ from baton.cli.options import ProjectCommand, json_option, place_options
 def command(ctx: click.Context, as_json: bool) -> None:
     """List the pipeline's targets with their tasks, and its parameters."""
     dag, configuration = ctx.obj.dag, ctx.obj.configuration
-    own = [leaf for leaf in configuration.leaves if leaf.path[0] not in configuration.settings.__struct_fields__]
+    own = [
+        leaf for leaf in configuration.leaves if leaf.path[0] not in configuration.settings.__struct_fields__
+    ]
     if as_json:
         output.show_json(
             {

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 @click.option("--cache", "use_cache", is_flag=True, help="Use remembered results instead of running")
 @click.option("--force", "forced", multiple=True, metavar="TASK", help="Run this task whatever is remembered")
 @click.option("--keep-going", is_flag=True, help="After a failure, run what does not depend on it")
-@click.option("--resume", "resumed", metavar="RUN", help="Go on with a run: its targets and parameters, and what it finished")
+@click.option(
+    "--resume",
+    "resumed",
+    metavar="RUN",
+    help="Go on with a run: its targets and parameters, and what it finished",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show only results and errors")
 @click.option("-v", "--verbose", is_flag=True, help="Show starts, reasons and messages of tasks")
 @json_option
@@ -46,7 +51,12 @@ def command(
         project, targets = api.resume(project, resumed, targets)
     with output.reporting(quiet=quiet or as_json, verbose=verbose) as report:
         ended = api.run(
-            project, targets, keep_going=keep_going, use_cache=use_cache or resumed is not None, forced=forced, report=report
+            project,
+            targets,
+            keep_going=keep_going,
+            use_cache=use_cache or resumed is not None,
+            forced=forced,
+            report=report,
         )
     if as_json:
         output.show_json(output.run_as_json(ended))

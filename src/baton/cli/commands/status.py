@@ -34,7 +34,15 @@ def command(ctx: click.Context, run_id: str | None, limit: int, as_json: bool) -
         output.say("no run yet; start one with: baton run")
         return
     rows = [
-        (r.run_id, r.pipeline, r.engine, ",".join(r.targets), r.state, f"{r.duration_s:.1f} s", dict(r.facts).get("RMSE", ""))
+        (
+            r.run_id,
+            r.pipeline,
+            r.engine,
+            ",".join(r.targets),
+            r.state,
+            f"{r.duration_s:.1f} s",
+            dict(r.facts).get("RMSE", ""),
+        )
         for r in records
     ]
     output.show_table(("run", "pipeline", "engine", "targets", "state", "time", "RMSE"), rows)
@@ -44,8 +52,13 @@ def _show_one(record: msgspec.Struct) -> None:
     from baton.runs import RunRecord
 
     assert isinstance(record, RunRecord)
-    output.show_data(f"run {record.run_id}: {record.pipeline} on {record.engine}, {record.state}, {record.duration_s:.2f} s")
-    rows = [(task.task, task.outcome, f"{task.duration_s:.2f} s", task.message or task.reason) for task in record.tasks]
+    output.show_data(
+        f"run {record.run_id}: {record.pipeline} on {record.engine}, {record.state}, {record.duration_s:.2f} s"
+    )
+    rows = [
+        (task.task, task.outcome, f"{task.duration_s:.2f} s", task.message or task.reason)
+        for task in record.tasks
+    ]
     output.show_table(("task", "outcome", "time", "why"), rows)
     for label, value in record.facts:
         output.show_data(f"{label}: {value}")

@@ -22,10 +22,19 @@ def command(ctx: click.Context, port: int) -> int:
     project = ctx.obj
     if project.tracking_uri != f"sqlite:///{local_database(project.home)}":
         raise Unavailable(
-            "the records are not in the project's own store", f"open {without_secrets(project.tracking_uri)} instead"
+            "the records are not in the project's own store",
+            f"open {without_secrets(project.tracking_uri)} instead",
         )
     project.require_writable()
     make_local_database(local_database(project.home))
     output.say(f"serving http://127.0.0.1:{port} - end it with Ctrl-C")
-    arguments = ["ui", "--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", project.tracking_uri]
+    arguments = [
+        "ui",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--backend-store-uri",
+        project.tracking_uri,
+    ]
     return subprocess.call([sys.executable, "-m", "mlflow", *arguments])
