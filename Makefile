@@ -30,13 +30,14 @@ $(VENV)/all.stamp: $(VENV)/base.stamp requirements/all.lock
 
 demo: $(VENV)/base.stamp  ## Train, track, check and register a model on the built-in sample, offline
 	@mkdir -p $(DEMO_DIR)
-	$(BIN)/baton run deploy --project $(DEMO_DIR) --source sample
+	$(BIN)/baton config set source sample --project $(DEMO_DIR)
+	$(BIN)/baton run deploy --project $(DEMO_DIR)
 	@echo
 	@echo "Next, in the folder $(DEMO_DIR):"
 	@echo "  ../$(BIN)/baton status              what ran"
 	@echo "  ../$(BIN)/baton plan                what would run now, and why"
 	@echo "  ../$(BIN)/baton ui                  the run in MLflow's pages"
-	@echo "  ../$(BIN)/baton run --source sample --max-depth 8"
+	@echo "  ../$(BIN)/baton run --cache --max-depth 8   another model; nothing else is computed again"
 
 test: $(VENV)/all.stamp  ## Run the tests; on real data too where BATON_TEST_DATA names it
 	$(BIN)/python -m pytest
@@ -51,7 +52,7 @@ types: $(VENV)/all.stamp  ## Check types strictly
 
 docs: $(VENV)/all.stamp  ## Build the documentation into site/
 	$(BIN)/python docs/generate.py
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/all.stamp  ## Measure the budgets side by side
 	$(BIN)/python -m benchmarks

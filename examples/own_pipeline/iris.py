@@ -53,9 +53,7 @@ def score(training: Table, test: Table, strength: float, context: TaskContext) -
 def accept(score: Json, min_accuracy: float) -> None:
     """Refuse a model that names too few flowers right."""
     if score["accuracy"] < min_accuracy:
-        raise TaskError(
-            f"accuracy {score['accuracy']:.3f} is below {min_accuracy}", "lower min_accuracy or tune strength"
-        )
+        raise TaskError(f"accuracy {score['accuracy']:.3f} is below {min_accuracy}", "tune strength")
 
 
 dag = Dag("iris", [flowers, split, score, accept], parameters=IrisParameters, default="accept")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from baton.core.artifact import Artifact
 from baton.core.events import Reporter, RunFinished, RunStarted, ignore_events
+from baton.core.execute import describe
 from baton.core.outcome import RunReport
 from baton.core.parameters import value_of
 from baton.engines.engine import EngineOptions
@@ -161,7 +162,12 @@ def plan(project: Project, targets: Sequence[str] = ()) -> tuple[PlannedTask, ..
             continue
         seen = {name: value_of(project.configuration.parameters, name) for name in task.parameters}
         own = {name: known[name] for name in task.inputs}
-        decision = project.store.decide(task, own, seen, use=True)
+        try:
+            decision = project.store.decide(task, own, seen, use=True)
+        except Exception as error:  # the task's own code says which state of the world it reads
+            reason = f"it would fail: {describe(error).message}"
+            planned[task.name] = PlannedTask(task.name, would_run=True, reason=reason)
+            continue
         planned[task.name] = PlannedTask(task.name, would_run=decision.entry is None, reason=decision.reason)
         if decision.entry is not None:
             known.update(decision.entry.outputs)

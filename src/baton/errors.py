@@ -132,4 +132,7 @@ class CorruptObject(StoreError):
 
 
 class TaskError(BatonError):
-    """Raised by a task that cannot go on and can say why, for example a gate that refuses."""
+    """Raised by a task that cannot go on and can say why, for example a gate that refuses.
+
+    It is final: the task is not tried again.
+    """

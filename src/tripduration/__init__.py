@@ -1,0 +1,1 @@
+"""NYC green-taxi trip duration: the model, and the pipeline that trains it."""

@@ -9,7 +9,7 @@ import polars as pl
 
 SHORTEST_MIN = 1.0
 LONGEST_MIN = 60.0
-"""Minutes of the shortest and the longest trip that counts, both included (the seed's README)."""
+"""Minutes of the shortest and the longest trip that counts, both included (the reference)."""
 
 LAST_ZONE = 265
 """Location ids run from 1 to here; 264 and 265 mean an unknown place (the zone table)."""

@@ -15,8 +15,23 @@ RUN_ID_FILE = "run_id.txt"
 """Holds the tracking run's id, for whatever runs after the pipeline."""
 
 
+class Version(Protocol):
+    """A registered model version."""
+
+    @property
+    def version(self) -> str:
+        """Its number."""
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags."""
+
+
 class Registry(Protocol):
     """The part of a tracking run that is used here."""
+
+    def champion(self, model: str) -> Version | None:
+        """Return the version that serves now, or None."""
 
     @property
     def url(self) -> str:
@@ -63,6 +78,8 @@ def deploy_model(
 ) -> dict[str, str]:
     """Register the model, make it the champion, and write its record.
 
+    A model that is the champion already, to the last byte, is not registered again.
+
     Parameters
     ----------
     registry
@@ -95,8 +112,12 @@ def deploy_model(
         "engine": origin.engine,
         "rmse": repr(metrics["rmse"]),
     }
-    version = registry.register(model_name, tracked["model_uri"], tags)
-    registry.promote(model_name, version)
+    champion = registry.champion(model_name)
+    if champion is not None and champion.tags.get("model_digest") == tracked["model_digest"]:
+        version = champion.version  # the same model, to the last byte: nothing new to register
+    else:
+        version = registry.register(model_name, tracked["model_uri"], tags)
+        registry.promote(model_name, version)
     record = {
         "model": model_name,
         "version": version,

@@ -10,11 +10,14 @@ Encoding = Literal["categorical", "onehot"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
+_FIRST_YEAR, _LAST_YEAR, _MONTHS = 2009, 2100, 12
+
+
 class DataParameters(Parameters, frozen=True):
     """Which trips."""
 
-    year: Annotated[int, parameter("year of the last training month", ge=2009, le=2100)] = 2021
-    month: Annotated[int, parameter("last training month", ge=1, le=12)] = 1
+    year: Annotated[int, parameter("year of the last training month", ge=_FIRST_YEAR, le=_LAST_YEAR)] = 2021
+    month: Annotated[int, parameter("last training month", ge=1, le=_MONTHS)] = 1
     train_months: Annotated[int, parameter("training months that end at year-month", ge=1, le=120)] = 1
     validation_year: Annotated[
         int | None, parameter("year of the validation month; none means the month after training")
@@ -35,6 +38,17 @@ class DataParameters(Parameters, frozen=True):
     min_share_kept: Annotated[
         float, parameter("share of trips that must last 1 to 60 minutes", ge=0, le=1)
     ] = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse a validation month that is none or trained on."""
+        year, month = self.validation_year, self.validation_month
+        if year is None or month is None:
+            return  # both are wanted when the pipeline runs; setting one after the other is fine
+        if not (_FIRST_YEAR <= year <= _LAST_YEAR and 1 <= month <= _MONTHS):
+            raise ValueError(f"there is no validation month {year}-{month:02d}")
+        months_before_last = (self.year - year) * _MONTHS + self.month - month
+        if 0 <= months_before_last < self.train_months:
+            raise ValueError(f"the validation month {year}-{month:02d} is one of the training months")
 
 
 class BoosterParameters(Parameters, frozen=True):

@@ -10,7 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from baton import Booster, Dag, File, Files, Json, Matrix, Table, TaskContext, TaskError, TrackingRun, flatten, task
+from baton import (
+    Booster,
+    Dag,
+    File,
+    Files,
+    Json,
+    Matrix,
+    Table,
+    TaskContext,
+    TaskError,
+    TrackingRun,
+    flatten,
+    task,
+)
 from tripduration.parameters import BoosterParameters, Device, DurationParameters, Encoding
 
 __all__ = ["dag"]
@@ -98,6 +111,8 @@ def extract_val(
         log=context.log,
     )
     zones = fetch_zones(source=source, zone_url=zone_url, folder=context.data_dir, log=context.log)
+    if not zones and zone_url and "://" in (source or url_template):
+        context.do_not_remember("the names of the zones could not be fetched")
     return {f"green_tripdata_{chosen}.parquet": path}, zones
 
 
@@ -375,5 +390,6 @@ dag = Dag(
     default="deploy",
     description="NYC green-taxi trip duration from pickup zone, drop-off zone and distance",
     experiment="nyc-taxi-experiment",
+    headline="RMSE",
     health={"data source": check_source, "training": check_training},
 )

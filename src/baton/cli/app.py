@@ -84,6 +84,9 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
         return int(ended) if isinstance(ended, int) else ExitCode.DONE
     except click.exceptions.Exit as ending:
         return ending.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return ExitCode.USAGE
     except click.UsageError as error:
         _tell(error.format_message(), _help_for(error))
         return ExitCode.USAGE

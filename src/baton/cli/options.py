@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from baton.errors import BatonError, InvalidPipeline
+from baton.errors import BatonError, InvalidPipeline, UsageError
 
 if TYPE_CHECKING:
     from baton.core.dag import Dag
@@ -72,7 +72,8 @@ def project_from(ctx: click.Context, options: dict[str, str]) -> Project:
     folder = ctx.params.pop("project_path", None)
     config = ctx.params.pop("config_path", None)
     if folder is not None and not folder.is_dir():
-        raise click.UsageError(f"the project's folder {folder} does not exist", ctx)
+        raise UsageError(f"the project's folder {folder} does not exist", f"make it with: mkdir {folder}")
+    ctx.meta.update(project=folder, config=config)
     config = config.absolute() if config else None
     if folder is not None:
         os.chdir(folder)  # paths in options are the project's, as with make -C and git -C

@@ -80,6 +80,28 @@ def write_value(path: Path, key: tuple[str, ...], value: Any) -> None:
             raise SettingsError([f"'{name}' in {path} must be a section"])
         place = inner
     place[key[-1]] = value
+    _write(path, content)
+
+
+def remove_value(path: Path, key: tuple[str, ...]) -> None:
+    """Take one value out of the file, if it is there, and keep everything else.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read or written.
+    """
+    content = read(path, required=False)
+    place: Any = content
+    for name in key[:-1]:
+        place = place.get(name)
+        if not isinstance(place, dict):
+            return
+    if place.pop(key[-1], None) is not None:
+        _write(path, content)
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
     try:
         write_atomically(path, (json.dumps(content, indent=2) + "\n").encode(), durable=True)
     except OSError as error:

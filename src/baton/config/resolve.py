@@ -175,7 +175,15 @@ def _shown(given: Any) -> str:
 
 
 def _plain_reason(error: msgspec.ValidationError) -> str:
-    return str(error).replace("`", "").replace("Expected", "expected")
+    text = str(error).replace("`", "").replace("Expected", "expected")
+    for ours, theirs in (
+        ("a whole number", "int"),
+        ("a number", "float"),
+        ("true or false", "bool"),
+        ("a text", "str"),
+    ):
+        text = re.sub(rf"\b{theirs}\b", ours, text)
+    return text
 
 
 def _nearest_key(key: tuple[str, ...], known: list[Leaf]) -> str:

@@ -62,6 +62,7 @@ class TaskContext:
     provenance: Provenance = field(default_factory=Provenance)
     report: Reporter = ignore_events
     facts: list[tuple[str, str]] = field(default_factory=list)
+    unremembered: list[str] = field(default_factory=list)
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Tell how far the task got, in its own unit (bytes, rounds, files)."""
@@ -70,6 +71,11 @@ class TaskContext:
     def log(self, message: str) -> None:
         """Say something worth a line while the task runs."""
         self.report(TaskLogged(self.task, message))
+
+    def do_not_remember(self, reason: str) -> None:
+        """Keep this result out of the cache, because the next attempt may give a better one."""
+        self.unremembered.append(reason)
+        self.log(f"the result is not remembered: {reason}")
 
     def fact(self, label: str, value: object) -> None:
         """Report a result for people; it is shown at the end of the run, also when cached."""

@@ -31,6 +31,8 @@ class Dag:
         One line for people.
     experiment : str, optional
         Name under which a tracker keeps its runs; the pipeline's name unless given.
+    headline : str, optional
+        Label of the fact that says most about a run, such as ``"RMSE"``.
     health : mapping of str to callable, optional
         What ``baton doctor`` tries for this pipeline, by label: each takes parameters by name and
         returns a line, or raises an exception with a ``hint``.
@@ -50,6 +52,7 @@ class Dag:
         default: str | None = None,
         description: str = "",
         experiment: str | None = None,
+        headline: str | None = None,
         health: Mapping[str, Callable[..., str]] | None = None,
     ) -> None:
         self.name = name
@@ -58,6 +61,7 @@ class Dag:
         self.default = default
         self.description = description
         self.experiment = experiment or name
+        self.headline = headline
         self.health = dict(health or {})
         problems = [problem for check in CHECKS for problem in check(self)]
         if not self.tasks:
@@ -188,5 +192,6 @@ class Dag:
             parameters=self.parameters,
             description=self.description,
             experiment=self.experiment,
+            headline=self.headline,
             health=self.health,
         )

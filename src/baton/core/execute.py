@@ -23,7 +23,7 @@ from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
 from baton.core.task import Task
 from baton.core.tracker import TrackingRun
-from baton.errors import BatonError, StoreError, Unavailable
+from baton.errors import BatonError, StoreError, TaskError, Unavailable
 
 AnyTask = Task[..., Any]
 
@@ -168,7 +168,7 @@ def execute_task(
     began = time.perf_counter()
     try:
         report = _attempt(task, inputs, run)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # the task boundary: it becomes an outcome
+    except (Exception, SystemExit) as error:  # the task boundary: it becomes an outcome
         report = TaskReport(task.name, Outcome.FAILED, failure=describe(error))
     return replace(report, duration_s=time.perf_counter() - began, attempts=attempt)
 
@@ -180,7 +180,9 @@ def describe(error: Exception | SystemExit) -> Failure:
     """
     hint = getattr(error, "hint", None)
     if isinstance(hint, str):
-        return Failure(str(getattr(error, "message", "") or error), hint)
+        return Failure(
+            str(getattr(error, "message", "") or error), hint, is_final=isinstance(error, TaskError)
+        )
     name = type(error).__name__
     text = str(error).strip()
     trace = "".join(traceback.format_exception(error))
@@ -216,7 +218,7 @@ def _attempt(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> Tas
     report = TaskReport(
         task.name, Outcome.SUCCEEDED, outputs, reason, facts=tuple(context.facts), key=decision.key
     )
-    if not task.effect:
+    if not task.effect and not context.unremembered:
         run.store.remember(task, decision, report, run)
     return report
 

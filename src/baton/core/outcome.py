@@ -36,11 +36,14 @@ class Failure:
         What the user can do; empty where the task gave none.
     traceback : str
         The full traceback where the task did not explain itself, else empty.
+    is_final : bool
+        Whether another attempt could not end otherwise, so that none is made.
     """
 
     message: str
     hint: str = ""
     traceback: str = ""
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,10 +33,9 @@ def run_with_retries(task: Task[..., Any], inputs: Mapping[str, Artifact], run: 
     delays_s = (*task.retry.delays_s, None)
     for attempt, delay_s in enumerate(delays_s, start=1):
         report = _attempt_in_time(task, inputs, run, attempt)
-        if report.outcome is not Outcome.FAILED or delay_s is None:
+        if report.failure is None or report.failure.is_final or delay_s is None:
             break
-        message = report.failure.message if report.failure else ""
-        run.report(TaskRetried(task.name, attempt, len(delays_s), delay_s, message))
+        run.report(TaskRetried(task.name, attempt, len(delays_s), delay_s, report.failure.message))
         time.sleep(delay_s)
     return report
 

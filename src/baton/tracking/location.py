@@ -35,7 +35,9 @@ def without_secrets(uri: str) -> str:
 
 
 def check_server(uri: str) -> None:
-    """Ask an MLflow server whether it is there; two tries, within 10 s.
+    """Ask an MLflow server's API whether it is there and answers this client; two tries, within 10 s.
+
+    The health page is no witness: MLflow answers it whatever it thinks of the client.
 
     Raises
     ------
@@ -45,26 +47,26 @@ def check_server(uri: str) -> None:
     import httpx
 
     shown = without_secrets(uri)
-    failure: Exception | None = None
+    question = f"{uri}/api/2.0/mlflow/experiments/search"
+    failure = ""
     for _ in range(2):
         try:
-            answer = httpx.get(f"{uri}/health", timeout=_CHECK_TIMEOUT_S, follow_redirects=True)
+            answer = httpx.post(question, json={"max_results": 1}, timeout=_CHECK_TIMEOUT_S)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            failure = error
+            failure = str(error)
             continue
-        if answer.status_code == httpx.codes.FORBIDDEN:
+        if answer.is_success:
+            return
+        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise Unavailable(
                 f"the MLflow server at {shown} refuses this client: {answer.text.strip()[:120]}",
                 "start it with --allowed-hosts naming this host, or check the credentials",
             )
-        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            failure = RuntimeError(f"it answered {answer.status_code}")
-            continue
-        return
+        failure = f"it answered {answer.status_code} to a question of MLflow's API"
     raise Unavailable(
-        f"the MLflow server at {shown} does not answer: {failure}",
+        f"the MLflow server at {shown} cannot be used: {failure}",
         "start it or name another one: --tracking-uri URI; without one the project's own store is used",
-    ) from failure
+    )
 
 
 def make_local_database(database: Path) -> None:

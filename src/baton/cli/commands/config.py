@@ -50,7 +50,7 @@ def show(ctx: click.Context, as_json: bool) -> None:
 @place_options
 @click.pass_context
 def set_value(ctx: click.Context, key: str, value: str) -> None:
-    """Set KEY (dotted or bare) to VALUE in the configuration file; 'none' unsets."""
+    """Set KEY (dotted or bare) to VALUE in the configuration file; 'none' takes it out."""
     configuration = ctx.obj.configuration
     found = [leaf for leaf in configuration.leaves if key in (leaf.key, leaf.name)]
     if not found:
@@ -59,9 +59,14 @@ def set_value(ctx: click.Context, key: str, value: str) -> None:
             [f"there is no setting or parameter '{key}'{nearest(key, names)}"],
             "list them with: baton config show",
         )
-    converted = convert_one(found[0], value)
-    file.write_value(configuration.path, found[0].path, converted)
-    output.say(f"set {found[0].key} = {converted} in {configuration.path}")
+    leaf = found[0]
+    if value == "none":
+        file.remove_value(configuration.path, leaf.path)
+        output.say(f"unset {leaf.key} in {configuration.path}")
+        return
+    converted = convert_one(leaf, value)
+    file.write_value(configuration.path, leaf.path, converted)
+    output.say(f"set {leaf.key} = {without_secrets(str(converted))} in {configuration.path}")
 
 
 @command.command(cls=ProjectCommand)

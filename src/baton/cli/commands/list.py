@@ -51,5 +51,5 @@ def command(ctx: click.Context, as_json: bool) -> None:
     output.show_data("")
     output.show_table(
         ("parameter", "value", "description"),
-        [(leaf.name, configuration.value(leaf), leaf.description) for leaf in own],
+        [(leaf.name, output.shown(configuration.value(leaf)), leaf.description) for leaf in own],
     )

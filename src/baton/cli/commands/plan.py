@@ -25,3 +25,4 @@ def command(ctx: click.Context, targets: tuple[str, ...], as_json: bool) -> None
         return
     rows = [(task.task, "run" if task.would_run else "cached", task.reason) for task in planned]
     output.show_table(("task", "would", "reason"), rows)
+    output.say("\nhint: run it so with: baton run --cache")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -65,13 +66,16 @@ def command(
     if ended.is_good:
         return ExitCode.DONE
     output.show_failures(ended, verbose=verbose)
-    output.say(f"\nresume: {resume_command(project, ended.run_id)}")
+    output.say(f"\nresume: {resume_command(project, ended.run_id, ctx.meta)}")
     return ExitCode.TASK_FAILED
 
 
-def resume_command(project: Project, run_id: str) -> str:
+def resume_command(project: Project, run_id: str, place: Mapping[str, Any]) -> str:
     """Return the command that goes on with a run: parameters come from the run, settings are repeated."""
     words = ["baton", "run", "--resume", run_id]
+    for option in ("project", "config"):
+        if place.get(option) is not None:
+            words += [f"--{option}", str(place[option])]
     configuration = project.configuration
     for leaf in configuration.leaves:
         is_setting = leaf.path[0] in configuration.settings.__struct_fields__

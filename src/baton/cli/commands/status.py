@@ -33,6 +33,7 @@ def command(ctx: click.Context, run_id: str | None, limit: int, as_json: bool) -
     if not records:
         output.say("no run yet; start one with: baton run")
         return
+    headline = ctx.obj.dag.headline or ""
     rows = [
         (
             r.run_id,
@@ -41,20 +42,19 @@ def command(ctx: click.Context, run_id: str | None, limit: int, as_json: bool) -
             ",".join(r.targets),
             r.state,
             f"{r.duration_s:.1f} s",
-            dict(r.facts).get("RMSE", ""),
+            dict(r.facts).get(headline, ""),
         )
         for r in records
     ]
-    output.show_table(("run", "pipeline", "engine", "targets", "state", "time", "RMSE"), rows)
+    output.show_table(("run", "pipeline", "engine", "targets", "state", "time", headline), rows)
 
 
 def _show_one(record: msgspec.Struct) -> None:
     from baton.runs import RunRecord
 
     assert isinstance(record, RunRecord)
-    output.show_data(
-        f"run {record.run_id}: {record.pipeline} on {record.engine}, {record.state}, {record.duration_s:.2f} s"
-    )
+    where = f"{record.pipeline} on {record.engine}"
+    output.show_data(f"run {record.run_id}: {where}, {record.state}, {record.duration_s:.2f} s")
     rows = [
         (task.task, task.outcome, f"{task.duration_s:.2f} s", task.message or task.reason)
         for task in record.tasks

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 
@@ -11,6 +14,8 @@ from baton.cli import output
 from baton.cli.options import ProjectCommand, place_options
 from baton.errors import Unavailable
 from baton.tracking.location import local_database, make_local_database, without_secrets
+
+_STOP_WITHIN_S = 5.0
 
 
 @click.command(cls=ProjectCommand)
@@ -37,4 +42,16 @@ def command(ctx: click.Context, port: int) -> int:
         "--backend-store-uri",
         project.tracking_uri,
     ]
-    return subprocess.call([sys.executable, "-m", "mlflow", *arguments])
+    server = subprocess.Popen([sys.executable, "-m", "mlflow", *arguments], start_new_session=True)
+    try:
+        return server.wait()
+    finally:
+        _stop_group(server)
+
+
+def _stop_group(server: subprocess.Popen[bytes]) -> None:
+    """End the server and every process that it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(server.pid, number)
+            server.wait(_STOP_WITHIN_S)
