@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 LAUNCHER = Path(__file__).with_name("launch.py")
 TIMEOUT_S = 1800
@@ -46,7 +47,7 @@ class Command:
 
     name: str
     words: tuple[str, ...]
-    prepare: Callable[[Path], None] = leave_as_is
+    prepare: Callable[[Path], object] = leave_as_is
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +168,10 @@ def run_once(command: Command, *, watch: Callable[[int], None] | None = None) ->
         if watch is not None:
             watch(process.pid)
         stdout, stderr = process.communicate(timeout=TIMEOUT_S)
-        cost = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {"code": None}
+        told = result.read_text(encoding="utf-8") if result.exists() else '{"code": "unknown"}'
+    cost: dict[str, Any] = json.loads(told)
     if cost["code"] != 0:
-        raise CommandFailed(f"{shlex.join(command.words)}\nended with code {cost['code']}:\n{stderr}{stdout}")
+        raise CommandFailed(f"{shlex.join(command.words)}\nended with code {cost['code']}:\n{stderr}")
     return Run(cost["wall_s"], cost["cpu_s"], cost["peak_mib"], stdout)
 
 
@@ -225,7 +227,7 @@ def _sampled_memory() -> Iterator[tuple[Callable[[int], None], list[float]]]:
 
 
 def _memory_of_descendants(launcher: int) -> float:
-    import psutil
+    import psutil  # type: ignore[import-untyped, unused-ignore]  # ships no types
 
     total = 0
     try:

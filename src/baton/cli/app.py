@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -74,7 +76,13 @@ def app() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with one of `ExitCode`."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run_command_line(arguments))
+    code = run_command_line(arguments)
+    # Everything is written and closed: leave without waiting half a second for what the machine
+    # learning libraries do when an interpreter ends.
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> int:

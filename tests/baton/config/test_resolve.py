@@ -120,8 +120,18 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(config, source):
 
 WRONG = {
     "type in the file": ({"year": "2021"}, {}, {}, "year cannot be '2021': expected a whole number, got a text"),
-    "fraction for a whole number": ({"year": 1.5}, {}, {}, "year cannot be 1.5: expected a whole number, got a number"),
-    "below the range": ({"model": {"depth": 0}}, {}, {}, "model.depth cannot be 0: expected a whole number >= 1"),
+    "fraction for a whole number": (
+        {"year": 1.5},
+        {},
+        {},
+        "year cannot be 1.5: expected a whole number, got a number",
+    ),
+    "below the range": (
+        {"model": {"depth": 0}},
+        {},
+        {},
+        "model.depth cannot be 0: expected a whole number >= 1",
+    ),
     "above the range": ({}, {}, {"depth": "31"}, "--depth cannot be '31': expected a whole number <= 30"),
     "no number": ({}, {"BATON_YEAR": "soon"}, {}, "BATON_YEAR cannot be 'soon': expected a whole number"),
     "no choice": ({}, {}, {"penalty": "l1"}, "--penalty cannot be 'l1'"),
