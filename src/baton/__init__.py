@@ -4,11 +4,11 @@ The names below are what a pipeline's declaration needs; `baton.api` is what pro
 """
 
 from baton.core.artifact import Booster, File, Files, Json, Kind, Matrix, Table
-from baton.core.context import TaskContext
+from baton.core.context import Provenance, TaskContext
 from baton.core.dag import Dag
 from baton.core.parameters import Parameters, flatten, parameter
 from baton.core.task import Task, task
-from baton.core.tracker import TrackingRun
+from baton.core.tracker import Champion, TrackingRun
 from baton.errors import BatonError, TaskError
 
 __version__ = "0.1.0"
@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BatonError",
     "Booster",
+    "Champion",
     "Dag",
     "File",
     "Files",
@@ -23,6 +24,7 @@ __all__ = [
     "Kind",
     "Matrix",
     "Parameters",
+    "Provenance",
     "Table",
     "Task",
     "TaskContext",

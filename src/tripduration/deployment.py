@@ -9,64 +9,18 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from baton import Provenance, TrackingRun
 
 RUN_ID_FILE = "run_id.txt"
 """Holds the tracking run's id, for whatever runs after the pipeline."""
 
 
-class Version(Protocol):
-    """A registered model version."""
-
-    @property
-    def version(self) -> str:
-        """Its number."""
-
-    @property
-    def tags(self) -> Mapping[str, str]:
-        """Its tags."""
-
-
-class Registry(Protocol):
-    """The part of a tracking run that is used here."""
-
-    def champion(self, model: str) -> Version | None:
-        """Return the version that serves now, or None."""
-
-    @property
-    def url(self) -> str:
-        """Where a person sees the run."""
-
-    def register(self, model: str, uri: str, tags: Mapping[str, str]) -> str:
-        """Register a version, once for each run; return its number."""
-
-    def promote(self, model: str, version: str) -> None:
-        """Make a version the champion."""
-
-
-class Origin(Protocol):
-    """What is known of the run that made the model."""
-
-    @property
-    def run_id(self) -> str:
-        """The run's id."""
-
-    @property
-    def engine(self) -> str:
-        """The engine's name."""
-
-    @property
-    def parameters(self) -> Mapping[str, object]:
-        """Every parameter by name."""
-
-    @property
-    def code_digest(self) -> str:
-        """Digest of the pipeline's code."""
-
-
 def deploy_model(
-    registry: Registry,
-    origin: Origin,
+    registry: TrackingRun,
+    origin: Provenance,
     *,
     tracked: Mapping[str, str],
     verdict: Mapping[str, Any],

@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import polars as pl
 
-
-class Version(Protocol):
-    """A registered model version."""
-
-    @property
-    def version(self) -> str:
-        """Its number."""
-
-    @property
-    def tags(self) -> Mapping[str, str]:
-        """Its tags."""
-
-    @property
-    def uri(self) -> str:
-        """Where it can be loaded from."""
-
-
-class Registry(Protocol):
-    """The part of a tracking run that is used here."""
-
-    def champion(self, model: str) -> Version | None:
-        """Return the version that serves now, or None."""
-
-    def predict(self, uri: str, records: Any) -> Any:
-        """Return the predictions of a stored model."""
+    from baton import Champion, TrackingRun
 
 
 def judge(
-    registry: Registry,
+    registry: TrackingRun,
     *,
     rmse: float,
     val_trips: pl.DataFrame,
@@ -102,7 +77,7 @@ def judge(
     return {**verdict, "accepted": True, "reason": told}
 
 
-def _rmse_of(registry: Registry, champion: Version, val_trips: pl.DataFrame) -> float:
+def _rmse_of(registry: TrackingRun, champion: Champion, val_trips: pl.DataFrame) -> float:
     import pandas as pd
 
     # MLflow checks records against the model's signature: location ids are 64-bit integers there.

@@ -1,6 +1,6 @@
 """What of an execution goes to the experiment tracker.
 
-The tracker is passed in; this module knows its methods and nothing of baton.
+The tracking run is passed in by the task.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ import json
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import polars as pl
     import xgboost as xgb
 
+    from baton import Provenance, TrackingRun
     from tripduration.evaluate import Evaluation
 
 BOOSTER_MODEL = "models_mlflow"
@@ -23,64 +24,9 @@ SERVED_MODEL = "model"
 """Name of the model that takes raw records."""
 
 
-class Recorder(Protocol):
-    """The part of a tracking run that is used here."""
-
-    @property
-    def run_id(self) -> str:
-        """The run's id with the tracker."""
-
-    def log_parameters(self, parameters: Mapping[str, object]) -> None:
-        """Record parameters."""
-
-    def log_metrics(self, final: Mapping[str, float], series: Mapping[str, Sequence[float]]) -> None:
-        """Record final metrics and series, one value a step."""
-
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Label the run."""
-
-    def log_files(self, files: Mapping[str, Path]) -> None:
-        """Attach files by name."""
-
-    def log_table(
-        self, name: str, *, digest: str, source: str, columns: Mapping[str, str], rows: int, context: str
-    ) -> None:
-        """Record which data was used."""
-
-    def log_booster(self, booster: Any, name: str, requirements: Sequence[str]) -> str:
-        """Attach a booster; return its URI."""
-
-    def log_python_model(
-        self,
-        name: str,
-        *,
-        script: Path,
-        files: Mapping[str, Path],
-        signature: Any,
-        requirements: Sequence[str],
-    ) -> str:
-        """Attach a served model; return its URI."""
-
-
-class Origin(Protocol):
-    """What is known of the run that made the model."""
-
-    @property
-    def parameters(self) -> Mapping[str, object]:
-        """Every parameter by name."""
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """Digest of every artifact by name."""
-
-    @property
-    def code_digest(self) -> str:
-        """Digest of the pipeline's code."""
-
-
 def record_execution(
-    run: Recorder,
-    origin: Origin,
+    run: TrackingRun,
+    origin: Provenance,
     *,
     trips: Mapping[str, pl.DataFrame],
     evaluation: Evaluation,

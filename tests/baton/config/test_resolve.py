@@ -119,7 +119,12 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(config, source):
 
 
 WRONG = {
-    "type in the file": ({"year": "2021"}, {}, {}, "year cannot be '2021': expected a whole number, got a text"),
+    "type in the file": (
+        {"year": "2021"},
+        {},
+        {},
+        "year cannot be '2021': expected a whole number, got a text",
+    ),
     "fraction for a whole number": (
         {"year": 1.5},
         {},
