@@ -39,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     except CommandFailed as error:
         _tell(f"error: {error}")
         return 1
+    machine = machine.at_the_end()
     page = as_markdown(sections, machine, _command(given))
     if given.json is not None:
         given.json.write_text(json.dumps(as_json(sections, machine), indent=2) + "\n", encoding="utf-8")

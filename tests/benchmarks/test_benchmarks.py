@@ -27,7 +27,7 @@ MACHINE = Machine(
     cpu="a processor",
     cores=2,
     memory_gib=8.0,
-    load=0.25,
+    load=(0.25, 3.5),
     system="Linux x86_64",
     python="3.11.7",
     packages={"xgboost": "3.2.0"},
@@ -147,7 +147,15 @@ def test_the_page_marks_a_missed_budget():
 
 def test_the_page_tells_machine_date_versions_and_notes():
     page = as_markdown({"one": section(Figure("wall time", "s", (1.0,)))}, MACHINE, "a command")
-    for told in ("2026-01-31", "a processor, 2 cores", "8 GiB", "Python 3.11.7", "xgboost 3.2.0", "A note."):
+    for told in (
+        "2026-01-31",
+        "a processor, 2 cores",
+        "8 GiB",
+        "0.25 and 3.50",
+        "Python 3.11.7",
+        "xgboost 3.2.0",
+        "A note.",
+    ):
         assert told in page
 
 
