@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -67,42 +66,3 @@ def check_server(uri: str) -> None:
         f"the MLflow server at {shown} cannot be used: {failure}",
         "start it or name another one: --tracking-uri URI; without one the project's own store is used",
     )
-
-
-def make_local_database(database: Path) -> None:
-    """Make the project's own MLflow database unless it is there.
-
-    It appears under its name only when whole: MLflow's migrations take seconds, and a process
-    killed among them would leave a store that no other can open.
-
-    Raises
-    ------
-    Unavailable
-        If it cannot be made.
-    """
-    if database.exists():
-        return
-    from filelock import FileLock
-
-    try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{database}.lock"):
-            if not database.exists():
-                _migrate(database)
-    except OSError as error:
-        raise Unavailable(
-            f"the MLflow store {database} cannot be made: {error.strerror or error}",
-            "free space, or choose another place for what baton writes: --home FOLDER",
-        ) from error
-
-
-def _migrate(database: Path) -> None:
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    unfinished = database.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        store = SqlAlchemyStore(f"sqlite:///{unfinished}", (database.parent / "artifacts").as_uri())
-        store._dispose_engine()
-        unfinished.replace(database)
-    finally:
-        unfinished.unlink(missing_ok=True)

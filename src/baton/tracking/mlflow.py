@@ -19,12 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from baton.core.tracker import Champion
 from baton.errors import Unavailable
-from baton.tracking.location import (
-    check_server,
-    local_database,
-    make_local_database,
-    without_secrets,
-)
+from baton.tracking.database import make_local_database
+from baton.tracking.location import check_server, local_database, without_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -13,7 +13,8 @@ import click
 from baton.cli import output
 from baton.cli.options import ProjectCommand, place_options
 from baton.errors import Unavailable
-from baton.tracking.location import local_database, make_local_database, without_secrets
+from baton.tracking.database import make_local_database
+from baton.tracking.location import local_database, without_secrets
 
 _STOP_WITHIN_S = 5.0
 
