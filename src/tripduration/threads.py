@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 #: More threads than this gain little on a month of trips (74 thousand rows, two columns).
 MOST_THREADS = 8
 
-#: Long enough for five ticks a core of Linux's accounting (100 Hz), short beside seconds of training.
-SAMPLE_S = 0.05
+#: Long enough for ten ticks of Linux's accounting (100 Hz), short beside seconds of training.
+SAMPLE_S = 0.1
 
 
 def choose_threads(requested: int = 0) -> int:
