@@ -39,7 +39,7 @@ ASSIGNMENT = re.compile(r"^[A-Z_]+=")
 UNWANTED = {
     "what is not the project": re.compile(r"\b(issues?|sessions?|the seed)\b", re.IGNORECASE),
     "a path of one machine": re.compile(r"(?<![\w.:/{])/(work|home|root|tmp|Users)/"),
-    "a package registry's host": re.compile(r"pypi|pythonhosted", re.IGNORECASE),
+    "a package registry's host": re.compile(r"py[p]i|python[h]osted", re.IGNORECASE),
 }
 
 

@@ -305,6 +305,36 @@ def slow_server(tmp_path: Path) -> Iterator[str]:
     thread.join()
 
 
+def test_a_month_that_the_server_does_not_have(slow_server: str, baton: Command) -> None:
+    ended = baton("run", "--source", slow_server, "--month", "7")
+    assert ended.code == 1
+    assert "task 'extract_train' failed: there are no trips for 2021-07" in ended.stderr
+    assert "hint: " in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_health_check_tries_source_and_training(baton: Command) -> None:
+    assert baton("run", "health_check", "--source", "sample").code == 0
+    ended = baton("run", "health_check", "--source", "nowhere")
+    assert ended.code == 1
+    assert "the folder nowhere has no green_tripdata_YYYY-MM.parquet" in ended.stderr
+
+
+def test_cleanup_removes_what_interrupted_runs_left(baton: Command, tmp_path: Path) -> None:
+    whole, part = (tmp_path / ".baton/data/trips" / name for name in ("month.parquet", "month.parquet.part"))
+    scratch = tmp_path / ".baton/scratch/train-left"
+    scratch.mkdir(parents=True)
+    whole.parent.mkdir(parents=True)
+    for path in (whole, part, scratch / "half"):
+        path.write_text("x")
+    ended = baton("run", "cleanup", "-v")
+    assert ended.code == 0, ended.stderr
+    assert "removed 2 leftovers" in ended.stderr
+    assert whole.exists()
+    assert not part.exists()
+    assert not scratch.exists()
+
+
 @pytest.mark.parametrize("during", ["extract_train", "train", "track"])
 def test_a_kill_at_any_stage_leaves_a_store_that_the_next_run_can_use(
     tmp_path: Path, slow_server: str, during: str, environment: None

@@ -1,0 +1,116 @@
+"""The MLflow tracker against the local store; the server is covered by the pipeline's tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from baton.errors import Unavailable
+from baton.tracking.location import tracking_uri, without_secrets
+from baton.tracking.mlflow import MlflowTracker, without_package_scan
+
+
+@pytest.fixture
+def tracker(tmp_path: Path) -> MlflowTracker:
+    """Return a tracker over a local store of its own."""
+    return MlflowTracker(tracking_uri(tmp_path, uri=None, host=None), tmp_path, "experiment-simple")
+
+
+def test_the_uri_wins_over_the_host_and_both_over_the_local_store(tmp_path: Path) -> None:
+    assert tracking_uri(tmp_path, uri=None, host=None) == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    assert tracking_uri(tmp_path, uri=None, host="tracking.example") == "http://tracking.example:5000"
+    assert tracking_uri(tmp_path, uri="http://a.example/", host="b.example") == "http://a.example"
+
+
+def test_a_run_is_made_when_its_id_is_asked_for(tracker: MlflowTracker) -> None:
+    run = tracker.start(name="one", tags={"a": "b"})
+    assert not run.started
+    assert len(run.run_id) == 32
+    assert run.started
+    assert tracker.client.get_run(run.run_id).data.tags["a"] == "b"
+
+
+def test_another_process_continues_the_same_run(tracker: MlflowTracker) -> None:
+    run = tracker.start(name="one", tags={})
+    tracker.resume(run.run_id).set_tags({"seen": "again"})
+    assert tracker.client.get_run(run.run_id).data.tags["seen"] == "again"
+
+
+def test_series_are_recorded_step_by_step(tracker: MlflowTracker) -> None:
+    run = tracker.start(name="one", tags={})
+    run.log_metrics({"rmse": 6.5}, {"train_rmse": [3.0, 2.0, 1.0]})
+    history = tracker.client.get_metric_history(run.run_id, "train_rmse")
+    assert [(metric.step, metric.value) for metric in history] == [(0, 3.0), (1, 2.0), (2, 1.0)]
+    assert tracker.client.get_run(run.run_id).data.metrics["rmse"] == 6.5
+
+
+def test_more_metrics_than_one_batch_takes(tracker: MlflowTracker) -> None:
+    run = tracker.start(name="one", tags={})
+    run.log_metrics({}, {"long": [float(i) for i in range(2500)]})
+    assert len(tracker.client.get_metric_history(run.run_id, "long")) == 2500
+
+
+def test_files_keep_their_names_and_folders(tracker: MlflowTracker, tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("hello")
+    run = tracker.start(name="one", tags={})
+    run.log_files({"folder/note.txt": tmp_path / "note"})
+    assert [item.path for item in tracker.client.list_artifacts(run.run_id, "folder")] == ["folder/note.txt"]
+
+
+def test_a_file_name_that_leads_out_is_refused(tracker: MlflowTracker, tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("hello")
+    with pytest.raises(ValueError, match="leads out"):
+        tracker.start(name="one", tags={}).log_files({"../note.txt": tmp_path / "note"})
+
+
+def test_finish_closes_the_run(tracker: MlflowTracker) -> None:
+    run = tracker.start(name="one", tags={})
+    assert run.run_id
+    run.finish(good=False)
+    assert tracker.client.get_run(run.run_id).info.status == "FAILED"
+
+
+def test_there_is_no_champion_at_first(tracker: MlflowTracker) -> None:
+    assert tracker.start(name="one", tags={}).champion("model") is None
+
+
+def test_a_deleted_experiment_is_told(tracker: MlflowTracker, tmp_path: Path) -> None:
+    tracker.client.delete_experiment(tracker.experiment_id)
+    again = MlflowTracker(tracker.uri, tmp_path, tracker.experiment)
+    with pytest.raises(Unavailable, match="was deleted"):
+        again.start(name="one", tags={}).run_id  # noqa: B018  # asking for the id makes the run
+
+
+def test_the_aws_profile_is_honoured_unless_the_environment_names_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "")
+    monkeypatch.delenv("AWS_PROFILE")
+    MlflowTracker("http://127.0.0.1:1", tmp_path, "experiment", aws_profile="team")
+    assert os.environ["AWS_PROFILE"] == "team"
+    MlflowTracker("http://127.0.0.1:1", tmp_path, "experiment", aws_profile="other")
+    assert os.environ["AWS_PROFILE"] == "team"
+
+
+def test_mlflows_memory_of_packages_is_left_as_it_was() -> None:
+    from mlflow.utils import requirements_utils
+
+    before = requirements_utils._MODULES_TO_PACKAGES
+    with without_package_scan():
+        assert requirements_utils._MODULES_TO_PACKAGES is not None
+    assert requirements_utils._MODULES_TO_PACKAGES is before
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://user:pw@host:5000/path?token=1", "http://host:5000/path"),
+        ("sqlite:////folder/mlflow.db", "sqlite:////folder/mlflow.db"),
+        ("databricks", "databricks"),
+        ("postgresql://u:p@db/name", "postgresql://db/name"),
+    ],
+)
+def test_secrets_of_a_uri_are_left_out(uri: str, shown: str) -> None:
+    assert without_secrets(uri) == shown
