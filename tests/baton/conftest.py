@@ -17,8 +17,9 @@ import pytest
 from baton import Parameters
 from baton.core.events import Event
 from baton.core.execute import Folders, TaskRun
-from baton.store.code import CodeReader, Reach
+from baton.store.code import CodeReader
 from baton.store.store import Store
+from baton.store.walk import Reach
 
 _numbers = itertools.count()
 

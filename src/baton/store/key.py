@@ -9,9 +9,10 @@ from typing import Any
 
 from baton.core.artifact import Artifact
 from baton.core.task import Task
-from baton.store.code import CodeReader, Reach
+from baton.store.code import CodeReader
 from baton.store.fingerprint import fingerprint
 from baton.store.packages import version_of
+from baton.store.walk import Reach
 
 RULE_VERSION = 1
 """Raise when the rule changes: every earlier key is then a miss."""
