@@ -147,7 +147,7 @@ def resolve(
             path=path,
         )
     except msgspec.ValidationError as error:
-        raise SettingsError([str(error)], "show all values with: baton config show") from error
+        raise SettingsError([_plain_reason(error)], "show all values with: baton config show") from error
 
 
 def convert_one(leaf: Leaf, text: str) -> Any:
@@ -161,7 +161,10 @@ def convert_one(leaf: Leaf, text: str) -> Any:
     try:
         return msgspec.convert(_none_or(text, leaf), leaf.type, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError([f"{leaf.key} cannot be {text!r}: {_plain_reason(error)}"]) from error
+        raise SettingsError(
+            [f"{leaf.key} cannot be {text!r}: {_plain_reason(error)}"],
+            "show all values with: baton config show",
+        ) from error
 
 
 def _none_or(given: Any, leaf: Leaf) -> Any:
@@ -175,7 +178,7 @@ def _shown(given: Any) -> str:
 
 
 def _plain_reason(error: msgspec.ValidationError) -> str:
-    text = str(error).replace("`", "").replace("Expected", "expected")
+    text = str(error).partition(" - at `$")[0].replace("`", "").replace("Expected", "expected")
     for ours, theirs in (
         ("a whole number", "int"),
         ("a number", "float"),

@@ -57,7 +57,9 @@ def _why_not(
     bad = [up.name for up in execution.dag.upstream_of(task) if not reports[up.name].outcome.is_good]
     if bad:
         reason = f"'{bad[0]}' {reports[bad[0]].outcome.value}"
-        return TaskReport(task.name, Outcome.UPSTREAM_FAILED, reason=reason)
+        only_skipped = all(reports[name].outcome is Outcome.SKIPPED for name in bad)
+        outcome = Outcome.SKIPPED if only_skipped else Outcome.UPSTREAM_FAILED
+        return TaskReport(task.name, outcome, reason=reason)
     failed = any(report.outcome is Outcome.FAILED for report in reports.values())
     if failed and not options.keep_going and task.position != "last":
         return TaskReport(task.name, Outcome.SKIPPED, reason="an earlier task failed")
