@@ -17,6 +17,7 @@ from baton.core.execute import TaskRun
 from baton.core.parameters import flatten
 from baton.errors import Unavailable
 from baton.project import Project, open_project
+from baton.tracking.location import without_secrets
 
 if TYPE_CHECKING:
     from baton.tracking.mlflow import MlflowRun, MlflowTracker
@@ -160,7 +161,10 @@ class Execution:
             tracking=lambda: self.tracking_run,
             report=self.report,
             code_digest=lambda: self.project.store.code_digest(self.dag.tasks),
-            parameters_by_name=flatten(parameters),
+            parameters_by_name={
+                name: without_secrets(value) if isinstance(value, str) else value
+                for name, value in flatten(parameters).items()
+            },
         )
 
     def check(self) -> None:

@@ -14,6 +14,7 @@ from baton.core.checks import nearest
 from baton.core.execute import TaskRun
 from baton.core.files import write_atomically
 from baton.core.outcome import RunReport
+from baton.core.parameters import flatten
 from baton.errors import UsageError
 
 
@@ -55,7 +56,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
             pipeline=run.pipeline,
             engine=run.engine,
             targets=targets,
-            parameters=dict(run.parameters_by_name),
+            parameters=flatten(run.parameters),  # as they are: a resumed run needs them
             state="running",
             started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             process=os.getpid(),

@@ -17,7 +17,7 @@ from baton.runs import RunRecord, list_runs, read_run, write_run
 
 @pytest.fixture
 def record(make_run) -> RunRecord:
-    return RunRecord.begin(make_run(parameters_by_name={"depth": 3}), ("deploy",))
+    return RunRecord.begin(make_run(), ("deploy",))
 
 
 def dead_process() -> int:
@@ -33,7 +33,7 @@ def test_a_record_comes_back_as_it_was(tmp_path, record):
         "running",
         os.getpid(),
         ("deploy",),
-        {"depth": 3},
+        {"factor": 2, "share": 0.5, "word": "one"},
     )
 
 

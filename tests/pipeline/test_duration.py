@@ -198,6 +198,21 @@ class TestWithAServer:
         assert again.code == 0, again.stderr
         assert again.facts["Model"] == "nyc-taxi-duration version 1 is the champion"
 
+    def test_a_secret_in_an_address_stays_out_of_the_record(
+        self, baton: Command, mlflow_server: str, tmp_path: Path
+    ) -> None:
+        secret = ("--zone-url", "http://someone:hush@127.0.0.1:1/zones.csv?key=hush")
+        ended = baton(
+            "run", "--source", "sample", "--tracking-uri", mlflow_server, "--max-rmse", "60", *FAST, *secret
+        )
+        assert ended.code == 0, ended.stderr
+        run = httpx.get(
+            f"{mlflow_server}/api/2.0/mlflow/runs/get", params={"run_id": ended.facts["MLflow run_id"]}
+        ).text
+        told = run + ended.stdout + ended.stderr + (tmp_path / ".baton/models/deployment.json").read_text()
+        assert "http://127.0.0.1:1/zones.csv" in run
+        assert "hush" not in told
+
     def test_a_server_that_is_down_is_told_before_training(self, baton: Command) -> None:
         ended = baton("run", "--source", "sample", "--tracking-uri", f"http://127.0.0.1:{free_port()}")
         assert ended.code == 4

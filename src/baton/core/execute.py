@@ -123,7 +123,7 @@ class TaskRun:
     code_digest : callable
         Returns the digest of the pipeline's code; called for effects only.
     parameters_by_name : mapping of str to object
-        Every parameter by its bare name.
+        Every parameter by its bare name, without secrets in addresses: effects tell the world.
     """
 
     run_id: str
