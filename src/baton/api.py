@@ -59,7 +59,8 @@ def run(
     *,
     engine: str | None = None,
     keep_going: bool = False,
-    use_cache: bool = False,
+    jobs: int = 1,
+    use_cache: bool | None = None,
     forced: Iterable[str] = (),
     report: Reporter = ignore_events,
 ) -> RunReport:
@@ -75,8 +76,10 @@ def run(
         Name of the engine; the configured one unless given.
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
-    use_cache : bool
-        Whether a remembered result may be used instead of running.
+    jobs : int
+        How many tasks may run at once, at least 1; for engines that run tasks side by side.
+    use_cache : bool, optional
+        Whether a remembered result may be used instead of running; as the engine does unless given.
     forced : iterable of str
         Tasks that run whatever is remembered.
     report : callable
@@ -97,7 +100,12 @@ def run(
     chosen = find_engine(engine or project.configuration.settings.baton.engine)
     chosen.check()
     execution = Execution.begin(
-        project, targets, chosen.name, use_cache=use_cache, forced=forced, report=report
+        project,
+        targets,
+        chosen.name,
+        use_cache=chosen.uses_cache if use_cache is None else use_cache,
+        forced=forced,
+        report=report,
     )
     execution.check()
     record = RunRecord.begin(execution.task_run, execution.targets)
@@ -105,7 +113,7 @@ def run(
     names = tuple(task.name for task in execution.dag.order)
     report(RunStarted(execution.run_id, execution.dag.name, chosen.name, execution.targets, names))
     try:
-        ended = chosen.run(execution, EngineOptions(keep_going=keep_going))
+        ended = chosen.run(execution, EngineOptions(keep_going=keep_going, jobs=jobs))
     except BaseException:
         write_run(project.home, record.interrupted())
         raise

@@ -94,17 +94,35 @@ def encode_onehot(trips: pl.DataFrame, pairs: Sequence[str]) -> csr_matrix[np.fl
     -------
     csr_matrix of float32, shape (n, len(pairs) + 1)
     """
+    return to_onehot(encode_categorical(trips, pairs), len(pairs))
+
+
+def to_onehot(matrix: npt.NDArray[np.float32], pair_count: int) -> csr_matrix[np.float32]:
+    """Return the one-hot matrix of the trips that a categorical one encodes.
+
+    Parameters
+    ----------
+    matrix
+        Shape (n, 2), from `encode_categorical`.
+    pair_count
+        How many pairs the encoding knows.
+
+    Returns
+    -------
+    csr_matrix of float32, shape (n, pair_count + 1)
+        What `encode_onehot` gives for the same trips and pairs.
+    """
     from scipy.sparse import csr_matrix
 
-    codes = _pair_codes(trips, pairs)
-    known = codes.is_not_null().to_numpy()
+    codes = matrix[:, 0]
+    known = ~np.isnan(codes)
     columns = np.column_stack(
-        [codes.fill_null(0).to_numpy().astype(np.int32), np.full(len(trips), len(pairs), np.int32)]
+        [np.where(known, codes, 0).astype(np.int32), np.full(len(matrix), pair_count, np.int32)]
     )
-    values = np.column_stack([np.ones(len(trips), np.float32), _distances(trips)])
-    stored = np.column_stack([known, np.ones(len(trips), np.bool_)])
+    values = np.column_stack([np.ones(len(matrix), np.float32), matrix[:, 1]])
+    stored = np.column_stack([known, np.ones(len(matrix), np.bool_)])
     row_ends = np.concatenate([[0], np.cumsum(stored.sum(axis=1))]).astype(np.int32)
-    return csr_matrix((values[stored], columns[stored], row_ends), shape=onehot_shape(len(trips), pairs))
+    return csr_matrix((values[stored], columns[stored], row_ends), shape=(len(matrix), pair_count + 1))
 
 
 def onehot_shape(rows: int, pairs: Sequence[str]) -> tuple[int, int]:

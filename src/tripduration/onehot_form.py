@@ -36,15 +36,17 @@ numbered level by level from left to right, they are numbered anew.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
     import xgboost as xgb
+    from scipy.sparse import csr_matrix
     from sklearn.feature_extraction import DictVectorizer
 
     Nodes = npt.NDArray[np.int64]
@@ -56,25 +58,60 @@ ABOVE_ONE = 2.00001
 _NO_PARENT = 2147483647
 
 
-def to_onehot_form(booster: xgb.Booster, pairs: Sequence[str]) -> xgb.Booster:
+@dataclass(frozen=True)
+class OnehotForm:
+    """A booster over the one-hot columns, with what is needed to follow it round by round.
+
+    Attributes
+    ----------
+    booster
+        Over one column for each pair, in the order of their codes, then the distance; the columns
+        have no names.
+    base_score
+        What every prediction starts from, minutes.
+    leaf_values
+        For each round's tree the value that each node adds, minutes, float32; only those of leaves
+        mean anything.
+    """
+
+    booster: xgb.Booster
+    base_score: np.float32
+    leaf_values: tuple[npt.NDArray[np.float32], ...]
+
+    def predict_by_round(self, matrix: csr_matrix[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield the predictions after each round, minutes, shape (n,).
+
+        They are to the last bit what XGBoost predicts with the rounds so far, for an objective that
+        predicts the sum of the trees itself: the same float32 numbers are added in the same order.
+
+        Parameters
+        ----------
+        matrix
+            Shape (n, pairs + 1), one-hot as in `tripduration.features`.
+        """
+        import xgboost as xgb
+
+        leaves = self.booster.predict(xgb.DMatrix(matrix), pred_leaf=True).astype(np.int32)
+        predictions = np.full(len(leaves), self.base_score, np.float32)
+        for values, reached in zip(self.leaf_values, leaves.reshape(len(leaves), -1).T, strict=True):
+            predictions = predictions + values[reached]
+            yield predictions
+
+
+def to_onehot_form(booster: xgb.Booster, pair_count: int) -> OnehotForm:
     """Return the booster over the one-hot columns that predicts the same, bit for bit.
 
     Parameters
     ----------
     booster
-        A booster trained on the categorical encoding by `tripduration.train.train_booster`.
-    pairs
-        The pairs of that encoding, in the order of their codes.
-
-    Returns
-    -------
-    xgboost.Booster
-        Over ``len(pairs) + 1`` columns without names: the pairs in order, then the distance.
+        A booster trained on the categorical encoding.
+    pair_count
+        How many pairs that encoding knows.
 
     Raises
     ------
     ValueError
-        If the booster was not trained on the categorical encoding of at most these pairs, one
+        If the booster was not trained on the categorical encoding of at most so many pairs, one
         pair per split.
     """
     import msgspec
@@ -87,10 +124,14 @@ def to_onehot_form(booster: xgb.Booster, pairs: Sequence[str]) -> xgb.Booster:
     learner = model["learner"]
     learner["feature_names"] = []
     learner["feature_types"] = []
-    learner["learner_model_param"]["num_feature"] = str(len(pairs) + 1)
+    learner["learner_model_param"]["num_feature"] = str(pair_count + 1)
     forest = learner["gradient_booster"]["model"]
-    forest["trees"] = [_onehot_tree(tree, len(pairs)) for tree in forest["trees"]]
-    return xgb.Booster(model_file=bytearray(msgspec.json.encode(model)))
+    forest["trees"] = [_onehot_tree(tree, pair_count) for tree in forest["trees"]]
+    return OnehotForm(
+        booster=xgb.Booster(model_file=bytearray(msgspec.json.encode(model))),
+        base_score=np.float32(learner["learner_model_param"]["base_score"].strip("[]")),
+        leaf_values=tuple(np.array(tree["split_conditions"], np.float32) for tree in forest["trees"]),
+    )
 
 
 def dict_vectorizer(pairs: Sequence[str]) -> DictVectorizer:

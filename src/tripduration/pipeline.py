@@ -163,16 +163,13 @@ def train(
     val_trips: Table,
     train_matrix: Matrix,
     val_matrix: Matrix,
-    pairs: Json,
     params: BoosterParameters,
     num_boost_round: int,
     early_stopping_rounds: int,
-    encoding: Encoding,
     device: Device,
     context: TaskContext,
 ) -> tuple[Booster, Booster, Json, Matrix]:
     """Train the booster; its form over the one-hot columns comes along for the reference's users."""
-    from tripduration.onehot_form import to_onehot_form
     from tripduration.train import train_booster
 
     trained = train_booster(
@@ -184,11 +181,9 @@ def train(
         num_boost_round=num_boost_round,
         early_stopping_rounds=early_stopping_rounds,
         device=device,
-        on_round=lambda done, total, rmse: context.progress(done, total, f"RMSE {rmse:.4f}"),
+        on_round=lambda done, total, rmse: context.progress(done, total, f"training RMSE {rmse:.4f}"),
     )
-    booster = trained.booster
-    reference = to_onehot_form(booster, pairs) if encoding == "categorical" else booster
-    return booster, reference, trained.history, trained.val_predictions
+    return trained.booster, trained.reference_booster, trained.history, trained.val_predictions
 
 
 @task(outputs=("evaluation", "pictures", "report"), group="train")

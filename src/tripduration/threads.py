@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 #: More threads than this gain little on a month of trips (74 thousand rows, two columns).
@@ -17,8 +18,34 @@ MOST_THREADS = 8
 #: Long enough for ten ticks of Linux's accounting (100 Hz), short beside seconds of training.
 SAMPLE_S = 0.1
 
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
-def choose_threads(requested: int = 0) -> int:
+
+@dataclass(frozen=True, slots=True)
+class CoreTimes:
+    """What the usable cores did since the machine started, and when that was read.
+
+    Attributes
+    ----------
+    ticks
+        (idle, all) ticks of the cores; None where the system does not tell.
+    own_s
+        Seconds of processor time that this process took.
+    read_at_s
+        When this was read, in seconds of a clock that only runs forward.
+    """
+
+    ticks: tuple[int, int] | None
+    own_s: float
+    read_at_s: float
+
+    @classmethod
+    def now(cls) -> CoreTimes:
+        """Read them."""
+        return cls(_core_ticks(), time.process_time(), time.monotonic())
+
+
+def choose_threads(requested: int = 0, since: CoreTimes | None = None) -> int:
     """Return the number of threads to train with.
 
     Parameters
@@ -26,6 +53,9 @@ def choose_threads(requested: int = 0) -> int:
     requested
         A positive number is taken as it is. 0 means: as many as there are free cores among those
         this process may use, at least 1 and at most `MOST_THREADS`.
+    since
+        Where the look at the cores begins; work of this process since then counts as idle time.
+        Now, unless given.
 
     Raises
     ------
@@ -40,7 +70,7 @@ def choose_threads(requested: int = 0) -> int:
     cores = usable_cores()
     if cores < 2:
         return 1
-    return max(1, min(round(cores * idle_share()), MOST_THREADS))
+    return max(1, min(round(cores * idle_share(since)), MOST_THREADS))
 
 
 def usable_cores() -> float:
@@ -53,19 +83,26 @@ def usable_cores() -> float:
     return cores if quota is None else min(cores, quota)
 
 
-def idle_share() -> float:
-    """Return the share (0 to 1) of the usable cores' time that nobody uses at this moment.
+def idle_share(since: CoreTimes | None = None) -> float:
+    """Return the share (0 to 1) of the usable cores' time that no other process uses.
 
-    The idle time that Linux accounts over `SAMPLE_S` is taken where there is any, because the
-    load average still holds what this process itself did before. Elsewhere it is the load average
-    of the last minute, and 1 where neither is known.
+    The idle time that Linux accounts over at least `SAMPLE_S` is taken where there is any, because
+    the load average still holds what this process itself did before. Elsewhere it is the load
+    average of the last minute, and 1 where neither is known.
+
+    Parameters
+    ----------
+    since
+        Where the look begins; now, unless given.
     """
-    before = _core_ticks()
-    if before is not None:
-        time.sleep(SAMPLE_S)
-        after = _core_ticks()
-        if after is not None and after[1] > before[1]:
-            return (after[0] - before[0]) / (after[1] - before[1])
+    before = since or CoreTimes.now()
+    if before.ticks is not None:
+        time.sleep(max(0.0, SAMPLE_S - (time.monotonic() - before.read_at_s)))
+        after = CoreTimes.now()
+        if after.ticks is not None and after.ticks[1] > before.ticks[1]:
+            own = _TICKS_PER_S * (after.own_s - before.own_s)
+            idle = after.ticks[0] - before.ticks[0] + own
+            return min(1.0, idle / (after.ticks[1] - before.ticks[1]))
     try:
         busy = os.getloadavg()[0] / (os.cpu_count() or 1)
     except OSError:

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tripduration.devices import Device, DeviceChoice, DeviceError, choose_device
+from tripduration.features import to_onehot
 from tripduration.hyperparameters import (
     HyperparameterError,
     TrainingError,
     check_hyperparameters,
     refused,
 )
-from tripduration.threads import choose_threads
+from tripduration.onehot_form import to_onehot_form
+from tripduration.threads import CoreTimes, choose_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,6 +50,8 @@ class Trained:
         The rounds up to the best one. Its predictions on the validation matrix are
         ``val_predictions`` to the last bit, and its bytes do not depend on the machine's load,
         the number of threads or the time.
+    reference_booster
+        The same model over the one-hot columns; ``booster`` itself where it was trained on them.
     history
         ``{"train": [...], "validation": [...]}``: root mean squared error in minutes after each
         round trained, those after the best one included.
@@ -63,6 +67,7 @@ class Trained:
     """
 
     booster: xgb.Booster
+    reference_booster: xgb.Booster
     history: dict[str, list[float]]
     val_predictions: npt.NDArray[np.float32]
     best_iteration: int
@@ -104,8 +109,8 @@ def train_booster(
     threads
         0 chooses by the cores that are free. The model is the same for every number.
     on_round
-        Called after each round with the rounds done, ``num_boost_round`` and the validation error
-        in minutes.
+        Called after each round with the rounds done, ``num_boost_round`` and the error in minutes
+        on the training trips.
 
     Raises
     ------
@@ -116,13 +121,14 @@ def train_booster(
     TrainingError
         If the number of rounds is below 1.
     """
+    before = CoreTimes.now()
     import xgboost as xgb
 
     if num_boost_round < 1:
         message = f"cannot train {num_boost_round} rounds"
         raise TrainingError(message, "set `num_boost_round` to 1 or more")
     check_hyperparameters(hyperparameters)
-    used_device, used_threads = choose_device(device), choose_threads(threads)
+    used_device, used_threads = choose_device(device), choose_threads(threads, before)
     parameters = {
         **hyperparameters,
         **_cost_parameters(train_matrix, hyperparameters),
@@ -131,26 +137,80 @@ def train_booster(
     }
     train_rows = _dmatrix(train_matrix, train_duration_min, used_threads)
     val_rows = _dmatrix(val_matrix, val_duration_min, used_threads)
-    watch = _Watch(
-        {"train": (train_rows, train_duration_min), "validation": (val_rows, val_duration_min)},
-        patience=early_stopping_rounds,
-        on_round=on_round and (lambda done, error: on_round(done, num_boost_round, error)),
+    train_errors = _Errors(train_duration_min)
+    val_errors = _Errors(val_duration_min, keeps_best=early_stopping_rounds > 0)
+    afterwards = _can_follow_afterwards(val_matrix, hyperparameters) and not (
+        0 < early_stopping_rounds < num_boost_round
     )
+
+    def after_round(trained: xgb.Booster, iteration: int) -> bool:
+        """Take note of the round just trained; return whether to stop."""
+        # XGBoost keeps the predictions on matrices it has seen and adds each round's tree to them.
+        train_errors.take(trained.predict(train_rows))
+        if on_round is not None:
+            on_round(iteration + 1, num_boost_round, train_errors.history[-1])
+        if afterwards:
+            return False
+        val_errors.take(trained.predict(val_rows))
+        return 0 < early_stopping_rounds <= iteration - val_errors.best_iteration
+
     try:
         booster = xgb.train(
             parameters,
             train_rows,
             num_boost_round,
-            callbacks=[_as_callback(watch)],
+            callbacks=[_as_callback(after_round)],
             verbose_eval=False,
         )
     except xgb.core.XGBoostError as error:
         raise refused(error) from error
-    best = watch.best_iteration
+    reference_booster = booster
+    if isinstance(train_matrix, np.ndarray):
+        pair_count = _pair_count(train_matrix)
+        form = to_onehot_form(booster, pair_count)
+        reference_booster = form.booster
+        if afterwards and isinstance(val_matrix, np.ndarray):
+            for predictions in form.predict_by_round(to_onehot(val_matrix, pair_count)):
+                val_errors.take(predictions)
+    best = val_errors.best_iteration
+    best_score = val_errors.history[best]
+    booster = _cut_after(best, booster, best_score)
+    return Trained(
+        booster=booster,
+        reference_booster=booster
+        if reference_booster is booster
+        else _cut_after(best, reference_booster, best_score),
+        history={"train": train_errors.history, "validation": val_errors.history},
+        val_predictions=val_errors.best_predictions,
+        best_iteration=best,
+        device=used_device,
+        threads=used_threads,
+    )
+
+
+def _can_follow_afterwards(matrix: Matrix, hyperparameters: Mapping[str, float | int | str]) -> bool:
+    """Whether the validation error of every round can be had after the last one, which costs less.
+
+    XGBoost looks up categories slowly; the one-hot form is asked once for all rounds. That form
+    must exist, and predict the plain sum of one tree for each round.
+    """
+    plain = {"booster": "gbtree", "objective": "reg:squarederror", "num_parallel_tree": 1}
+    return isinstance(matrix, np.ndarray) and all(
+        hyperparameters.get(name, value) == value for name, value in plain.items()
+    )
+
+
+def _cut_after(best: int, booster: xgb.Booster, best_score: float) -> xgb.Booster:
+    """Return the booster up to its best round, which it names with its error."""
     if best + 1 < booster.num_boosted_rounds():
         booster = booster[: best + 1]
-    booster.set_attr(best_iteration=str(best), best_score=repr(watch.history["validation"][best]))
-    return Trained(booster, watch.history, watch.best_predictions, best, used_device, used_threads)
+    booster.set_attr(best_iteration=str(best), best_score=repr(best_score))
+    return booster
+
+
+def _pair_count(matrix: npt.NDArray[np.float32]) -> int:
+    """Return how many pairs the categorical matrix of the training trips encodes."""
+    return int(np.nanmax(matrix[:, 0], initial=-1)) + 1
 
 
 def _cost_parameters(matrix: Matrix, hyperparameters: Mapping[str, float | int | str]) -> dict[str, int]:
@@ -159,7 +219,7 @@ def _cost_parameters(matrix: Matrix, hyperparameters: Mapping[str, float | int |
     if hyperparameters.get("tree_method") != "exact":
         parameters["max_cached_hist_node"] = CACHED_HISTOGRAMS
     if isinstance(matrix, np.ndarray):
-        parameters["max_cat_to_onehot"] = int(np.nanmax(matrix[:, 0], initial=0)) + 2
+        parameters["max_cat_to_onehot"] = _pair_count(matrix) + 1
     return parameters
 
 
@@ -178,50 +238,36 @@ def _dmatrix(matrix: Matrix, duration_min: npt.NDArray[np.float64], threads: int
     return xgb.DMatrix(matrix, label=duration_min, nthread=threads)
 
 
-class _Watch:
-    """Follow the errors round by round, keep the best predictions and say when to stop.
+class _Errors:
+    """The errors on one matrix round by round, and the predictions of the best round.
 
-    XGBoost keeps the predictions on matrices it has seen and adds each round's tree to them, so
-    asking for them every round costs less than one prediction afterwards. Its own error is a sum
-    over threads whose last bits vary with their number; the one here does not.
+    XGBoost's own error is a sum over threads whose last bits vary with their number; the one here
+    does not.
     """
 
-    def __init__(
-        self,
-        data: Mapping[str, tuple[xgb.DMatrix, npt.NDArray[np.float64]]],
-        *,
-        patience: int,
-        on_round: Callable[[int, float], None] | None,
-    ) -> None:
-        self._data = data
-        self._patience = patience
-        self._on_round = on_round
-        self.history: dict[str, list[float]] = {name: [] for name in data}
+    def __init__(self, duration_min: npt.NDArray[np.float64], *, keeps_best: bool = False) -> None:
+        self._duration_min = duration_min
+        self._keeps_best = keeps_best
+        self.history: list[float] = []
         self.best_iteration = 0
         self.best_predictions = np.empty(0, np.float32)
 
-    def after_round(self, booster: xgb.Booster, iteration: int) -> bool:
-        """Take note of the round just trained; return whether to stop."""
-        predictions = np.empty(0, np.float32)
-        for name, (rows, duration_min) in self._data.items():
-            predictions = booster.predict(rows)
-            error_min = duration_min - predictions
-            self.history[name].append(float(np.sqrt(np.mean(error_min**2))))
-        errors = self.history["validation"]
-        if not self._patience or iteration == 0 or errors[-1] < errors[self.best_iteration]:
+    def take(self, predictions: npt.NDArray[np.float32]) -> None:
+        """Take note of one more round; without ``keeps_best`` the last one is the best."""
+        self.history.append(float(np.sqrt(np.mean((self._duration_min - predictions) ** 2))))
+        iteration = len(self.history) - 1
+        is_best = iteration == 0 or self.history[iteration] < self.history[self.best_iteration]
+        if is_best or not self._keeps_best:
             self.best_iteration, self.best_predictions = iteration, predictions
-        if self._on_round is not None:
-            self._on_round(iteration + 1, errors[-1])
-        return 0 < self._patience <= iteration - self.best_iteration
 
 
-def _as_callback(watch: _Watch) -> xgb.callback.TrainingCallback:
-    """Return the watch as a callback of XGBoost, whose base class is imported only here."""
+def _as_callback(after_round: Callable[[xgb.Booster, int], bool]) -> xgb.callback.TrainingCallback:
+    """Return a function as a callback of XGBoost, whose base class is imported only here."""
     import xgboost as xgb
 
-    class WatchCallback(xgb.callback.TrainingCallback):
+    class Callback(xgb.callback.TrainingCallback):
         def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: object) -> bool:
-            del evals_log  # empty: the watch measures the errors
-            return watch.after_round(model, epoch)
+            del evals_log  # empty: the errors are measured here
+            return after_round(model, epoch)
 
-    return WatchCallback()
+    return Callback()

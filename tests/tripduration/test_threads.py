@@ -37,13 +37,21 @@ def test_the_free_cores_are_counted(
     monkeypatch: pytest.MonkeyPatch, cores: float, idle: float, chosen: int
 ) -> None:
     monkeypatch.setattr(threads, "usable_cores", lambda: cores)
-    monkeypatch.setattr(threads, "idle_share", lambda: idle)
+    monkeypatch.setattr(threads, "idle_share", lambda since: idle)
     assert threads.choose_threads() == chosen
 
 
 def test_this_machine_has_at_least_one_thread_and_a_share_of_idle_time() -> None:
     assert 1 <= threads.choose_threads() <= threads.MOST_THREADS
     assert 0 <= threads.idle_share() <= 1
+
+
+def test_own_work_since_the_look_began_does_not_count_as_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([(1000, 2000), (1000, 2200)])  # two seconds of one core, none of it idle
+    monkeypatch.setattr(threads, "_core_ticks", lambda: next(ticks))
+    before = threads.CoreTimes.now()
+    moved = threads.CoreTimes(before.ticks, before.own_s - 1.5, before.read_at_s - 1.0)
+    assert threads.idle_share(moved) == pytest.approx(0.75, abs=0.02)
 
 
 def test_the_load_average_counts_where_idle_time_is_unknown(

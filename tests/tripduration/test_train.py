@@ -157,10 +157,42 @@ def test_the_booster_says_its_best_round_and_error(train: Training) -> None:
     assert set(trained.booster.attributes()) == {"best_iteration", "best_score"}
 
 
+def test_following_the_validation_trips_afterwards_gives_what_following_them_meanwhile_gives(
+    train: Training,
+) -> None:
+    # Where training may stop early, the validation trips must be followed meanwhile.
+    afterwards, meanwhile = (train(num_boost_round=4, early_stopping_rounds=n) for n in (50, 3))
+    assert afterwards.history == meanwhile.history
+    assert digest(afterwards) == digest(meanwhile)
+    np.testing.assert_array_equal(afterwards.val_predictions, meanwhile.val_predictions)
+
+
+@pytest.mark.parametrize("changed", [{"objective": "reg:tweedie"}, {"num_parallel_tree": 2}])
+def test_other_objectives_and_forests_give_the_booster_s_own_predictions(
+    train: Training,
+    small_months: Months,
+    hyperparameters: dict[str, float | int | str],
+    changed: dict[str, float | int | str],
+) -> None:
+    trained = train(hyperparameters={**hyperparameters, **changed})
+    np.testing.assert_array_equal(
+        trained.val_predictions, trained.booster.predict(validation_rows(small_months))
+    )
+
+
+def test_the_reference_booster_is_cut_after_the_best_round_too(
+    train: Training, small_months: Months, overfitting: dict[str, float | int | str]
+) -> None:
+    trained = train(hyperparameters=overfitting, num_boost_round=12, early_stopping_rounds=50)
+    onehot = xgb.DMatrix(encode(small_months.val, small_months.pairs, "onehot"))
+    assert trained.reference_booster.attributes() == trained.booster.attributes()
+    np.testing.assert_array_equal(trained.reference_booster.predict(onehot), trained.val_predictions)
+
+
 def test_each_round_is_reported(train: Training) -> None:
     reports: list[tuple[int, int, float]] = []
     trained = train(num_boost_round=3, on_round=lambda *report: reports.append(report))
-    errors = trained.history["validation"]
+    errors = trained.history["train"]
     assert reports == [(i + 1, 3, error) for i, error in enumerate(errors)]
 
 

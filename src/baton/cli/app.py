@@ -14,6 +14,7 @@ import click
 
 from baton.cli.exit_codes import ExitCode
 from baton.errors import BatonError
+from baton.process import collect_garbage_seldom
 
 COMMANDS = {
     "run": "Run the pipeline, or the part that TARGETS need",
@@ -75,6 +76,7 @@ def app() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with one of `ExitCode`."""
+    collect_garbage_seldom()
     signal.signal(signal.SIGTERM, _terminate)
     code = run_command_line(arguments)
     # Everything is written and closed: leave without waiting half a second for what the machine

@@ -33,6 +33,8 @@ class Engine(Protocol):
 
     name: str
     description: str
+    uses_cache: bool
+    """Whether remembered results are used where the user says neither ``--cache`` nor ``--no-cache``."""
 
     def check(self) -> None:
         """Raise `baton.errors.Unavailable` if the engine cannot be used here."""

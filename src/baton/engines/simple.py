@@ -12,10 +12,11 @@ from typing import Any
 
 from baton.core.artifact import Artifact
 from baton.core.execute import finish
-from baton.core.outcome import Outcome, RunReport, TaskReport
+from baton.core.outcome import RunReport, TaskReport
 from baton.core.task import Task
 from baton.engines.attempts import run_with_retries
 from baton.engines.engine import EngineOptions
+from baton.engines.readiness import why_not_run
 from baton.engines.worker import Worker
 from baton.execution import Execution
 
@@ -25,6 +26,7 @@ class SimpleEngine:
 
     name = "simple"
     description = "this machine, one task after another"
+    uses_cache = False
 
     def check(self) -> None:
         """Be always usable."""
@@ -41,29 +43,15 @@ class SimpleEngine:
         reports: dict[str, TaskReport] = {}
         try:
             for task in execution.dag.order:
-                report = _why_not(task, execution, reports, options) or _run(task, execution, reports, worker)
+                report = why_not_run(task, execution.dag, reports, keep_going=options.keep_going) or _run(
+                    task, execution, reports, worker
+                )
                 reports[task.name] = finish(report, execution.task_run)
             ended = RunReport(execution.run_id, tuple(reports.values()), time.perf_counter() - began)
             return ended if worker is None else ended.tracked(worker.finish_tracking(good=ended.is_good))
         finally:
             if worker is not None:
                 worker.close()
-
-
-def _why_not(
-    task: Task[..., Any], execution: Execution, reports: Mapping[str, TaskReport], options: EngineOptions
-) -> TaskReport | None:
-    """Return the report of a task that is not run, or None."""
-    bad = [up.name for up in execution.dag.upstream_of(task) if not reports[up.name].outcome.is_good]
-    if bad:
-        reason = f"'{bad[0]}' {reports[bad[0]].outcome.value}"
-        only_skipped = all(reports[name].outcome is Outcome.SKIPPED for name in bad)
-        outcome = Outcome.SKIPPED if only_skipped else Outcome.UPSTREAM_FAILED
-        return TaskReport(task.name, outcome, reason=reason)
-    failed = any(report.outcome is Outcome.FAILED for report in reports.values())
-    if failed and not options.keep_going and task.position != "last":
-        return TaskReport(task.name, Outcome.SKIPPED, reason="an earlier task failed")
-    return None
 
 
 def _run(

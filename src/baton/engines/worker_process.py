@@ -17,6 +17,7 @@ from baton.engines.attempts import run_with_retries
 from baton.engines.worker import encode_event, encode_report
 from baton.errors import BatonError
 from baton.execution import Execution
+from baton.process import collect_garbage_seldom
 
 
 def serve(requests: Iterable[bytes], answers: IO[bytes]) -> None:
@@ -58,6 +59,7 @@ def _get_ready(execution: Execution, modules: Iterable[str]) -> None:
 
 def main() -> None:
     """Serve on the standard streams; what tasks print goes to standard error."""
+    collect_garbage_seldom()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and closes the stream
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 
 @click.command(cls=ProjectCommand)
 @click.argument("targets", nargs=-1)
-@click.option("--cache", "use_cache", is_flag=True, help="Use remembered results instead of running")
+@click.option(
+    "--cache/--no-cache",
+    "use_cache",
+    default=None,
+    help="Use remembered results instead of running [as the engine does]",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Tasks that may run at once, where the engine can [1]",
+)
 @click.option("--force", "forced", multiple=True, metavar="TASK", help="Run this task whatever is remembered")
 @click.option("--keep-going", is_flag=True, help="After a failure, run what does not depend on it")
 @click.option(
@@ -36,7 +48,8 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context,
     targets: tuple[str, ...],
-    use_cache: bool,
+    use_cache: bool | None,
+    jobs: int,
     forced: tuple[str, ...],
     keep_going: bool,
     resumed: str | None,
@@ -55,7 +68,8 @@ def command(
             project,
             targets,
             keep_going=keep_going,
-            use_cache=use_cache or resumed is not None,
+            jobs=jobs,
+            use_cache=True if resumed is not None else use_cache,
             forced=forced,
             report=report,
         )
