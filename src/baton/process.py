@@ -1,8 +1,10 @@
-"""What every process of baton does when it begins."""
+"""What a process of baton does when it begins."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 
 _FEW = (100_000, 20, 100)
 
@@ -14,3 +16,12 @@ def collect_garbage_seldom() -> None:
     looks are a tenth of the time that the imports take, and the process is soon over.
     """
     gc.set_threshold(*_FEW)
+
+
+def step_back() -> None:
+    """Leave the processor to whoever wants it, as far as the system knows how."""
+    if hasattr(os, "nice"):
+        os.nice(19)
+    if hasattr(os, "SCHED_IDLE"):  # Linux: not even a small share where another process is ready
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

@@ -39,7 +39,7 @@ class SimpleEngine:
         """
         began = time.perf_counter()
         tracked = [task for task in execution.dag.order if task.tracking]
-        worker = Worker(execution, _modules(tracked), nice=19) if tracked else None
+        worker = Worker(execution, _modules(tracked), steps_back=True) if tracked else None
         reports: dict[str, TaskReport] = {}
         try:
             for task in execution.dag.order:

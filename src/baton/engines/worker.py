@@ -33,18 +33,20 @@ class Worker:
         What it takes part in.
     modules : sequence of str
         What it imports at once, before it is told to run anything.
-    nice : int
-        How far the worker steps back behind other processes, 0 to 19.
+    steps_back : bool
+        Whether the worker leaves the processor to whoever wants it.
     """
 
-    def __init__(self, execution: Execution, modules: Sequence[str] = (), *, nice: int = 0) -> None:
+    def __init__(
+        self, execution: Execution, modules: Sequence[str] = (), *, steps_back: bool = False
+    ) -> None:
         self._report: Reporter = execution.report
         self._process = subprocess.Popen(
             [sys.executable, "-m", "baton.engines.worker_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        self._send({"spec": execution.spec(), "modules": list(modules), "nice": nice})
+        self._send({"spec": execution.spec(), "modules": list(modules), "steps_back": steps_back})
 
     def run(self, task: str, inputs: Mapping[str, Artifact]) -> TaskReport:
         """Run a task with its retries; its events are reported here as they happen.

@@ -17,7 +17,7 @@ from baton.engines.attempts import run_with_retries
 from baton.engines.worker import encode_event, encode_report
 from baton.errors import BatonError
 from baton.execution import Execution
-from baton.process import collect_garbage_seldom
+from baton.process import collect_garbage_seldom, step_back
 
 
 def serve(requests: Iterable[bytes], answers: IO[bytes]) -> None:
@@ -33,8 +33,8 @@ def serve(requests: Iterable[bytes], answers: IO[bytes]) -> None:
 
     waiting = iter(requests)
     first = json.loads(next(waiting))
-    if first["nice"] and hasattr(os, "nice"):
-        os.nice(first["nice"])
+    if first["steps_back"]:
+        step_back()
     execution = Execution.join(first["spec"], report)
     _get_ready(execution, first["modules"])
     for line in waiting:
