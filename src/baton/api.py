@@ -104,6 +104,7 @@ def run(
         targets,
         chosen.name,
         use_cache=chosen.uses_cache if use_cache is None else use_cache,
+        effects_once=chosen.effects_once,
         forced=forced,
         report=report,
     )

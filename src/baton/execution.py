@@ -47,6 +47,8 @@ class Execution:
         Takes events as they happen.
     tracking_run_id : str
         The tracking run, where another process has made it already.
+    effects_once : bool
+        Whether an effect that was the same work when it last succeeded is left out.
     """
 
     project: Project
@@ -58,6 +60,7 @@ class Execution:
     forced: frozenset[str] = frozenset()
     report: Reporter = ignore_events
     tracking_run_id: str = ""
+    effects_once: bool = False
 
     @classmethod
     def begin(
@@ -67,6 +70,7 @@ class Execution:
         engine: str,
         *,
         use_cache: bool = False,
+        effects_once: bool = False,
         forced: Iterable[str] = (),
         report: Reporter = ignore_events,
     ) -> Execution:
@@ -85,6 +89,7 @@ class Execution:
             engine=engine,
             run_id=_new_run_id(),
             use_cache=use_cache,
+            effects_once=effects_once,
             forced=frozenset(task.name for target in forced for task in project.dag.members(target)),
             report=report,
         )
@@ -107,6 +112,7 @@ class Execution:
             forced=frozenset(spec["forced"]),
             report=report,
             tracking_run_id=spec["tracking_run_id"],
+            effects_once=spec["effects_once"],
         )
 
     def spec(self) -> dict[str, Any]:
@@ -121,7 +127,15 @@ class Execution:
             "use_cache": self.use_cache,
             "forced": sorted(self.forced),
             "tracking_run_id": self.tracking_run_id,
+            "effects_once": self.effects_once,
         }
+
+    @property
+    def known_tracking_run_id(self) -> str:
+        """The tracking run's id where this process knows one, else nothing."""
+        if "tracking_run" in self.__dict__ and self.tracking_run.started:
+            return self.tracking_run.run_id
+        return self.tracking_run_id
 
     def in_tracking_run(self, run_id: str) -> Execution:
         """Return the execution with its tracking run known."""
@@ -131,6 +145,14 @@ class Execution:
     def is_tracked(self) -> bool:
         """Whether any selected task asks for the tracking run."""
         return any(task.tracking for task in self.dag.tasks)
+
+    @property
+    def world(self) -> str:
+        """What the execution's effects act on, as `baton.core.execute.TaskRun.world`."""
+        parts = [self.dag.name, self.engine]
+        if self.is_tracked:
+            parts += [self.project.tracking_uri, self.project.experiment(self.engine)]
+        return "\0".join(parts)
 
     @cached_property
     def tracker(self) -> MlflowTracker:
@@ -157,7 +179,8 @@ class Execution:
             store=self.project.store,
             folders=self.project.folders,
             use_cache=self.use_cache,
-            forced=self.forced,
+            forced=dict.fromkeys(self.forced, "forced"),
+            world=self.world if self.effects_once else "",
             tracking=lambda: self.tracking_run,
             report=self.report,
             code_digest=lambda: self.project.store.code_digest(self.dag.tasks),
@@ -181,7 +204,7 @@ class Execution:
 
     def finish_tracking(self, *, good: bool) -> str:
         """Close the tracking run, if there is one, and return its id, else nothing."""
-        if "tracking_run" not in self.__dict__ or not self.tracking_run.started:
+        if not self.known_tracking_run_id:
             return ""
         try:
             self.tracking_run.finish(good=good)

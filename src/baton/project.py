@@ -89,9 +89,12 @@ class Project:
         """Return the tracker for runs of one engine."""
         from baton.tracking.mlflow import MlflowTracker
 
-        chosen = self.configuration.settings.mlflow
-        experiment = f"{chosen.experiment_name or self.dag.experiment}-{engine}"
-        return MlflowTracker(self.tracking_uri, self.home, experiment, chosen.aws_profile)
+        profile = self.configuration.settings.mlflow.aws_profile
+        return MlflowTracker(self.tracking_uri, self.home, self.experiment(engine), profile)
+
+    def experiment(self, engine: str) -> str:
+        """Return the name under which the tracker keeps the runs of one engine."""
+        return f"{self.configuration.settings.mlflow.experiment_name or self.dag.experiment}-{engine}"
 
     def with_parameters(self, parameters: Mapping[str, Any]) -> Project:
         """Return the project with other parameters, except where the command line set them."""

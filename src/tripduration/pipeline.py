@@ -306,6 +306,8 @@ def deploy(
         models_dir=context.models_dir,
         project=context.project,
     )
+    for product in ("record", "report", "run_id_file"):
+        context.product(context.project / deployed[product])
     context.fact("Model", f"{model_name} version {deployed['version']} is the champion")
     context.fact("Model digest", tracked["model_digest"])
     context.fact("Report", deployed["report"])

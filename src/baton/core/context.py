@@ -62,6 +62,7 @@ class TaskContext:
     provenance: Provenance = field(default_factory=Provenance)
     report: Reporter = ignore_events
     facts: list[tuple[str, str]] = field(default_factory=list)
+    products: list[Path] = field(default_factory=list)
     unremembered: list[str] = field(default_factory=list)
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
@@ -80,3 +81,8 @@ class TaskContext:
     def fact(self, label: str, value: object) -> None:
         """Report a result for people; it is shown at the end of the run, also when cached."""
         self.facts.append((label, str(value)))
+
+    def product(self, path: Path) -> Path:
+        """Tell that an effect leaves a file for people; gone, the effect is not up to date any more."""
+        self.products.append(path.absolute())
+        return path

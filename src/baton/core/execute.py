@@ -10,6 +10,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ import msgspec
 
 from baton.core.artifact import Artifact, Kind
 from baton.core.context import Provenance, TaskContext
-from baton.core.events import Reporter, TaskFinished, TaskStarted, ignore_events
+from baton.core.events import Reporter, TaskFinished, TaskLogged, TaskStarted, ignore_events
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
 from baton.core.task import Task
@@ -30,10 +31,21 @@ AnyTask = Task[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """What is remembered of a finished pure task: its outputs and its facts."""
+    """What is remembered of a finished task.
+
+    Parameters
+    ----------
+    outputs : mapping of str to Artifact
+        What it made, by output name.
+    facts : tuple of (str, str)
+        What it reported for people.
+    tracking_run_id : str
+        The tracking run that an effect added to; empty where it added to none.
+    """
 
     outputs: Mapping[str, Artifact]
     facts: tuple[tuple[str, str], ...]
+    tracking_run_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +55,7 @@ class CacheDecision:
     Parameters
     ----------
     key : str
-        The cache key; empty for an effect.
+        The cache key; empty for an effect that is repeated in every run.
     entry : CacheEntry or None
         What can be used instead of running; None where the task must run.
     reason : str
@@ -65,12 +77,27 @@ class ArtifactStore(Protocol):
         """Return the value; raise `baton.errors.CorruptObject` if its bytes are not its digest's."""
 
     def decide(
-        self, task: AnyTask, inputs: Mapping[str, Artifact], parameters: Mapping[str, Any], *, use: bool
+        self,
+        task: AnyTask,
+        inputs: Mapping[str, Artifact],
+        parameters: Mapping[str, Any],
+        *,
+        use: bool,
+        world: str = "",
     ) -> CacheDecision:
-        """Say whether a remembered result can be used; with `use` false only the key is made."""
+        """Say whether a remembered result can be used; with `use` false only the key is made.
+
+        An effect is repeated unless `world` is given, see `TaskRun.world`.
+        """
+
+    def claim(self, decision: CacheDecision, on_wait: Callable[[], None]) -> AbstractContextManager[bool]:
+        """Keep others from doing the same work meanwhile; `on_wait` is called where others do it now.
+
+        The context's value says whether others did it first, so that it is worth another look.
+        """
 
     def remember(self, task: AnyTask, decision: CacheDecision, report: TaskReport, run: TaskRun) -> None:
-        """Remember a finished pure task under its key."""
+        """Remember a finished task under its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +141,11 @@ class TaskRun:
         Where a run may write.
     use_cache : bool
         Whether a remembered result may be used instead of running.
-    forced : frozenset of str
-        Tasks that run whatever the cache remembers.
+    forced : mapping of str to str
+        Tasks that run whatever the cache remembers, with the reason.
+    world : str
+        What effects of this run act on (the tracker's place).  Where it is given, an effect that was the
+        same work there when it last succeeded is not repeated; otherwise every effect runs.
     tracking : callable
         Returns the tracking run; called for effects that ask for it.
     report : callable
@@ -133,7 +163,8 @@ class TaskRun:
     store: ArtifactStore
     folders: Folders
     use_cache: bool = False
-    forced: frozenset[str] = frozenset()
+    forced: Mapping[str, str] = field(default_factory=dict)
+    world: str = ""
     tracking: Callable[[], TrackingRun] = no_tracking
     report: Reporter = ignore_events
     code_digest: Callable[[], str] = lambda: ""
@@ -195,32 +226,97 @@ def finish(report: TaskReport, run: TaskRun) -> TaskReport:
     return report
 
 
-def _attempt(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> TaskReport:
+def look_up(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> tuple[TaskReport | None, str]:
+    """Say what the cache says of a task, for engines that hand tasks to other processes.
+
+    Returns
+    -------
+    report : TaskReport or None
+        The end of a task whose remembered result can be used; None where it must run.
+    reason : str
+        Why.  What goes wrong here goes wrong again in `execute_task`, which tells it.
+    """
+    began = time.perf_counter()
+    try:
+        decision = _decide(task, inputs, run)
+    except (Exception, SystemExit):  # the task boundary, as in execute_task
+        return None, ""
+    report = _remembered(task, decision)
+    reason = run.forced.get(task.name, decision.reason)
+    return report and replace(report, duration_s=time.perf_counter() - began), reason
+
+
+def _decide(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> CacheDecision:
     own = {name: inputs[name] for name in task.inputs}
-    seen = run.seen_by(task)
     usable = run.use_cache and task.name not in run.forced
-    decision = run.store.decide(task, own, seen, use=usable)
-    if decision.entry is not None:
-        entry = decision.entry
-        return TaskReport(
-            task.name, Outcome.CACHED, entry.outputs, decision.reason, facts=entry.facts, key=decision.key
-        )
-    reason = "forced" if task.name in run.forced else decision.reason
+    return run.store.decide(task, own, run.seen_by(task), use=usable, world=run.world)
+
+
+def _remembered(task: AnyTask, decision: CacheDecision) -> TaskReport | None:
+    entry = decision.entry
+    if entry is None:
+        return None
+    return TaskReport(
+        task.name,
+        Outcome.CACHED,
+        entry.outputs,
+        decision.reason,
+        facts=entry.facts,
+        key=decision.key,
+        tracking_run_id=entry.tracking_run_id,
+    )
+
+
+def _attempt(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> TaskReport:
+    decision = _decide(task, inputs, run)
+    remembered = _remembered(task, decision)
+    if remembered is not None:
+        return remembered
+    if task.effect or not run.use_cache:
+        return _compute(task, inputs, run, decision)
+
+    def tell() -> None:
+        run.report(TaskLogged(task.name, "another run is computing the same; waiting for it"))
+
+    with run.store.claim(decision, tell) as others_did:
+        again = _remembered(task, _decide(task, inputs, run)) if others_did else None
+        return again or _compute(task, inputs, run, decision)
+
+
+def _compute(
+    task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun, decision: CacheDecision
+) -> TaskReport:
+    own = {name: inputs[name] for name in task.inputs}
+    reason = run.forced.get(task.name, decision.reason)
     run.report(TaskStarted(task.name, reason))
     run.folders.scratch.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f"{task.name}-", dir=run.folders.scratch))
     try:
         context = _context(task, inputs, run, scratch)
-        values = _call(task, own, seen, context, run)
+        values = _call(task, own, run.seen_by(task), context, run)
         outputs = _save(task, values, run.store)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     report = TaskReport(
         task.name, Outcome.SUCCEEDED, outputs, reason, facts=tuple(context.facts), key=decision.key
     )
-    if not task.effect and not context.unremembered:
+    if task.effect and decision.key:
+        report = _with_traces(report, task, context, run)
+    if decision.key and not context.unremembered:
         run.store.remember(task, decision, report, run)
     return report
+
+
+def _with_traces(report: TaskReport, task: AnyTask, context: TaskContext, run: TaskRun) -> TaskReport:
+    """Return the report of an effect with what it left in the world."""
+    products = list(context.products)
+    tracking_run_id = ""
+    if task.tracking is not None:
+        tracking = run.tracking()
+        tracking_run_id = tracking.run_id
+        if tracking.record_file is not None:
+            products.append(tracking.record_file)
+    return replace(report, tracking_run_id=tracking_run_id, products=tuple(str(path) for path in products))
 
 
 def _context(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun, scratch: Path) -> TaskContext:

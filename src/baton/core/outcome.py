@@ -69,7 +69,11 @@ class TaskReport:
     attempts : int
         How often the task was tried, at least 1 where it ran.
     key : str
-        Cache key of a pure task, else empty.
+        Cache key; empty for an effect that is repeated in every run.
+    tracking_run_id : str
+        The tracking run that the task added to; empty where it added to none.
+    products : tuple of str
+        Paths of what an effect left for people.
     """
 
     task: str
@@ -81,6 +85,8 @@ class TaskReport:
     failure: Failure | None = None
     attempts: int = 1
     key: str = ""
+    tracking_run_id: str = ""
+    products: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

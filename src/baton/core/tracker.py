@@ -38,6 +38,10 @@ class TrackingRun(Protocol):
     def url(self) -> str:
         """Where a person sees the run, or how to get there."""
 
+    @property
+    def record_file(self) -> Path | None:
+        """The local file that holds the record; None where a server has it."""
+
     def log_parameters(self, parameters: Mapping[str, object]) -> None:
         """Record the parameters."""
 

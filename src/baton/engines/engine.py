@@ -35,6 +35,8 @@ class Engine(Protocol):
     description: str
     uses_cache: bool
     """Whether remembered results are used where the user says neither ``--cache`` nor ``--no-cache``."""
+    effects_once: bool
+    """Whether an effect that was the same work when it last succeeded is left out."""
 
     def check(self) -> None:
         """Raise `baton.errors.Unavailable` if the engine cannot be used here."""

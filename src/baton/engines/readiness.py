@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from baton.core.dag import Dag
@@ -36,3 +36,24 @@ def why_not_run(
     if failed and not keep_going and task.position != "last":
         return TaskReport(task.name, Outcome.SKIPPED, reason="an earlier task failed")
     return None
+
+
+def may_start(task: Task[..., Any], dag: Dag, ended: Collection[str]) -> bool:
+    """Whether everything that must end before a task has ended.
+
+    Those are its upstream tasks; for a task that is neither, the ``first`` tasks too; for a ``last``
+    task all that are not ``last``.
+
+    Parameters
+    ----------
+    task : Task
+        A task of the DAG.
+    dag : Dag
+        The DAG of the run.
+    ended : collection of str
+        Names of the tasks that ended, whatever the outcome.
+    """
+    if any(up.name not in ended for up in dag.upstream_of(task)):
+        return False
+    rank = {"first": 0, None: 1, "last": 2}
+    return all(other.name in ended for other in dag.tasks if rank[other.position] < rank[task.position])

@@ -17,7 +17,7 @@ from baton.core.task import Task
 from baton.engines.attempts import run_with_retries
 from baton.engines.engine import EngineOptions
 from baton.engines.readiness import why_not_run
-from baton.engines.worker import Worker
+from baton.engines.worker import Worker, modules_for
 from baton.execution import Execution
 
 
@@ -27,6 +27,7 @@ class SimpleEngine:
     name = "simple"
     description = "this machine, one task after another"
     uses_cache = False
+    effects_once = False
 
     def check(self) -> None:
         """Be always usable."""
@@ -39,7 +40,7 @@ class SimpleEngine:
         """
         began = time.perf_counter()
         tracked = [task for task in execution.dag.order if task.tracking]
-        worker = Worker(execution, _modules(tracked), steps_back=True) if tracked else None
+        worker = Worker(execution, modules_for(tracked), steps_back=True) if tracked else None
         reports: dict[str, TaskReport] = {}
         try:
             for task in execution.dag.order:
@@ -63,9 +64,3 @@ def _run(
     if worker is not None and task.tracking:
         return worker.run(task.name, made)
     return run_with_retries(task, made, execution.task_run)
-
-
-def _modules(tasks: list[Task[..., Any]]) -> list[str]:
-    """Return what a worker loads for the inputs of its tasks."""
-    kinds = {kind.module for task in tasks for kind in task.inputs.values()}
-    return sorted(kinds - {""})

@@ -6,10 +6,11 @@ input does, so that none outlives its parent.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 import msgspec
@@ -18,6 +19,7 @@ from baton.core import events
 from baton.core.artifact import Artifact
 from baton.core.events import Event, Reporter
 from baton.core.outcome import TaskReport
+from baton.core.task import Task
 from baton.errors import Unavailable
 from baton.execution import Execution
 
@@ -48,27 +50,61 @@ class Worker:
         )
         self._send({"spec": execution.spec(), "modules": list(modules), "steps_back": steps_back})
 
-    def run(self, task: str, inputs: Mapping[str, Artifact]) -> TaskReport:
+    def run(
+        self, task: str, inputs: Mapping[str, Artifact], *, must_run: str = "", tracking_run_id: str = ""
+    ) -> TaskReport:
         """Run a task with its retries; its events are reported here as they happen.
+
+        Parameters
+        ----------
+        task : str
+            Name of the task.
+        inputs : mapping of str to Artifact
+            Every artifact made so far.
+        must_run : str
+            Why the task runs whatever is remembered; nothing where the worker decides.
+        tracking_run_id : str
+            The tracking run to add to; the worker's own where empty.
 
         Raises
         ------
         Unavailable
             If the worker's process ended.
         """
+        made = [artifact.as_dict() for artifact in inputs.values()]
         self._send(
-            {"do": "run", "task": task, "inputs": [artifact.as_dict() for artifact in inputs.values()]}
+            {
+                "do": "run",
+                "task": task,
+                "inputs": made,
+                "must_run": must_run,
+                "tracking_run_id": tracking_run_id,
+            }
         )
         return decode_report(self._answer())
 
-    def finish_tracking(self, *, good: bool) -> str:
-        """Close the execution's tracking run; return its id, or nothing where there is none."""
-        self._send({"do": "finish_tracking", "good": good})
+    def begin_tracking(self) -> str:
+        """Make the execution's tracking run; return its id.
+
+        Raises
+        ------
+        Unavailable
+            If the tracker cannot be used, or the worker's process ended.
+        """
+        self._send({"do": "begin_tracking"})
         return str(self._answer())
 
-    def close(self) -> None:
-        """End the worker, if need be by force."""
-        _stream(self._process.stdin).close()
+    def finish_tracking(self, tracking_run_id: str = "", *, good: bool) -> str:
+        """Close the execution's tracking run; return its id, or nothing where there is none."""
+        self._send({"do": "finish_tracking", "tracking_run_id": tracking_run_id, "good": good})
+        return str(self._answer())
+
+    def close(self, *, at_once: bool = False) -> None:
+        """End the worker, if need be by force; `at_once` even in mid-task."""
+        if at_once:
+            self._process.kill()
+        with contextlib.suppress(BrokenPipeError):
+            _stream(self._process.stdin).close()
         try:
             self._process.wait(_STOP_WITHIN_S)
         except subprocess.TimeoutExpired:
@@ -89,6 +125,8 @@ class Worker:
             message = json.loads(line)
             if "event" in message:
                 self._report(decode_event(message["event"], message["fields"]))
+            elif "error" in message:
+                raise Unavailable(message["error"], message["hint"])
             else:
                 return message["answer"]
         raise self._ended()
@@ -98,6 +136,11 @@ class Worker:
             f"a worker process ended with code {self._process.wait()}",
             "look above for its last words, and run again",
         )
+
+
+def modules_for(tasks: Iterable[Task[..., Any]]) -> tuple[str, ...]:
+    """Return what a worker imports to load the inputs of its tasks."""
+    return tuple(sorted({kind.module for task in tasks for kind in task.inputs.values()} - {""}))
 
 
 def encode_report(report: TaskReport) -> Any:

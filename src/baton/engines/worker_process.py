@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import IO, Any
 
 from baton.core.artifact import Artifact
@@ -39,10 +40,21 @@ def serve(requests: Iterable[bytes], answers: IO[bytes]) -> None:
     _get_ready(execution, first["modules"])
     for line in waiting:
         request = json.loads(line)
+        tracking_run_id = request.get("tracking_run_id", "")
+        if tracking_run_id and tracking_run_id != execution.known_tracking_run_id:
+            execution = execution.in_tracking_run(tracking_run_id)
         if request["do"] == "run":
             inputs = {fields["name"]: Artifact.from_dict(fields) for fields in request["inputs"]}
-            ended = run_with_retries(execution.dag.task(request["task"]), inputs, execution.task_run)
+            run = execution.task_run
+            if request["must_run"]:
+                run = replace(run, forced={**run.forced, request["task"]: request["must_run"]})
+            ended = run_with_retries(execution.dag.task(request["task"]), inputs, run)
             send({"answer": encode_report(ended)})
+        elif request["do"] == "begin_tracking":
+            try:
+                send({"answer": execution.tracking_run.run_id})
+            except BatonError as error:
+                send({"error": error.message, "hint": error.hint})
         else:
             send({"answer": execution.finish_tracking(good=request["good"])})
 

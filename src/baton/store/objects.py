@@ -56,6 +56,10 @@ class ObjectStore:
         """Whether objects are files of this machine."""
         return self._local is not None
 
+    def local_folder(self, name: str) -> Path | None:
+        """Return a folder beside the objects that processes of this machine share; None where remote."""
+        return None if self._local is None else self._local / name
+
     @contextmanager
     def new_file(self) -> Iterator[Path]:
         """Yield the path of a file to write; it is gone afterwards unless `put` took it."""

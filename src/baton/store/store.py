@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,8 +19,10 @@ from baton.core.parameters import flatten
 from baton.core.task import Task
 from baton.errors import CorruptObject, StoreError
 from baton.store.code import CodeReader
+from baton.store.effects import EffectMemory, EffectRecord
 from baton.store.index import Entry, Index
 from baton.store.key import Work, describe_work
+from baton.store.locks import Locks
 from baton.store.objects import ObjectStore
 
 
@@ -39,6 +42,8 @@ class Store:
         self.objects = ObjectStore(url, mirror=home / "mirror")
         self.index = Index(self.objects)
         self.code = CodeReader(home / "sources")
+        self.effects = EffectMemory(home / "effects")
+        self._locks = Locks(self.objects.local_folder("locks") or home / "locks")
         self._views = home / "views"
         self._works: dict[str, Work] = {}
 
@@ -82,10 +87,13 @@ class Store:
         parameters: Mapping[str, Any],
         *,
         use: bool,
+        world: str = "",
     ) -> CacheDecision:
         """Say whether a remembered result can be used; see `ArtifactStore.decide`."""
         if task.effect:
-            return CacheDecision("", None, "an effect always runs")
+            if not world:
+                return CacheDecision("", None, "an effect always runs")
+            return self._decide_effect(task, self.work(task, inputs, parameters), use, world)
         work = self.work(task, inputs, parameters)
         key = work.key
         self._works[key] = work
@@ -103,6 +111,41 @@ class Store:
         facts = tuple((label, value) for label, value in entry.facts)
         return CacheDecision(key, CacheEntry(outputs, facts), f"computed by run {entry.run_id}")
 
+    def _decide_effect(self, task: Task[..., Any], work: Work, use: bool, world: str) -> CacheDecision:
+        key = work.key
+        self._works[key] = work
+        record = self.effects.last(world, task.name)
+        reason = ""
+        if not use:
+            reason = "the cache is not used"
+        elif not work.reach.is_known:
+            reason = f"never remembered: {'; '.join(work.reach.unresolved)}"
+        elif record is None:
+            reason = "not done before from this folder"
+        elif record.key != key:
+            reason = f"its code, parameters or inputs are not those of run {record.run_id}"
+        elif record.missing_product is not None:
+            reason = f"{record.missing_product}, which it made, is gone"
+        if record is None or reason:
+            return CacheDecision(key, None, reason)
+        outputs = {name: Artifact.from_dict(fields) for name, fields in record.outputs.items()}
+        missing = [name for name, artifact in outputs.items() if not self.has(artifact)]
+        if missing:
+            return CacheDecision(key, None, f"its output '{missing[0]}' is missing from the store")
+        entry = CacheEntry(
+            outputs, tuple((label, value) for label, value in record.facts), record.tracking_run_id
+        )
+        return CacheDecision(key, entry, f"done by run {record.run_id}")
+
+    @contextmanager
+    def claim(self, decision: CacheDecision, on_wait: Callable[[], None]) -> Iterator[bool]:
+        """Keep others from doing the same work; see `ArtifactStore.claim`."""
+        if not self._works[decision.key].reach.is_known:
+            yield False  # never remembered, so there is nothing to share
+            return
+        with self._locks.hold(decision.key, on_wait) as waited:
+            yield waited or self.index.get(decision.key) is not None
+
     def remember(
         self, task: Task[..., Any], decision: CacheDecision, report: TaskReport, run: TaskRun
     ) -> None:
@@ -110,6 +153,9 @@ class Store:
         work = self._works[decision.key]
         if self.code.reach(task.function).parts != work.reach.parts or not work.reach.is_known:
             return  # edited while it ran, or unreadable: nobody knows which code made this
+        if task.effect:
+            self._remember_effect(task, decision, report, run)
+            return
         self.index.put(
             Entry(
                 key=decision.key,
@@ -128,6 +174,23 @@ class Store:
                 finished_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 duration_s=report.duration_s,
             )
+        )
+
+    def _remember_effect(
+        self, task: Task[..., Any], decision: CacheDecision, report: TaskReport, run: TaskRun
+    ) -> None:
+        self.effects.put(
+            run.world,
+            EffectRecord(
+                key=decision.key,
+                pipeline=run.pipeline,
+                task=task.name,
+                run_id=run.run_id,
+                tracking_run_id=report.tracking_run_id,
+                outputs={name: artifact.as_dict() for name, artifact in report.outputs.items()},
+                facts=list(report.facts),
+                products=list(report.products),
+            ),
         )
 
     def code_digest(self, tasks: tuple[Task[..., Any], ...]) -> str:

@@ -62,7 +62,7 @@ def join(left: Json, right: Json, context: TaskContext) -> tuple[Json, Json]:
 @task(effect=True)
 def publish(joined: Json, context: TaskContext) -> None:
     """Write the result into the project's folder, one line for each run."""
-    with (context.project / "published.txt").open("a", encoding="utf-8") as file:
+    with context.product(context.project / "published.txt").open("a", encoding="utf-8") as file:
         file.write(f"{joined}\n")
 
 
@@ -102,6 +102,20 @@ def slow(nap_s: float) -> Json:
     return nap_s
 
 
+@task
+def nap_one(nap_s: float) -> Json:
+    """Take some time."""
+    time.sleep(nap_s)
+    return 1
+
+
+@task
+def nap_two(nap_s: float) -> Json:
+    """Take some time, beside the other."""
+    time.sleep(nap_s)
+    return 2
+
+
 @task(effect=True)
 def recorded_again(recorded_id: Json, tracking: TrackingRun) -> None:
     """Add to the same tracking run from another task."""
@@ -136,5 +150,6 @@ diamond = Dag("diamond", [source, left, right, join, publish], parameters=Chosen
 positioned = Dag("positioned", [tidy, prepare, source, left, right, join, publish], parameters=Chosen)
 retried = Dag("retried", [flaky], parameters=Chosen)
 killable = Dag("killable", [mortal], parameters=Chosen)
+naps = Dag("naps", [nap_one, nap_two], parameters=Chosen)
 timed = Dag("timed", [slow], parameters=Chosen)
 tracked = Dag("tracked", [source, left, right, join, recorded_first, recorded_again], parameters=Chosen)

@@ -50,7 +50,7 @@ class MlflowTracker:
         self.uri = uri
         self.experiment = experiment
         own = local_database(home)
-        self._local = own if self.uri == f"sqlite:///{own}" else None
+        self.local_database = own if self.uri == f"sqlite:///{own}" else None
         if aws_profile:
             os.environ.setdefault("AWS_PROFILE", aws_profile)
 
@@ -94,8 +94,8 @@ class MlflowTracker:
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        if self._local is not None:
-            make_local_database(self._local)
+        if self.local_database is not None:
+            make_local_database(self.local_database)
         with translated(self.uri):
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
@@ -107,7 +107,9 @@ class MlflowTracker:
         with translated(self.uri):
             found = self.client.get_experiment_by_name(self.experiment)
             if found is None:
-                location = (self._local.parent / "artifacts").as_uri() if self._local else None
+                location = (
+                    (self.local_database.parent / "artifacts").as_uri() if self.local_database else None
+                )
                 try:
                     return str(self.client.create_experiment(self.experiment, artifact_location=location))
                 except MlflowException:
@@ -159,6 +161,11 @@ class MlflowRun:
         if tracker.uri.startswith(("http://", "https://")):
             return f"{without_secrets(tracker.uri)}/#/experiments/{tracker.experiment_id}/runs/{self.run_id}"
         return "baton ui"
+
+    @property
+    def record_file(self) -> Path | None:
+        """The project's own database, or None where the records go elsewhere."""
+        return self._tracker.local_database
 
     def log_parameters(self, parameters: Mapping[str, object]) -> None:
         """Record the parameters; texts are cut at MLflow's limit of 6,000 characters."""

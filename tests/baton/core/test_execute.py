@@ -114,7 +114,7 @@ def test_a_hit_gives_the_outputs_and_the_facts_again_without_a_call(make_run):
 
 def test_a_forced_task_runs_whatever_is_remembered(make_run):
     execute_task(number, {}, make_run())
-    report = execute_task(number, {}, make_run(forced=frozenset({"number"})))
+    report = execute_task(number, {}, make_run(forced={"number": "forced"}))
     assert (report.outcome, report.reason) == (Outcome.SUCCEEDED, "forced")
 
 
