@@ -54,7 +54,13 @@ docs: $(VENV)/all.stamp  ## Build the documentation into site/
 	$(BIN)/python docs/generate.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-bench: $(VENV)/all.stamp  ## Measure the budgets side by side
+# Tools that baton is measured against; their versions do not fit beside ours.
+.venv-bench/stamp: $(VENV)/uv.stamp requirements/bench.lock
+	$(PYTHON) -m venv .venv-bench
+	VIRTUAL_ENV=.venv-bench $(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements/bench.lock
+	touch $@
+
+bench: $(VENV)/all.stamp .venv-bench/stamp  ## Measure the budgets side by side
 	$(BIN)/python -m benchmarks
 
 check: lint types test docs  ## Everything that must hold before a release
@@ -62,7 +68,8 @@ check: lint types test docs  ## Everything that must hold before a release
 lock: $(VENV)/uv.stamp  ## Choose the newest versions that fit together, with hashes
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --all-extras --output-file requirements/all.lock
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --extra build --constraint requirements/all.lock --output-file requirements/base.lock
+	printf 'doit\npytask\nsnakemake\ndvc\n' | $(UV) pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --output-file requirements/bench.lock
 	echo 'uv>=0.9' | $(UV) pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --output-file requirements/uv.lock
 
 clean:  ## Remove the environment and everything built
-	rm -rf $(VENV) $(DEMO_DIR) site dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .venv-bench $(DEMO_DIR) site dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

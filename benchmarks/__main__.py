@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.measure import CommandFailed
 from benchmarks.overhead import measure_overhead
+from benchmarks.rebuild import measure_rebuild
 from benchmarks.report import Machine, Section, as_json, as_markdown, figure_text
 from benchmarks.startup import measure_startup
 from benchmarks.whole_run import measure_whole_run
@@ -20,6 +21,7 @@ Benchmark = Callable[[int | None, Callable[[str], None]], Section]
 BENCHMARKS: dict[str, Benchmark] = {
     "whole_run": measure_whole_run,
     "startup": measure_startup,
+    "rebuild": measure_rebuild,
     "overhead": measure_overhead,
 }
 """Each takes the number of runs (None for its own) and what is told of progress."""

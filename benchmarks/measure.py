@@ -23,6 +23,15 @@ FOREIGN = ("BATON_", "MLFLOW_", "AWS_", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
 """Beginnings of environment variables that would change what is measured."""
 
 
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DVC_NO_ANALYTICS": "true",
+    "KEDRO_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+}
+"""Nothing that is measured calls home."""
+
+
 class CommandFailed(Exception):
     """A measured command did not end well."""
 
@@ -43,11 +52,17 @@ class Command:
         Program and arguments.
     prepare : callable
         Fills the new empty folder that each run gets as its current one; not measured.
+    folder : Path, optional
+        A folder that every run gets as it is, instead of a new empty one.
+    path : Path, optional
+        A folder of programs that the command finds first.
     """
 
     name: str
     words: tuple[str, ...]
     prepare: Callable[[Path], object] = leave_as_is
+    folder: Path | None = None
+    path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +167,14 @@ def run_once(command: Command, *, watch: Callable[[int], None] | None = None) ->
         If it does not exit with 0.
     """
     with tempfile.TemporaryDirectory(prefix="baton-benchmark-") as scratch:
-        folder = Path(scratch, "run")
-        folder.mkdir()
+        folder = command.folder or Path(scratch, "run")
+        folder.mkdir(exist_ok=True)
         command.prepare(folder)
         result = Path(scratch, "cost.json")
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(LAUNCHER), str(result), *command.words],
             cwd=folder,
-            env=environment(os.environ),
+            env=environment(os.environ, command.path),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -175,23 +190,25 @@ def run_once(command: Command, *, watch: Callable[[int], None] | None = None) ->
     return Run(cost["wall_s"], cost["cpu_s"], cost["peak_mib"], stdout)
 
 
-def environment(environ: Mapping[str, str]) -> dict[str, str]:
+def environment(environ: Mapping[str, str], path: Path | None = None) -> dict[str, str]:
     """Return what measured commands see: the machine's environment without what would change them."""
     kept = {name: value for name, value in environ.items() if not name.startswith(FOREIGN)}
-    return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    if path is not None:
+        kept["PATH"] = f"{path}{os.pathsep}{kept.get('PATH', '')}"
+    return {**kept, **QUIET}
 
 
-def script(name: str) -> str:
-    """Return the path of a program that is installed beside this Python.
+def script(name: str, folder: Path | None = None) -> str:
+    """Return the path of a program that is installed in a folder, or beside this Python.
 
     Raises
     ------
     CommandFailed
         If it is not installed.
     """
-    path = Path(sys.executable).with_name(name)
+    path = (folder or Path(sys.executable).parent) / name
     if not path.exists():
-        raise CommandFailed(f"the program '{name}' is not installed beside {sys.executable}")
+        raise CommandFailed(f"the program '{name}' is not installed in {path.parent}")
     return str(path)
 
 

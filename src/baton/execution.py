@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -217,4 +216,4 @@ class Execution:
 def _new_run_id() -> str:
     """Return an id that sorts by time: UTC date, time, 0.1 ms, and two random digits."""
     now = datetime.datetime.now(datetime.UTC)
-    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 100:04d}{secrets.token_hex(1)}"
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 100:04d}{os.urandom(1).hex()}"

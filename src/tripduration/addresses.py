@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from string import Formatter
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from tripduration.errors import SourceInvalid
 from tripduration.months import Month
@@ -124,4 +123,6 @@ def file_path(url: str) -> Path:
             f"the address {redacted(url)} names a file on another machine",
             hint="a file on this machine has three slashes: file:///folder/file.parquet",
         )
+    from urllib.request import url2pathname  # brings a web client along
+
     return Path(url2pathname(parts.path))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -50,7 +51,7 @@ def parameter(
     --------
     >>> class Chosen(Parameters):
     ...     month: typing.Annotated[int, parameter("calendar month", ge=1, le=12)] = 1
-    >>> next(leaves(Chosen)).description
+    >>> leaves(Chosen)[0].description
     'calendar month'
     """
     limits: dict[str, Any] = {"ge": ge, "le": le, "gt": gt, "lt": lt, "pattern": pattern}
@@ -101,12 +102,17 @@ class Leaf:
         return typing.get_args(plain) if typing.get_origin(plain) is typing.Literal else ()
 
 
-def leaves(model: type[msgspec.Struct], prefix: tuple[str, ...] = ()) -> Iterator[Leaf]:
-    """Yield every leaf of a `Parameters` class, groups first to last, in the order declared."""
+@cache
+def leaves(model: type[msgspec.Struct]) -> tuple[Leaf, ...]:
+    """Return every leaf of a `Parameters` class, groups first to last, in the order declared."""
+    return tuple(_leaves(model, ()))
+
+
+def _leaves(model: type[msgspec.Struct], prefix: tuple[str, ...]) -> Iterator[Leaf]:
     for field in msgspec.structs.fields(model):
         path = (*prefix, field.name)
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            yield from leaves(field.type, path)
+            yield from _leaves(field.type, path)
             continue
         metadata = getattr(field.type, "__metadata__", ())
         description = next((m.description for m in metadata if m.description), "")

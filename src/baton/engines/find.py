@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from typing import cast
 
 from baton.core.checks import nearest
@@ -41,4 +40,6 @@ def engine_names() -> tuple[str, ...]:
 
 
 def _offered() -> dict[str, str]:
+    import importlib.metadata
+
     return {point.name: point.value for point in importlib.metadata.entry_points(group=GROUP)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -78,13 +78,13 @@ class CodeReader:
 
     def _read_place(self, identity: object, place: Location | None) -> ReadModule:
         if place is None:
-            return ReadModule(identity, place, None, NEVER_SAME + secrets.token_hex(8))
+            return ReadModule(identity, place, None, NEVER_SAME + os.urandom(8).hex())
         if place.file is None:
             return ReadModule(identity, place, EMPTY)
         try:
             content = place.file.read_bytes()
         except OSError:
-            return ReadModule(identity, place, None, NEVER_SAME + secrets.token_hex(8))
+            return ReadModule(identity, place, None, NEVER_SAME + os.urandom(8).hex())
         summary = self._summarise(content, place.package) if place.is_source else None
         return ReadModule(identity, place, summary, hashlib.sha256(content).hexdigest()[:32])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import secrets
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,7 +66,7 @@ class ObjectStore:
         folder = (self._local or self._mirror) / "tmp"
         with _told(self.url, "written"):
             folder.mkdir(parents=True, exist_ok=True)
-        path = folder / secrets.token_hex(12)
+        path = folder / os.urandom(12).hex()
         try:
             yield path
         finally:
@@ -200,13 +200,13 @@ class ObjectStore:
 
     def _upload(self, path: Path, digest: str) -> None:
         final = self._remote_path(digest)
-        temporary = f"{final}.tmp-{secrets.token_hex(6)}"
+        temporary = f"{final}.tmp-{os.urandom(6).hex()}"
         self._fs.makedirs(final.rsplit("/", 1)[0], exist_ok=True)
         self._fs.put_file(str(path), temporary)
         self._fs.mv(temporary, final)
 
     def _put_remote(self, content: bytes, final: str) -> None:
-        temporary = f"{final}.tmp-{secrets.token_hex(6)}"
+        temporary = f"{final}.tmp-{os.urandom(6).hex()}"
         self._fs.makedirs(final.rsplit("/", 1)[0], exist_ok=True)
         self._fs.pipe_file(temporary, content)
         self._fs.mv(temporary, final)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import builtins
 import hashlib
-import secrets
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -367,7 +367,7 @@ def _digest_of_files(path: Path) -> str:
     for file in files:
         total += file.stat().st_size
         if total > _DATA_LIMIT:
-            return NEVER_SAME + secrets.token_hex(8)
+            return NEVER_SAME + os.urandom(8).hex()
         content = file.read_bytes()
         sha.update(f"{file.relative_to(path.parent).as_posix()}\0{len(content)}\0".encode() + content)
     return sha.hexdigest()[:32]
