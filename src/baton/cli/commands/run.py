@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from baton.project import Project
 
 
+EVERYTHING = "*"
+"""What ``--force`` without a task means."""
+
+
 @click.command(cls=ProjectCommand)
 @click.argument("targets", nargs=-1)
 @click.option(
@@ -32,7 +36,15 @@ if TYPE_CHECKING:
     default=1,
     help="Tasks that may run at once, where the engine can [1]",
 )
-@click.option("--force", "forced", multiple=True, metavar="TASK", help="Run this task whatever is remembered")
+@click.option(
+    "--force",
+    "forced",
+    multiple=True,
+    is_flag=False,
+    flag_value=EVERYTHING,
+    metavar="[TASK]",
+    help="Run this task whatever is remembered; everything where none is named",
+)
 @click.option("--keep-going", is_flag=True, help="After a failure, run what does not depend on it")
 @click.option(
     "--resume",
@@ -63,6 +75,8 @@ def command(
     project = ctx.obj
     if resumed is not None:
         project, targets = api.resume(project, resumed, targets)
+    if EVERYTHING in forced:
+        forced = tuple(task.name for task in project.dag.subset(targets).tasks)
     with output.reporting(quiet=quiet or as_json, verbose=verbose) as report:
         ended = api.run(
             project,
