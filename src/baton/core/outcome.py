@@ -98,7 +98,7 @@ class RunReport:
     run_id : str
         Identifies the run in the project's folder.
     tasks : tuple of TaskReport
-        One for each selected task, in the order they ended.
+        One for each selected task.
     duration_s : float
         Wall time of the run in seconds.
     tracking_run_id : str

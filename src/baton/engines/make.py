@@ -49,7 +49,8 @@ class MakeEngine:
         with Pool(told) as pool:
             build = _Build(told, options, pool)
             build.run()
-            ended = RunReport(execution.run_id, tuple(build.reports.values()), time.perf_counter() - began)
+            tasks = tuple(build.reports[task.name] for task in execution.dag.order)
+            ended = RunReport(execution.run_id, tasks, time.perf_counter() - began)
             return ended.tracked(pool.finish_tracking(good=ended.is_good))
 
 
