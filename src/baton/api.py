@@ -7,24 +7,30 @@ Nothing here prints or exits; everything is told through return values, events a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from baton.core.artifact import Artifact
 from baton.core.events import Reporter, RunFinished, RunStarted, ignore_events
-from baton.core.execute import describe
 from baton.core.outcome import RunReport
-from baton.core.parameters import value_of
+from baton.core.reasons import Cause, CauseKind
 from baton.engines.engine import EngineOptions
 from baton.engines.find import find_engine
 from baton.errors import UsageError
 from baton.execution import Execution
+from baton.planning import PlannedTask
+from baton.planning import plan as plan_execution
 from baton.project import Project, open_project
 from baton.runs import RunRecord, list_runs, read_run, write_run
 
+if TYPE_CHECKING:
+    from baton.explanation import Explanation
+
 __all__ = [
+    "Cause",
+    "CauseKind",
     "PlannedTask",
     "Project",
     "RunRecord",
+    "explain",
     "open_project",
     "plan",
     "read_run",
@@ -32,25 +38,6 @@ __all__ = [
     "run",
     "status",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedTask:
-    """What a run would do with one task.
-
-    Parameters
-    ----------
-    task : str
-        Name of the task.
-    would_run : bool
-        False where a remembered result would be used.
-    reason : str
-        Why.
-    """
-
-    task: str
-    would_run: bool
-    reason: str
 
 
 def run(
@@ -149,38 +136,85 @@ def resume(project: Project, run_id: str, targets: Sequence[str] = ()) -> tuple[
     return project.with_parameters(record.parameters), tuple(targets) or record.targets
 
 
-def plan(project: Project, targets: Sequence[str] = ()) -> tuple[PlannedTask, ...]:
+def plan(
+    project: Project,
+    targets: Sequence[str] = (),
+    *,
+    engine: str | None = None,
+    forced: Iterable[str] = (),
+) -> tuple[PlannedTask, ...]:
     """Say what a run that may use the cache would do, without doing or writing anything.
+
+    Parameters
+    ----------
+    project : Project
+        As `open_project` returns it.
+    targets : sequence of str
+        Groups or tasks; the pipeline's default target where there is none.
+    engine : str, optional
+        Name of the engine, which says whether effects are repeated; the configured one unless given.
+    forced : iterable of str
+        Targets that would run whatever is remembered.
+
+    Returns
+    -------
+    tuple of PlannedTask
+        In the order of a run.
 
     Raises
     ------
     UsageError
-        If a target does not exist.
+        If a target, a forced task or the engine does not exist.
+    StoreError
+        If the store cannot be read.
     """
-    dag = project.dag.subset(targets)
-    known: dict[str, Artifact] = {}
-    planned: dict[str, PlannedTask] = {}
-    for task in dag.order:
-        waiting = [up.name for up in dag.upstream_of(task) if planned[up.name].would_run]
-        if waiting:
-            reason = f"after '{waiting[0]}', which would run"
-            planned[task.name] = PlannedTask(task.name, would_run=True, reason=reason)
-            continue
-        if task.effect:
-            planned[task.name] = PlannedTask(task.name, would_run=True, reason="an effect always runs")
-            continue
-        seen = {name: value_of(project.configuration.parameters, name) for name in task.parameters}
-        own = {name: known[name] for name in task.inputs}
-        try:
-            decision = project.store.decide(task, own, seen, use=True)
-        except Exception as error:  # the task's own code says which state of the world it reads
-            reason = f"it would fail: {describe(error).message}"
-            planned[task.name] = PlannedTask(task.name, would_run=True, reason=reason)
-            continue
-        planned[task.name] = PlannedTask(task.name, would_run=decision.entry is None, reason=decision.reason)
-        if decision.entry is not None:
-            known.update(decision.entry.outputs)
-    return tuple(planned.values())
+    return plan_execution(_imagined(project, targets, engine, forced))
+
+
+def explain(project: Project, task: str, *, engine: str | None = None) -> Explanation:
+    """Say why a run that may use the cache would run a task, or need not, and what its key is made of.
+
+    Unlike `plan` it compares the texts of code, and reads the bytes of remembered outputs to find
+    those that are corrupt.  Nothing is written.
+
+    Parameters
+    ----------
+    project : Project
+        As `open_project` returns it.
+    task : str
+        Name of the task.
+    engine : str, optional
+        As in `plan`.
+
+    Raises
+    ------
+    UsageError
+        If there is no such task or engine.
+    StoreError
+        If the store cannot be read.
+    """
+    from baton.explanation import explain as explain_task
+    from baton.explanation import find_task
+
+    wanted = find_task(project.dag, task)
+    usual = _imagined(project, (), engine)
+    is_usual = wanted.name in {one.name for one in usual.dag.tasks}
+    return explain_task(usual if is_usual else _imagined(project, (task,), engine), wanted)
+
+
+def _imagined(
+    project: Project, targets: Sequence[str], engine: str | None, forced: Iterable[str] = ()
+) -> Execution:
+    """Return the execution that a run would have."""
+    chosen = find_engine(engine or project.configuration.settings.baton.engine)
+    return Execution.begin(
+        project,
+        targets,
+        chosen.name,
+        use_cache=True,
+        effects_once=chosen.effects_once,
+        forced=forced,
+    )
 
 
 def status(project: Project, limit: int = 10) -> tuple[RunRecord, ...]:

@@ -14,6 +14,7 @@ from baton.core.dag import Dag
 from baton.core.events import Reporter, ignore_events
 from baton.core.execute import TaskRun
 from baton.core.parameters import flatten
+from baton.core.reasons import Cause, CauseKind
 from baton.errors import Unavailable
 from baton.project import Project, open_project
 from baton.tracking.location import without_secrets
@@ -178,7 +179,7 @@ class Execution:
             store=self.project.store,
             folders=self.project.folders,
             use_cache=self.use_cache,
-            forced=dict.fromkeys(self.forced, "forced"),
+            forced=dict.fromkeys(self.forced, Cause(CauseKind.FORCED).sentence),
             world=self.world if self.effects_once else "",
             tracking=lambda: self.tracking_run,
             report=self.report,

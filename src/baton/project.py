@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -73,9 +73,14 @@ class Project:
     @cached_property
     def store(self) -> Store:
         """The store of artifacts."""
-        from baton.store.store import Store
+        from baton.runs import last_tasks
+        from baton.store.store import RanTask, Store
 
-        return Store(self.store_url, self.home)
+        def last_runs(task: str) -> Iterator[RanTask]:
+            ended = (record for _, record in last_tasks(self.home, self.dag.name, task) if record.key)
+            return (RanTask(record.key, record.unremembered) for record in ended)
+
+        return Store(self.store_url, self.home, self.dag.name, last_runs)
 
     @property
     def tracking_uri(self) -> str:

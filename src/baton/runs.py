@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ from baton.core.outcome import RunReport
 from baton.core.parameters import flatten
 from baton.errors import UsageError
 
+_LOOK_BACK = 20
+"""How many runs are looked through for the last one of a task."""
+
 
 class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """How one task of a run ended; `duration_s` in seconds."""
+    """How one task of a run ended; `duration_s` in seconds, the rest as in `TaskReport`."""
 
     task: str
     outcome: str
@@ -30,6 +34,8 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     hint: str = ""
     traceback: str = ""
     outputs: dict[str, dict[str, Any]] = {}
+    key: str = ""
+    unremembered: str = ""
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +91,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
                     hint=task.failure.hint if task.failure else "",
                     traceback=task.failure.traceback if task.failure else "",
                     outputs={name: artifact.as_dict() for name, artifact in task.outputs.items()},
+                    key=task.key,
+                    unremembered=task.unremembered,
                 )
                 for task in report.tasks
             ],
@@ -118,9 +126,19 @@ def read_run(home: Path, run_id: str) -> RunRecord:
 
 def list_runs(home: Path, limit: int) -> tuple[RunRecord, ...]:
     """Return the latest `limit` runs, newest first; records that cannot be read are left out."""
+    return tuple(islice(_newest(home), max(limit, 0)))
+
+
+def last_tasks(home: Path, pipeline: str, task: str) -> Iterator[tuple[RunRecord, TaskRecord]]:
+    """Yield what became of a task in the latest runs that knew it, newest first."""
+    for record in islice(_newest(home), _LOOK_BACK):
+        if record.pipeline == pipeline:
+            yield from ((record, one) for one in record.tasks if one.task == task)
+
+
+def _newest(home: Path) -> Iterator[RunRecord]:
     paths = sorted(_folder(home).glob("*.json"), reverse=True)
-    readable = (record for record in map(_read, paths) if record is not None)
-    return tuple(islice(readable, max(limit, 0)))
+    return (record for record in map(_read, paths) if record is not None)
 
 
 def _read(path: Path) -> RunRecord | None:

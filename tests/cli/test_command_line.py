@@ -234,6 +234,13 @@ def test_plan_says_what_would_run_and_why(baton: Command, tmp_path: Path) -> Non
     assert sorted(path.name for path in (tmp_path / ".baton").rglob("*")) == before
 
 
+@pytest.mark.parametrize("command", ["plan", "explain left"])
+def test_a_store_that_cannot_be_used_is_told_by_who_looks_at_it(baton: Command, command: str) -> None:
+    ended = baton(*command.split(), *DIAMOND, "--store", "nowhere://x")
+    assert ended.code == 4
+    assert "nowhere://x" in ended.stderr
+
+
 def test_dag_draws_text_and_mermaid(baton: Command) -> None:
     text = baton("dag").stdout
     mermaid = baton("dag", "--format", "mermaid").stdout

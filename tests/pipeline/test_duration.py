@@ -105,6 +105,29 @@ class TestOnTheSample:
         assert second.facts["Model digest"] == first.facts["Model digest"]
         assert second.facts["MLflow run_id"] != first.facts["MLflow run_id"]
 
+    def test_another_limit_of_the_gate_runs_only_what_talks_to_the_world(
+        self, sample_project: tuple[Path, Ended]
+    ) -> None:
+        folder, _ = sample_project
+        chosen = ("--source", "sample", "--max-rmse", "7.9")
+        planned = json.loads(_run(folder, "plan", "--json", *chosen).stdout)
+        assert [task["task"] for task in planned if task["would_run"]] == ["track", "validate", "deploy"]
+        ended = _run(folder, "run", "validate", "--cache", "--json", *chosen)
+        outcomes = {task["task"]: task["outcome"] for task in json.loads(ended.stdout)["tasks"]}
+        assert {name for name, outcome in outcomes.items() if outcome != "cached"} == {"track", "validate"}
+
+    def test_another_hyperparameter_is_the_cause_told_for_training(
+        self, sample_project: tuple[Path, Ended]
+    ) -> None:
+        folder, _ = sample_project
+        chosen = ("--source", "sample", "--max-depth", "8")
+        planned = {task["task"]: task for task in json.loads(_run(folder, "plan", "--json", *chosen).stdout)}
+        assert planned["train"]["reason"] == "parameter max_depth 30 -> 8"
+        assert planned["evaluate"]["reason"] == "after 'train', which would run"
+        assert not planned["features"]["would_run"]
+        explained = _run(folder, "explain", "train", *chosen).stdout
+        assert explained.startswith("train: would run\n  parameter max_depth 30 -> 8\n")
+
     def test_a_worse_model_is_refused_and_the_champion_stays(
         self, sample_project: tuple[Path, Ended]
     ) -> None:

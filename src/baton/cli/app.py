@@ -19,6 +19,7 @@ from baton.process import collect_garbage_seldom
 COMMANDS = {
     "run": "Run the pipeline, or the part that TARGETS need",
     "plan": "Show what would run and why, without writing anything",
+    "explain": "Show why a task would run, or need not",
     "status": "Show the latest runs",
     "list": "List targets, tasks and parameters",
     "dag": "Draw the pipeline as text or Mermaid",

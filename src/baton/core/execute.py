@@ -22,6 +22,7 @@ from baton.core.context import Provenance, TaskContext
 from baton.core.events import Reporter, TaskFinished, TaskLogged, TaskStarted, ignore_events
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
+from baton.core.reasons import Cause
 from baton.core.task import Task
 from baton.core.tracker import TrackingRun
 from baton.errors import BatonError, StoreError, TaskError, Unavailable
@@ -59,12 +60,15 @@ class CacheDecision:
     entry : CacheEntry or None
         What can be used instead of running; None where the task must run.
     reason : str
-        Why it must run, or why it need not.
+        Why it must run, or why it need not, in one line.
+    causes : tuple of Cause
+        Why it must run, each by itself; empty where a remembered result can be used.
     """
 
     key: str
     entry: CacheEntry | None
     reason: str
+    causes: tuple[Cause, ...] = ()
 
 
 class ArtifactStore(Protocol):
@@ -298,7 +302,13 @@ def _compute(
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     report = TaskReport(
-        task.name, Outcome.SUCCEEDED, outputs, reason, facts=tuple(context.facts), key=decision.key
+        task.name,
+        Outcome.SUCCEEDED,
+        outputs,
+        reason,
+        facts=tuple(context.facts),
+        key=decision.key,
+        unremembered="; ".join(context.unremembered),
     )
     if task.effect and decision.key:
         report = _with_traces(report, task, context, run)

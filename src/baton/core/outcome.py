@@ -74,6 +74,8 @@ class TaskReport:
         The tracking run that the task added to; empty where it added to none.
     products : tuple of str
         Paths of what an effect left for people.
+    unremembered : str
+        Why the task asked not to have its result remembered; empty where it did not.
     """
 
     task: str
@@ -87,6 +89,7 @@ class TaskReport:
     key: str = ""
     tracking_run_id: str = ""
     products: tuple[str, ...] = ()
+    unremembered: str = ""
 
 
 @dataclass(frozen=True, slots=True)

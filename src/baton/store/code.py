@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class CodeReader:
 
     def __init__(self, memory: Path | None = None) -> None:
         self._memory = memory
+        self._writes = True
         self._modules: dict[str, ReadModule] = {}
         self._reached: dict[str, Reach] = {}
 
@@ -47,6 +49,15 @@ class CodeReader:
             walk.take(function.__module__, name)
             self._reached[label] = walk.result()
         return self._reached[label]
+
+    @contextmanager
+    def writing_nothing(self) -> Iterator[None]:
+        """Use what is remembered and add nothing to it, for who looks around."""
+        self._writes = False
+        try:
+            yield
+        finally:
+            self._writes = True
 
     def module(self, name: str) -> ReadModule:
         """Return what can be read of a module."""
@@ -100,7 +111,7 @@ class CodeReader:
             summary = summarise(content, package)
         except (SyntaxError, ValueError, RecursionError):
             return None
-        if remembered is not None:
+        if remembered is not None and self._writes:
             _remember(remembered, msgspec.json.encode(summary))
         return summary
 

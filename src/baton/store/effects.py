@@ -14,15 +14,17 @@ from typing import Any
 import msgspec
 
 from baton.core.files import write_atomically
+from baton.store.index import Entry
 
-_VERSION = 1
+_VERSION = 2
 
 
 class EffectRecord(msgspec.Struct, frozen=True, kw_only=True):
     """An effect's last success.
 
     `key` is the cache key of its work with what it acted on; `products` are paths of what it left for
-    people; the other fields are those of `baton.store.index.Entry`.
+    people; `work` is what its work was made of, to compare other work with; the other fields are those
+    of `baton.store.index.Entry`.
     """
 
     version: int = _VERSION
@@ -34,6 +36,7 @@ class EffectRecord(msgspec.Struct, frozen=True, kw_only=True):
     outputs: dict[str, dict[str, Any]]
     facts: list[tuple[str, str]]
     products: list[str]
+    work: Entry
 
     @property
     def missing_product(self) -> str | None:

@@ -6,17 +6,21 @@ from typing import Any
 
 import msgspec
 
+from baton.store.fingerprint import fingerprint
 from baton.store.objects import ObjectStore
 
-ENTRY_VERSION = 1
+ENTRY_VERSION = 2
 """Raise when entries change meaning; an entry of another version is a miss."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What one piece of work gave, and its provenance.
 
-    `parameters` are as the run had them; `inputs`, `code` and `packages` are those of
-    `baton.store.key.Work`.  `finished_at` is UTC in ISO 8601, `duration_s` seconds.
+    `parameters` are plain values by bare name without secrets, `parameter_digests` tell them apart;
+    `inputs`, `code` and `packages` are those of `baton.store.key.Work`.  `sources` are the states of
+    modules whose texts `baton.store.texts` keeps.  `world` is what the task's ``version`` said, without
+    secrets, `world_digest` its fingerprint.  `rule` and `python` are the versions of the cache key's rule
+    and of Python.  `finished_at` is UTC in ISO 8601, `duration_s` seconds.
     """
 
     version: int = ENTRY_VERSION
@@ -35,6 +39,20 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     world: str
     finished_at: str
     duration_s: float
+    parameter_digests: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    world_digest: str = ""
+    rule: int = 0
+    python: str = ""
+
+
+class Latest(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entry of a task is the latest, to compare other work with."""
+
+    version: int = ENTRY_VERSION
+    pipeline: str
+    task: str
+    key: str
 
 
 class Index:
@@ -43,7 +61,7 @@ class Index:
     Parameters
     ----------
     objects : ObjectStore
-        Where the entries lie, under ``index/``.
+        Where the entries lie, under ``index/``, and the latest key of each task, under ``latest/``.
     """
 
     def __init__(self, objects: ObjectStore) -> None:
@@ -61,8 +79,29 @@ class Index:
         return entry if entry.version == ENTRY_VERSION and entry.key == key else None
 
     def put(self, entry: Entry) -> None:
-        """Remember an entry under its key."""
+        """Remember an entry under its key, as the latest of its task."""
         self._objects.write_text(_name(entry.key), msgspec.json.encode(entry).decode())
+        latest = Latest(pipeline=entry.pipeline, task=entry.task, key=entry.key)
+        self._objects.write_text(
+            _latest_name(entry.pipeline, entry.task), msgspec.json.encode(latest).decode()
+        )
+
+    def latest_key(self, pipeline: str, task: str) -> str | None:
+        """Return the key of a task's latest entry, or None where it is not known or cannot be read."""
+        text = self._objects.read_text(_latest_name(pipeline, task))
+        if text is None:
+            return None
+        try:
+            latest = msgspec.json.decode(text, type=Latest)
+        except msgspec.MsgspecError:
+            return None
+        return latest.key if latest.version == ENTRY_VERSION else None
+
+
+def _latest_name(pipeline: str, task: str) -> str:
+    # A pipeline may be called anything; a task's name is an identifier.
+    safe = pipeline if pipeline.isidentifier() and len(pipeline) <= 80 else fingerprint(pipeline)[:32]
+    return f"latest/{safe}/{task}.json"
 
 
 def _name(key: str) -> str:

@@ -47,12 +47,17 @@ class Work:
     version: str
 
     @property
+    def python(self) -> str:
+        """Python's version, as far as it counts."""
+        return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+    @property
     def key(self) -> str:
         """The cache key, 64 hexadecimal digits."""
         return fingerprint(
             {
                 "rule": RULE_VERSION,
-                "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
+                "python": self.python,
                 "task": self.task,
                 "outputs": self.outputs,
                 "parameters": self.parameters,

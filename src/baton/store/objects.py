@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from baton.errors import CorruptObject, StoreError, Unavailable
 
@@ -94,6 +94,28 @@ class ObjectStore:
             if self._local is not None:
                 return self._object_path(self._local, digest).is_file()
             return bool(self._fs.exists(self._remote_path(digest)))
+
+    def size_of(self, digest: str) -> int | None:
+        """Return an object's size in bytes, None where there is none; its bytes are not read."""
+        if not _is_digest(digest):
+            return None
+        with _told(self.url, "read"):
+            if self._local is None:
+                return self._remote_size(digest)
+            try:
+                return self._object_path(self._local, digest).stat().st_size
+            except FileNotFoundError:
+                return None
+
+    def is_intact(self, digest: str) -> bool:
+        """Whether an object is there and its bytes give its digest; all are read, nothing is removed."""
+        if not self.has(digest):
+            return False
+        if self._local is not None:
+            with _told(self.url, "read"):
+                return digest_of(self._object_path(self._local, digest)) == digest
+        with _told(self.url, "read"), self._fs.open(self._remote_path(digest), "rb") as file:
+            return _digest_of_stream(file) == digest
 
     def path_of(self, digest: str) -> Path:
         """Return a local, read-only file with the object's verified bytes.
@@ -225,10 +247,14 @@ class ObjectStore:
 
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file's content, 64 hexadecimal digits."""
-    sha = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            sha.update(block)
+        return _digest_of_stream(file)
+
+
+def _digest_of_stream(file: IO[bytes]) -> str:
+    sha = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        sha.update(block)
     return sha.hexdigest()
 
 

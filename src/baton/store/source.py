@@ -11,6 +11,7 @@ import hashlib
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -147,15 +148,41 @@ def summarise(source: str | bytes, package: str) -> ModuleSummary:
     """
     tree = ast.parse(source)
     texts = _short_texts(tree)
+    return _collect(tree, package).summary(texts)
+
+
+def definition_texts(source: str | bytes, package: str) -> dict[str, DefinitionText]:
+    """Return the text of every definition of a module, as it counts: no comments, no docstrings.
+
+    Parameters and errors are those of `summarise`; what the module does on import stands under the
+    empty name.
+    """
+    parts, on_import = _collect(ast.parse(source), package).parts()
+    return {
+        name: DefinitionText(_digest_of(part), "\n\n".join(map(ast.unparse, part.nodes)))
+        for name, part in {**parts, "": on_import}.items()
+        if part.nodes
+    }
+
+
+class DefinitionText(NamedTuple):
+    """The text of one definition, with the digest that `Definition` has."""
+
+    digest: str
+    text: str
+
+
+def _collect(tree: ast.Module, package: str) -> _Collector:
     found = _Collector(package)
     for statement in tree.body:
         found.take(statement)
-    return found.summary(texts)
+    return found
 
 
 @dataclass
 class _Parts:
     texts: list[str] = field(default_factory=list)
+    nodes: list[ast.stmt] = field(default_factory=list)
     refs: set[str] = field(default_factory=set)
     dynamic: set[str] = field(default_factory=set)
     is_state: bool = False
@@ -163,6 +190,7 @@ class _Parts:
 
     def add(self, statement: _Statement) -> None:
         self.texts.append(statement.text)
+        self.nodes.append(statement.node)
         self.refs |= statement.refs
         self.dynamic |= statement.dynamic
         self.finds_subclasses |= statement.finds_subclasses
@@ -172,6 +200,7 @@ class _Parts:
 class _Statement:
     """One top-level statement: what it binds, what it changes, and what it does besides."""
 
+    node: ast.stmt
     text: str
     refs: set[str]
     maybe_refs: set[str]
@@ -228,6 +257,7 @@ class _Collector:
         changed, given, acts = _changes(statement)
         self.statements.append(
             _Statement(
+                node=statement,
                 text=ast.dump(statement),
                 refs=visitor.refs,
                 maybe_refs=visitor.maybe_refs,
@@ -247,14 +277,12 @@ class _Collector:
                 bases.visit(base)
             self.bases[statement.name] = tuple(sorted(bases.refs))
 
-    def summary(self, texts: tuple[str, ...]) -> ModuleSummary:
-        """Return everything that was taken in."""
+    def parts(self) -> tuple[dict[str, _Parts], _Parts]:
+        """Return the statements by the names that they bind or change, and those that act on import."""
         parts: dict[str, _Parts] = {}
         on_import = _Parts()
         local = {name for statement in self.statements for name in statement.bound}
-        variables = {name for s in self.statements if not s.is_definition for name in s.bound} - set(
-            self.imports
-        )
+        variables = self._variables
         for statement in self.statements:
             statement.refs |= {
                 ref
@@ -269,6 +297,17 @@ class _Collector:
                 on_import.add(statement)
             for name in changed | (statement.given & variables):
                 parts[name].is_state = True
+        return parts, on_import
+
+    @property
+    def _variables(self) -> set[str]:
+        bound = {name for one in self.statements if not one.is_definition for name in one.bound}
+        return bound - set(self.imports)
+
+    def summary(self, texts: tuple[str, ...]) -> ModuleSummary:
+        """Return everything that was taken in."""
+        parts, on_import = self.parts()
+        variables = self._variables
         often = [name for statement in self.statements for name in statement.bound]
         for name, part in parts.items():
             part.refs |= {"@" + target.replace(":", ".") for target in self.imports.get(name, ())}
@@ -358,12 +397,16 @@ def normalise(statement: ast.stmt, imports: dict[str, tuple[str, ...]]) -> None:
 
 def _definition(parts: _Parts) -> Definition:
     return Definition(
-        digest=hashlib.sha256("\n".join(parts.texts).encode("utf-8", "surrogatepass")).hexdigest()[:32],
+        digest=_digest_of(parts),
         refs=tuple(sorted(parts.refs)),
         dynamic=tuple(sorted(parts.dynamic)),
         is_state=parts.is_state,
         finds_subclasses=parts.finds_subclasses,
     )
+
+
+def _digest_of(parts: _Parts) -> str:
+    return hashlib.sha256("\n".join(parts.texts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _changes(statement: ast.stmt) -> tuple[set[str], set[str], bool]:

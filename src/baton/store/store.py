@@ -5,25 +5,36 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from baton.core.artifact import FILE_KIND, FILES_KIND, Artifact, Kind
 from baton.core.execute import CacheDecision, CacheEntry, TaskRun
 from baton.core.outcome import TaskReport
-from baton.core.parameters import flatten
+from baton.core.reasons import Cause, CauseKind, by_importance, in_one_line
 from baton.core.task import Task
 from baton.errors import CorruptObject, StoreError
 from baton.store.code import CodeReader
+from baton.store.differences import described, differences
 from baton.store.effects import EffectMemory, EffectRecord
+from baton.store.fingerprint import fingerprint
 from baton.store.index import Entry, Index
-from baton.store.key import Work, describe_work
+from baton.store.key import RULE_VERSION, Work, describe_work
 from baton.store.locks import Locks
 from baton.store.objects import ObjectStore
+from baton.store.shown import without_secrets_in
+from baton.store.texts import CodeTexts
+
+
+class RanTask(NamedTuple):
+    """What a pure task did in a run: its key, and why it asked not to be remembered, else nothing."""
+
+    key: str
+    unremembered: str
 
 
 class Store:
@@ -36,14 +47,28 @@ class Store:
     home : Path
         The project's own folder, for what is not shared: a mirror of a remote store's objects, and
         summaries of sources.
+    pipeline : str
+        The pipeline whose earlier work is compared with work at hand.
+    last_runs : callable
+        Returns what a task did in the latest runs of this project, newest first; where the store
+        knows none of it, the latest entry of all projects that share it is compared with.
     """
 
-    def __init__(self, url: str, home: Path) -> None:
+    def __init__(
+        self,
+        url: str,
+        home: Path,
+        pipeline: str = "",
+        last_runs: Callable[[str], Iterable[RanTask]] = lambda _task: (),
+    ) -> None:
         self.objects = ObjectStore(url, mirror=home / "mirror")
         self.index = Index(self.objects)
         self.code = CodeReader(home / "sources")
         self.effects = EffectMemory(home / "effects")
         self._locks = Locks(self.objects.local_folder("locks") or home / "locks")
+        self.texts = CodeTexts(self.objects, self.code)
+        self._pipeline = pipeline
+        self._last_runs = last_runs
         self._views = home / "views"
         self._works: dict[str, Work] = {}
 
@@ -64,15 +89,21 @@ class Store:
         return kind.read(path)
 
     def has(self, artifact: Artifact) -> bool:
-        """Whether every object of an artifact is there, without reading the large ones."""
-        if not self.objects.has(artifact.digest):
-            return False
-        if artifact.kind != FILES_KIND.name:
-            return True
-        try:
-            return all(self.objects.has(digest) for digest in self._members(artifact).values())
-        except (CorruptObject, StoreError):
-            return False
+        """Whether every object of an artifact is there in its size, without reading the large ones."""
+        return self.fault_of(artifact) is None
+
+    def fault_of(self, artifact: Artifact) -> CauseKind | None:
+        """Return whether an artifact is ``MISSING`` or, by its size, ``CORRUPT``; None if neither."""
+        size = self.objects.size_of(artifact.digest)
+        if artifact.kind == FILES_KIND.name and size is not None:
+            try:
+                sizes = [self.objects.size_of(digest) for digest in self._members(artifact).values()]
+            except (CorruptObject, StoreError):
+                return CauseKind.CORRUPT
+            size = None if None in sizes else sum(filter(None, sizes))
+        if size is None:
+            return CauseKind.MISSING
+        return None if size == artifact.size else CauseKind.CORRUPT
 
     def work(
         self, task: Task[..., Any], inputs: Mapping[str, Artifact], parameters: Mapping[str, Any]
@@ -90,52 +121,45 @@ class Store:
         world: str = "",
     ) -> CacheDecision:
         """Say whether a remembered result can be used; see `ArtifactStore.decide`."""
-        if task.effect:
-            if not world:
-                return CacheDecision("", None, "an effect always runs")
-            return self._decide_effect(task, self.work(task, inputs, parameters), use, world)
+        if task.effect and not world:
+            return _missed("", [Cause(CauseKind.EFFECT)])
         work = self.work(task, inputs, parameters)
         key = work.key
         self._works[key] = work
         if not use:
-            return CacheDecision(key, None, "the cache is not used")
+            return _missed(key, [Cause(CauseKind.CACHE_OFF)])
         if not work.reach.is_known:
-            return CacheDecision(key, None, f"never remembered: {'; '.join(work.reach.unresolved)}")
+            return _missed(key, [_unreadable(work)])
+        if task.effect:
+            return self._decide_effect(task, work, world)
         entry = self.index.get(key)
         if entry is None:
-            return CacheDecision(key, None, "nothing remembered for this code, parameters and inputs")
+            return _missed(key, self.changes(task, work))
         outputs = {name: Artifact.from_dict(fields) for name, fields in entry.outputs.items()}
-        missing = [name for name, artifact in outputs.items() if not self.has(artifact)]
-        if missing:
-            return CacheDecision(key, None, f"its output '{missing[0]}' is missing from the store")
+        faults = self._faults(outputs)
+        if faults:
+            return _missed(key, faults)
         facts = tuple((label, value) for label, value in entry.facts)
         return CacheDecision(key, CacheEntry(outputs, facts), f"computed by run {entry.run_id}")
 
-    def _decide_effect(self, task: Task[..., Any], work: Work, use: bool, world: str) -> CacheDecision:
-        key = work.key
-        self._works[key] = work
+    def _decide_effect(self, task: Task[..., Any], work: Work, world: str) -> CacheDecision:
         record = self.effects.last(world, task.name)
-        reason = ""
-        if not use:
-            reason = "the cache is not used"
-        elif not work.reach.is_known:
-            reason = f"never remembered: {'; '.join(work.reach.unresolved)}"
-        elif record is None:
-            reason = "not done before from this folder"
-        elif record.key != key:
-            reason = f"its code, parameters or inputs are not those of run {record.run_id}"
-        elif record.missing_product is not None:
-            reason = f"{record.missing_product}, which it made, is gone"
-        if record is None or reason:
-            return CacheDecision(key, None, reason)
+        if record is None or record.key != work.key:
+            return _missed(work.key, self.changes(task, work, world=world))
+        if record.missing_product is not None:
+            return _missed(work.key, [Cause(CauseKind.MISSING, place=record.missing_product)])
         outputs = {name: Artifact.from_dict(fields) for name, fields in record.outputs.items()}
-        missing = [name for name, artifact in outputs.items() if not self.has(artifact)]
-        if missing:
-            return CacheDecision(key, None, f"its output '{missing[0]}' is missing from the store")
+        faults = self._faults(outputs)
+        if faults:
+            return _missed(work.key, faults)
         entry = CacheEntry(
             outputs, tuple((label, value) for label, value in record.facts), record.tracking_run_id
         )
-        return CacheDecision(key, entry, f"done by run {record.run_id}")
+        return CacheDecision(work.key, entry, f"done by run {record.run_id}")
+
+    def _faults(self, outputs: Mapping[str, Artifact]) -> list[Cause]:
+        faults = ((name, self.fault_of(artifact)) for name, artifact in outputs.items())
+        return [Cause(fault, name) for name, fault in faults if fault is not None]
 
     @contextmanager
     def claim(self, decision: CacheDecision, on_wait: Callable[[], None]) -> Iterator[bool]:
@@ -146,6 +170,70 @@ class Store:
         with self._locks.hold(decision.key, on_wait) as waited:
             yield waited or self.index.get(decision.key) is not None
 
+    def work_of(self, decision: CacheDecision) -> Work | None:
+        """Return the work that a decision of this store is about; None for an effect that is repeated."""
+        return self._works.get(decision.key)
+
+    def changes(
+        self,
+        task: Task[..., Any],
+        work: Work,
+        *,
+        unknown_inputs: Collection[str] = (),
+        world: str = "",
+    ) -> tuple[Cause, ...]:
+        """Return why work is not that of the task's last run, or of its latest entry.
+
+        Parameters
+        ----------
+        task : Task
+            The task.
+        work : Work
+            The work at hand, for which no entry is found.
+        unknown_inputs : collection of str
+            Inputs that nobody knows yet; where there are any, nothing may have changed besides.
+        world : str
+            What an effect acts on, see `baton.core.execute.TaskRun.world`.
+        """
+        if not work.reach.is_known:
+            return (_unreadable(work),)
+        last = next(self._earlier(task.name), None) if not task.effect else None
+        is_gone = last is not None and last.key == work.key and not unknown_inputs
+        earlier = None if is_gone else self.earlier(task, world)
+        if earlier is not None:
+            return differences(work, earlier, unknown_inputs)
+        if last is not None and is_gone and last.unremembered:
+            return (Cause(CauseKind.UNCACHEABLE, last.unremembered),)
+        if last is not None:
+            return (Cause(CauseKind.MISSING),)
+        return (Cause(CauseKind.NEVER_BUILT, "not done before from this folder" if task.effect else ""),)
+
+    def earlier(self, task: Task[..., Any], world: str = "") -> Entry | None:
+        """Return the entry that work of a task is compared with, None where there is none."""
+        if task.effect:
+            record = self.effects.last(world, task.name)
+            return record.work if record is not None else None
+        entries = (self.index.get(ran.key) for ran in self._earlier(task.name))
+        return next((entry for entry in entries if entry is not None), None)
+
+    def entry_of(self, task: Task[..., Any], work: Work, world: str = "") -> Entry | None:
+        """Return the entry of work that need not be done again, None where there is none."""
+        return self.earlier(task, world) if task.effect else self.index.get(work.key)
+
+    def _earlier(self, task: str) -> Iterator[RanTask]:
+        yield from self._last_runs(task)
+        latest = self.index.latest_key(self._pipeline, task)
+        if latest is not None:
+            yield RanTask(latest, "")
+
+    def damaged(self, artifact: Artifact) -> bool:
+        """Whether bytes of an artifact are not those of its digest; all are read, nothing is changed."""
+        if not self.objects.is_intact(artifact.digest):
+            return True
+        if artifact.kind != FILES_KIND.name:
+            return False
+        return not all(self.objects.is_intact(digest) for digest in self._members(artifact).values())
+
     def remember(
         self, task: Task[..., Any], decision: CacheDecision, report: TaskReport, run: TaskRun
     ) -> None:
@@ -153,44 +241,46 @@ class Store:
         work = self._works[decision.key]
         if self.code.reach(task.function).parts != work.reach.parts or not work.reach.is_known:
             return  # edited while it ran, or unreadable: nobody knows which code made this
-        if task.effect:
-            self._remember_effect(task, decision, report, run)
+        entry = self._entry(work, decision.key, report, run)
+        if not task.effect:
+            self.index.put(entry)
             return
-        self.index.put(
-            Entry(
-                key=decision.key,
-                task=task.name,
-                pipeline=run.pipeline,
-                run_id=run.run_id,
-                engine=run.engine,
-                outputs={name: artifact.as_dict() for name, artifact in report.outputs.items()},
-                facts=list(report.facts),
-                parameters=_plain(work.parameters),
-                inputs=work.inputs,
-                code=work.reach.parts,
-                packages=work.reach.packages,
-                unresolved=list(work.reach.unresolved),
-                world=work.version,
-                finished_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                duration_s=report.duration_s,
-            )
+        record = EffectRecord(
+            key=entry.key,
+            pipeline=entry.pipeline,
+            task=entry.task,
+            run_id=entry.run_id,
+            tracking_run_id=report.tracking_run_id,
+            outputs=entry.outputs,
+            facts=entry.facts,
+            products=list(report.products),
+            work=entry,
         )
+        self.effects.put(run.world, record)
 
-    def _remember_effect(
-        self, task: Task[..., Any], decision: CacheDecision, report: TaskReport, run: TaskRun
-    ) -> None:
-        self.effects.put(
-            run.world,
-            EffectRecord(
-                key=decision.key,
-                pipeline=run.pipeline,
-                task=task.name,
-                run_id=run.run_id,
-                tracking_run_id=report.tracking_run_id,
-                outputs={name: artifact.as_dict() for name, artifact in report.outputs.items()},
-                facts=list(report.facts),
-                products=list(report.products),
-            ),
+    def _entry(self, work: Work, key: str, report: TaskReport, run: TaskRun) -> Entry:
+        values, digests = described(work.parameters)
+        return Entry(
+            key=key,
+            task=work.task,
+            pipeline=run.pipeline,
+            run_id=run.run_id,
+            engine=run.engine,
+            outputs={name: artifact.as_dict() for name, artifact in report.outputs.items()},
+            facts=list(report.facts),
+            parameters=values,
+            parameter_digests=digests,
+            inputs=work.inputs,
+            code=work.reach.parts,
+            packages=work.reach.packages,
+            unresolved=list(work.reach.unresolved),
+            sources=self.texts.keep(work.reach.parts),
+            world=without_secrets_in(work.version),
+            world_digest=fingerprint(work.version),
+            rule=RULE_VERSION,
+            python=work.python,
+            finished_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            duration_s=report.duration_s,
         )
 
     def code_digest(self, tasks: tuple[Task[..., Any], ...]) -> str:
@@ -254,8 +344,10 @@ def _stays_inside(name: object) -> bool:
     return all(part not in ("", ".", "..") for part in name.split("/"))
 
 
-def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: flatten(value) if isinstance(value, msgspec.Struct) else value
-        for name, value in parameters.items()
-    }
+def _missed(key: str, causes: Iterable[Cause]) -> CacheDecision:
+    ordered = by_importance(causes)
+    return CacheDecision(key, None, in_one_line(ordered), ordered)
+
+
+def _unreadable(work: Work) -> Cause:
+    return Cause(CauseKind.UNCACHEABLE, "; ".join(work.reach.unresolved))

@@ -11,7 +11,7 @@ import builtins
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,7 @@ _MODULE_NAMES = frozenset(
     ]
 )
 _DATA_LIMIT = 64 << 20
+_COUNTS_WHOLE = ": all of {} counts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ class Walk:
         label = f"{module}:{WHOLE}"
         if label in self._parts:
             return
-        self._unresolved.add(f"{why}: all of {module} counts")
+        self._unresolved.add(f"{why}{_COUNTS_WHOLE.format(module)}")
         self._load(module)
         summary = self._read(module).summary
         if summary is None:
@@ -353,6 +354,11 @@ class Walk:
         top = module.partition(".")[0]
         if top and top not in sys.stdlib_module_names and top not in self._packages:
             self._packages[top] = version_of(top)
+
+
+def counts_whole(unresolved: Iterable[str], module: str) -> str:
+    """Return the finding of `Reach.unresolved` because of which a module counts whole, else nothing."""
+    return next((one for one in unresolved if one.endswith(_COUNTS_WHOLE.format(module))), "")
 
 
 def _digest_of_files(path: Path) -> str:

@@ -91,7 +91,7 @@ def test_a_success_reports_outputs_facts_and_reason(make_run, store):
         2,
     )
     assert report.facts == (("factor", "2"),)
-    assert report.reason == "nothing remembered for this code, parameters and inputs"
+    assert report.reason == "never built"
     assert store.load(report.outputs["number"], Json) == 2
     assert seen == [TaskStarted("number", report.reason)]
 

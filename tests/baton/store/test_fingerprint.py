@@ -5,10 +5,14 @@ from __future__ import annotations
 import datetime
 import enum
 import itertools
+import math
 import os
+import pickle
+import struct
 import subprocess
 import sys
 from pathlib import PurePosixPath
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
@@ -116,6 +120,81 @@ def test_the_order_of_a_set_does_not_matter(texts):
 @given(st.lists(st.text(), min_size=1), st.lists(st.text(), min_size=1))
 def test_moving_an_item_from_one_list_to_the_next_is_seen(one, other):
     assert fingerprint([one, other]) != fingerprint([one[:-1], [one[-1], *other]])
+
+
+@given(st.floats(), st.floats())
+def test_floats_count_to_the_last_bit(one, other):
+    bits = [b"nan" if math.isnan(value) else struct.pack(">d", value) for value in (one, other)]
+    assert (fingerprint(one) == fingerprint(other)) == (bits[0] == bits[1])
+
+
+def reordered(value: Any, random: Random) -> Any:
+    """Return an equal value whose dicts and sets were filled in another order, however deep."""
+    match value:
+        case dict():
+            pairs = [(key, reordered(item, random)) for key, item in value.items()]
+            random.shuffle(pairs)
+            return dict(pairs)
+        case frozenset():
+            members = list(value)
+            random.shuffle(members)
+            return frozenset(members)
+        case list() | tuple():
+            return type(value)(reordered(item, random) for item in value)
+    return value
+
+
+@given(values, st.randoms(use_true_random=False))
+def test_the_order_of_dicts_and_sets_does_not_matter_however_deep(value, random):
+    assert fingerprint(reordered(value, random)) == fingerprint(value)
+
+
+@pytest.fixture(scope="module")
+def other_process():
+    """Return a function that asks another process, with other hashes of texts, for a digest."""
+    code = (
+        "import pickle, sys\n"
+        "from baton.store.fingerprint import fingerprint\n"
+        "while True:\n"
+        "    try: value = pickle.load(sys.stdin.buffer)\n"
+        "    except EOFError: break\n"
+        "    print(fingerprint(value), flush=True)\n"
+    )
+    environ = {**os.environ, "PYTHONHASHSEED": "4242"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ
+    ) as process:
+
+        def ask(value: Any) -> str:
+            process.stdin.write(pickle.dumps(value))
+            process.stdin.flush()
+            return process.stdout.readline().decode().strip()
+
+        yield ask
+        process.stdin.close()
+
+
+@given(values | st.floats())
+def test_a_value_has_the_same_digest_in_another_process(other_process, value):
+    assert other_process(value) == fingerprint(value)
+
+
+unknowns = st.recursive(
+    st.sampled_from([object(), 1j, int, datetime.timedelta(1)]),
+    lambda inner: (
+        st.tuples(values, inner).map(list)
+        | st.tuples(inner, values)
+        | st.dictionaries(st.text(), inner, min_size=1)
+    ),
+    max_leaves=5,
+)
+
+
+@given(unknowns)
+def test_an_unknown_object_is_refused_however_deep_it_lies(value):
+    with pytest.raises(UsageError, match="cannot be part of a cache key") as raised:
+        fingerprint(value)
+    assert raised.value.hint
 
 
 def test_not_a_number_has_one_digest():

@@ -93,3 +93,28 @@ def test_what_is_no_entry_is_a_miss(index, objects, entry, text):
     [name] = objects.names("index")
     objects.write_text(name, text)
     assert index.get(KEY) is None
+
+
+class TestTheLatestKey:
+    """Which entry other work of a task is compared with."""
+
+    def test_is_that_of_the_last_entry_of_task_and_pipeline(self, index, entry):
+        index.put(entry)
+        later = msgspec.structs.replace(entry, key="00" * 32)
+        index.put(later)
+        index.put(msgspec.structs.replace(entry, task="other"))
+        index.put(msgspec.structs.replace(entry, pipeline="other"))
+        assert index.latest_key("small", "train") == later.key
+
+    @pytest.mark.parametrize("pipeline", ["../..", "a/b", "", "x" * 300, "two words", "Größe"])
+    def test_is_kept_below_its_folder_whatever_the_pipeline_is_called(self, index, objects, entry, pipeline):
+        index.put(msgspec.structs.replace(entry, pipeline=pipeline))
+        assert index.latest_key(pipeline, "train") == KEY
+        assert len(objects.names("latest")) == 1
+
+    @pytest.mark.parametrize("text", ["", "[]", '{"version": 99}', '{"version": 0, "key": "a"}', "\x00"])
+    def test_is_unknown_where_it_cannot_be_read(self, index, objects, entry, text):
+        index.put(entry)
+        [name] = objects.names("latest")
+        objects.write_text(name, text)
+        assert index.latest_key("small", "train") is None

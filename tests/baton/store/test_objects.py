@@ -70,6 +70,15 @@ def test_nothing_is_left_of_a_file_that_was_not_put(objects, tmp_path):
     assert list(objects.digests()) == []
 
 
+def test_an_object_is_intact_and_has_its_size(objects, tmp_path):
+    second = again(objects, tmp_path, "other mirror")
+    assert not second.is_intact(DIGEST)
+    assert second.size_of(DIGEST) is None
+    put(objects)
+    assert second.is_intact(DIGEST)
+    assert second.size_of(DIGEST) == len(CONTENT)
+
+
 def test_a_missing_object_is_told(objects):
     assert not objects.has(DIGEST)
     with pytest.raises(StoreError, match="is missing") as raised:
@@ -135,6 +144,17 @@ class TestADamagedObject:
         put(second)
         assert second.path_of(DIGEST).read_bytes() == CONTENT
         assert again(local, tmp_path).path_of(DIGEST).read_bytes() == CONTENT
+
+    def test_is_found_by_looking_and_stays(self, objects, damaged, tmp_path):
+        if objects.is_local:
+            path = self.damage(objects, damaged)
+        else:
+            put(objects)
+            objects._fs.pipe_file(objects._remote_path(DIGEST), damaged)
+        second = again(objects, tmp_path, "other mirror")
+        assert not second.is_intact(DIGEST)
+        assert second.size_of(DIGEST) == len(damaged)
+        assert not objects.is_local or path.read_bytes() == damaged
 
     def test_in_the_mirror_is_fetched_again_and_the_shared_one_stays(self, tmp_path, damaged):
         remote = ObjectStore(f"memory://objects-{next(_numbers)}", tmp_path / "mirror")

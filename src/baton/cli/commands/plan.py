@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
 from baton.cli import output
+from baton.cli.commands.run import EVERYTHING
 from baton.cli.options import ProjectCommand, json_option, place_options
 
 
 @click.command(cls=ProjectCommand)
 @click.argument("targets", nargs=-1)
+@click.option(
+    "--force",
+    "forced",
+    multiple=True,
+    is_flag=False,
+    flag_value=EVERYTHING,
+    metavar="[TASK]",
+    help="As if run with --force",
+)
 @json_option
 @place_options
 @click.pass_context
-def command(ctx: click.Context, targets: tuple[str, ...], as_json: bool) -> None:
+def command(ctx: click.Context, targets: tuple[str, ...], forced: tuple[str, ...], as_json: bool) -> None:
     """Show what a run of TARGETS that uses the cache would do; nothing is run or written."""
     from baton import api
+    from baton.engines.find import find_engine
 
-    planned = api.plan(ctx.obj, targets)
+    if EVERYTHING in forced:
+        forced = tuple(task.name for task in ctx.obj.dag.subset(targets).tasks)
+    planned = api.plan(ctx.obj, targets, forced=forced)
     if as_json:
-        output.show_json([asdict(task) for task in planned])
+        output.show_json(
+            [
+                {
+                    "task": task.task,
+                    "would_run": task.would_run,
+                    "reason": task.reason,
+                    "causes": [cause.as_dict() for cause in task.causes],
+                }
+                for task in planned
+            ]
+        )
         return
     rows = [(task.task, "run" if task.would_run else "cached", task.reason) for task in planned]
     output.show_table(("task", "would", "reason"), rows)
-    output.say("\nhint: run it so with: baton run --cache")
+    engine = find_engine(ctx.obj.configuration.settings.baton.engine)
+    output.say(f"\nhint: run it so with: baton run{'' if engine.uses_cache else ' --cache'}")

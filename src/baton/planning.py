@@ -1,0 +1,124 @@
+"""What a run that may use the cache would do with each task, and why; nothing is run or written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from baton.core.artifact import Artifact
+from baton.core.dag import Dag
+from baton.core.execute import describe
+from baton.core.reasons import Cause, CauseKind, by_importance, in_one_line
+from baton.core.task import Task
+from baton.errors import StoreError
+from baton.execution import Execution
+from baton.store.key import Work
+from baton.store.shown import without_secrets_in
+
+AnyTask = Task[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTask:
+    """What a run would do with one task.
+
+    Parameters
+    ----------
+    task : str
+        Name of the task.
+    would_run : bool
+        False where a remembered result would be used.
+    reason : str
+        Why, in one line.
+    causes : tuple of Cause
+        Why it would run, each by itself, the most important first.
+    """
+
+    task: str
+    would_run: bool
+    reason: str
+    causes: tuple[Cause, ...] = ()
+
+
+def plan(execution: Execution) -> tuple[PlannedTask, ...]:
+    """Say what an execution would do with each task, in its order; see `baton.api.plan`."""
+    return tuple(one.planned for one in foresee(execution, execution.dag.order).values())
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What is known of a task before a run."""
+
+    planned: PlannedTask
+    work: Work | None
+    inputs: Mapping[str, Artifact]
+    outputs: Mapping[str, Artifact] = field(default_factory=dict)
+
+
+def foresee(execution: Execution, order: Sequence[AnyTask]) -> dict[str, Foreseen]:
+    """Return what would become of each of `order`, whose tasks come after what they need."""
+    found: dict[str, Foreseen] = {}
+    known: dict[str, Artifact] = {}
+    store = execution.project.store
+    for task in order:
+        try:
+            with store.code.writing_nothing():
+                found[task.name] = _foresee_one(execution, task, found, known)
+        except StoreError:
+            raise  # no matter of the task
+        except Exception as error:  # the task's own code says which state of the world it reads
+            found[task.name] = _would_fail(task, error)
+        known.update(found[task.name].outputs)
+    return found
+
+
+def _foresee_one(
+    execution: Execution, task: AnyTask, found: Mapping[str, Foreseen], known: Mapping[str, Artifact]
+) -> Foreseen:
+    store, dag = execution.project.store, execution.project.dag
+    causes = [Cause(CauseKind.FORCED)] if task.name in execution.forced else []
+    inputs = {name: known[name] for name in task.inputs if name in known}
+    unknown = tuple(name for name in task.inputs if name not in known)
+    world = execution.world if execution.effects_once else ""
+    if task.effect and not world:
+        return _would_run(task, [*causes, Cause(CauseKind.EFFECT)], inputs=inputs)
+    seen = execution.task_run.seen_by(task)
+    if unknown:
+        makers = dict.fromkeys(dag.producers[name].name for name in unknown)
+        causes += [Cause(CauseKind.UPSTREAM, name) for name in makers]
+        work = store.work(task, inputs, seen)
+        changes = store.changes(task, work, unknown_inputs=unknown, world=world)
+        causes += _from_upstream(changes, dag, found)
+        return _would_run(task, causes, work, inputs)
+    decision = store.decide(task, inputs, seen, use=True, world=world)
+    causes += _from_upstream(decision.causes, dag, found)
+    if causes or decision.entry is None:
+        return _would_run(task, causes, store.work_of(decision), inputs)
+    planned = PlannedTask(task.name, would_run=False, reason=decision.reason)
+    return Foreseen(planned, store.work_of(decision), inputs, decision.entry.outputs)
+
+
+def _would_run(
+    task: AnyTask,
+    causes: Iterable[Cause],
+    work: Work | None = None,
+    inputs: Mapping[str, Artifact] | None = None,
+) -> Foreseen:
+    ordered = by_importance(causes)
+    planned = PlannedTask(task.name, would_run=True, reason=in_one_line(ordered), causes=ordered)
+    return Foreseen(planned, work, inputs or {})
+
+
+def _would_fail(task: AnyTask, error: Exception) -> Foreseen:
+    return _would_run(task, [Cause(CauseKind.FAILS, without_secrets_in(describe(error).message))])
+
+
+def _from_upstream(causes: Iterable[Cause], dag: Dag, found: Mapping[str, Foreseen]) -> Iterator[Cause]:
+    """Say of each changed input which task makes it, and whence that is known."""
+    for cause in causes:
+        maker = dag.producers.get(cause.subject) if cause.kind is CauseKind.INPUT else None
+        if maker is None or maker.name not in found:
+            yield cause
+        else:
+            yield replace(cause, note=f"from '{maker.name}', cached: {found[maker.name].planned.reason}")

@@ -1,0 +1,83 @@
+"""Values and texts as entries keep them and people read them: without secrets, and short."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from baton.tracking.location import without_secrets
+
+HIDDEN = "(hidden)"
+"""Stands for what may be a secret."""
+
+_LIMIT = 80
+_ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://[^\s'\"<>]+")
+_TELLING_NAME = (
+    r"\w*(?:password|passwd|passphrase|secret|token|credentials?|(?:api|access|private|secret)_?key)"
+)
+_SECRET = re.compile(rf"{_TELLING_NAME}$", re.IGNORECASE)
+_SECRET_TEXT = re.compile(
+    rf"({_TELLING_NAME}['\"]?\]?\s*(?::\s*[\w\[\]| .]+)?[=:]\s*[a-zA-Z]{{0,2}})(['\"]).*?(?<!\\)\2",
+    re.IGNORECASE,
+)
+
+
+def plain(name: str, value: Any) -> Any:
+    """Return a parameter's value as plain JSON, without what may be a secret.
+
+    Parameters
+    ----------
+    name : str
+        Its name, which may say that it is a secret.
+    value : Any
+        Its value, as `baton.store.fingerprint` takes it.
+    """
+    if _SECRET.fullmatch(name) and value is not None:
+        return HIDDEN
+    return _cleaned(msgspec.to_builtins(value, enc_hook=str, str_keys=True))
+
+
+def in_words(value: Any) -> str:
+    """Return a plain value as a person reads it: ``1``, ``1.0`` and ``'1'`` differ."""
+    if value is None:
+        return "none"
+    if value == HIDDEN:
+        return HIDDEN
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """Return the beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LIMIT else f"{line[: _LIMIT - 3]}..."
+
+
+def without_secrets_in(text: str) -> str:
+    """Return a text without secrets in addresses, and without texts assigned to a secret's name."""
+    hidden = _SECRET_TEXT.sub(lambda found: f"{found[1]}{found[2]}{HIDDEN}{found[2]}", text)
+    return _ADDRESS.sub(lambda found: _address(found[0]), hidden)
+
+
+def _address(address: str) -> str:
+    try:
+        return without_secrets(address)
+    except ValueError:
+        return HIDDEN  # not an address after all, or one that nobody can take apart
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_secrets_in(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no such number
+    if isinstance(value, Mapping):
+        return {str(name): plain(str(name), item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in value]
+    return value

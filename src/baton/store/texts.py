@@ -1,0 +1,118 @@
+"""The text of code parts, kept beside the entries so that a change can be shown later.
+
+One file for each state of a module that something remembered could reach:
+``code/ab/abcdef....json`` holds the text of each definition by its name, as it counts (no comments,
+no docstrings) and without secrets.  The file's name is a digest of the definitions' digests.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from baton.core.reasons import Cause
+from baton.store.code import CodeReader
+from baton.store.objects import ObjectStore
+from baton.store.shown import without_secrets_in
+from baton.store.source import ModuleSummary, definition_texts
+from baton.store.walk import ON_IMPORT
+
+_LINES = 40
+_CONTEXT = 2
+
+
+class CodeTexts:
+    """Keeps and reads the text of code parts.
+
+    Parameters
+    ----------
+    objects : ObjectStore
+        Where the texts are kept.
+    code : CodeReader
+        Reads modules as they are.
+    """
+
+    def __init__(self, objects: ObjectStore, code: CodeReader) -> None:
+        self._objects = objects
+        self._code = code
+        self._kept: set[str] = set()
+
+    def keep(self, parts: Iterable[str]) -> dict[str, str]:
+        """Keep the text of the modules of `parts`; return the digest of each module's state."""
+        states: dict[str, str] = {}
+        for module in sorted({part.partition(":")[0] for part in parts}):
+            summary = self._code.module(module).summary
+            if summary is None or not _digests(summary):
+                continue
+            states[module] = state = _state_of(summary)
+            name = _name(state)
+            if state in self._kept:
+                continue
+            self._kept.add(state)
+            if self._objects.read_text(name) is None:
+                texts = self.now(module)
+                if texts:
+                    self._objects.write_text(name, msgspec.json.encode(texts, order="sorted").decode())
+        return states
+
+    def then(self, state: str) -> dict[str, str]:
+        """Return the kept texts of a module's state by definition; none where they cannot be read."""
+        text = self._objects.read_text(_name(state)) if state.isalnum() else None
+        try:
+            return msgspec.json.decode(text or "{}", type=dict[str, str])
+        except msgspec.MsgspecError:
+            return {}
+
+    def now(self, module: str) -> dict[str, str]:
+        """Return the texts of a module by definition; none where its file is not what was read."""
+        found = self._code.module(module)
+        if found.summary is None or found.place is None or found.place.file is None:
+            return {}
+        try:
+            read = definition_texts(found.place.file.read_bytes(), found.place.package)
+        except (OSError, SyntaxError, ValueError, RecursionError):
+            return {}
+        texts = {name or ON_IMPORT: one for name, one in read.items()}
+        if {name: one.digest for name, one in texts.items()} != _digests(found.summary):
+            return {}  # edited since it was read
+        return {name: without_secrets_in(one.text) for name, one in texts.items()}
+
+    def diff(self, cause: Cause, states: Mapping[str, str]) -> str:
+        """Return a code cause's change as a short unified diff; empty where a text is not known.
+
+        Parameters
+        ----------
+        cause : Cause
+            One of kind ``CODE``.
+        states : mapping of str to str
+            The modules' states at the earlier work, as `keep` returned them.
+        """
+        module, _, name = cause.subject.partition(":")
+        then = self.then(states[module]) if module in states else {}
+        now = self.now(module)
+        if (cause.before is not None and name not in then) or (cause.after is not None and name not in now):
+            return ""
+        before = then[name].splitlines() if cause.before is not None else []
+        after = now[name].splitlines() if cause.after is not None else []
+        if before == after:
+            return "the change is in a text that is hidden, as it may be a secret"
+        lines = list(difflib.unified_diff(before, after, lineterm="", n=_CONTEXT))[2:]
+        left = len(lines) - _LINES
+        return "\n".join([*lines[:_LINES], *([f"... and {left} more lines"] if left > 0 else [])])
+
+
+def _digests(summary: ModuleSummary) -> dict[str, str]:
+    found = {name: one.digest for name, one in summary.definitions.items()}
+    return found if summary.on_import is None else {**found, ON_IMPORT: summary.on_import.digest}
+
+
+def _state_of(summary: ModuleSummary) -> str:
+    listed = "\n".join(f"{name}={digest}" for name, digest in sorted(_digests(summary).items()))
+    return hashlib.sha256(listed.encode()).hexdigest()[:40]
+
+
+def _name(state: str) -> str:
+    return f"code/{state[:2]}/{state}.json"
