@@ -320,12 +320,6 @@ CODE: dict[str, tuple[Edit, set[str], str, str]] = {
         "rows",
         "what version= says ",
     ),
-    "a package's version": (
-        ("site-packages/pricing-1.0.dist-info/METADATA", "Version: 1.0", "Version: 1.1"),
-        {"total"},
-        "total",
-        "package pricing 1.0 -> 1.1",
-    ),
 }
 
 
@@ -351,6 +345,13 @@ def test_an_edit_computes_what_it_can_change_and_the_cause_is_named(
     assert {name for name, one in tasks.items() if one["outcome"] == "succeeded"} - {"tell"} == computed
     assert told in tasks[task]["reason"]
     assert project.computed() == set()
+
+
+def test_another_version_of_a_package_computes_what_imports_it(project: FlowProject) -> None:
+    installed = project.folder / "site-packages"
+    (installed / "pricing-1.0.dist-info").rename(installed / "pricing-1.1.dist-info")
+    assert sentences(project.explain("total")) == ["package pricing 1.0 -> 1.1"]
+    assert project.computed() == {"total"}
 
 
 class TestAParameter:
@@ -562,6 +563,34 @@ class TestExplain:
         assert ended.code == 2
         assert told in ended.stderr
         assert ended.stdout == ""
+
+
+class TestAnEffectOnAnEngineThatLeavesOutWhatIsDone:
+    MAKE = ("--engine", "make")
+
+    def test_runs_once(self, project: FlowProject) -> None:
+        assert project.plan(*self.MAKE)["tell"]["reason"] == "not done before from this folder"
+        project.run(*self.MAKE)
+        planned = project.plan(*self.MAKE)["tell"]
+        assert not planned["would_run"]
+        assert planned["reason"].startswith("done by run ")
+        assert project.plan()["tell"]["reason"] == "an effect always runs"
+
+    def test_tells_the_change_of_its_code(self, project: FlowProject) -> None:
+        project.run(*self.MAKE)
+        project.edit("flow.py", '"Total"', '"Sum"')
+        explained = project.explain("tell", *self.MAKE)
+        assert sentences(explained) == ["code: flow.py: tell changed"]
+        assert explained["causes"][0]["diff"].splitlines()[-2:] == [
+            "-    context.fact('Total', total)",
+            "+    context.fact('Sum', total)",
+        ]
+        assert project.run(*self.MAKE)["tell"]["reason"] == "code: flow.py: tell changed"
+
+    def test_tells_its_inputs(self, project: FlowProject) -> None:
+        project.run(*self.MAKE)
+        assert project.plan(*self.MAKE, "--most", "59")["tell"]["reason"] == "after 'total', which would run"
+        assert project.run(*self.MAKE, "--most", "59")["tell"]["reason"] == "input 'total' changed"
 
 
 def test_planning_and_explaining_write_nothing(project: FlowProject) -> None:

@@ -24,6 +24,8 @@ TOLD = {
     "what version= says a -> b": Cause(CauseKind.WORLD, "version", "a", "b"),
     "outputs model json -> table": Cause(CauseKind.OUTPUTS, "model", "json", "table"),
     "its output 'model' is missing from the store": Cause(CauseKind.MISSING, "model"),
+    "models/a.json, which it made, is gone": Cause(CauseKind.MISSING, place="models/a.json"),
+    "not done before from this folder": Cause(CauseKind.NEVER_BUILT, "not done before from this folder"),
     "its earlier result is missing from the store": Cause(CauseKind.MISSING),
     "its output 'model' is corrupt in the store": Cause(CauseKind.CORRUPT, "model"),
     "not remembered: why": Cause(CauseKind.UNCACHEABLE, "why"),
