@@ -170,6 +170,7 @@ def other_process():
             process.stdin.flush()
             return process.stdout.readline().decode().strip()
 
+        ask(None)  # it starts up outside the time that an example may take
         yield ask
         process.stdin.close()
 
