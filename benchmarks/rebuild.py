@@ -46,8 +46,8 @@ dag = Dag("branches", [one, other])
 """
 
 EXPLANATION = f"""\
-Whole processes that find that nothing changed: `baton run --engine make` on the duration pipeline (its tasks,
-two months of data, a tracked and deployed model), and other tools on a chain of {STAGES} stages that each copy
+Whole processes that find that nothing changed: `baton run --engine make` on the duration pipeline (two
+months of data, a tracked and deployed model), and other tools on a chain of {STAGES} stages that each copy
 a small file. Then two independent tasks of some seconds each, with `-j 1` and `-j 2`."""
 
 
