@@ -142,8 +142,9 @@ def plan(
     *,
     engine: str | None = None,
     forced: Iterable[str] = (),
+    use_cache: bool | None = True,
 ) -> tuple[PlannedTask, ...]:
-    """Say what a run that may use the cache would do, without doing or writing anything.
+    """Say what a run would do, without doing or writing anything.
 
     Parameters
     ----------
@@ -155,6 +156,8 @@ def plan(
         Name of the engine, which says whether effects are repeated; the configured one unless given.
     forced : iterable of str
         Targets that would run whatever is remembered.
+    use_cache : bool, optional
+        Whether the run may use the cache; as the engine does where None.
 
     Returns
     -------
@@ -168,7 +171,7 @@ def plan(
     StoreError
         If the store cannot be read.
     """
-    return plan_execution(_imagined(project, targets, engine, forced))
+    return plan_execution(_imagined(project, targets, engine, forced, use_cache))
 
 
 def explain(project: Project, task: str, *, engine: str | None = None) -> Explanation:
@@ -203,7 +206,11 @@ def explain(project: Project, task: str, *, engine: str | None = None) -> Explan
 
 
 def _imagined(
-    project: Project, targets: Sequence[str], engine: str | None, forced: Iterable[str] = ()
+    project: Project,
+    targets: Sequence[str],
+    engine: str | None,
+    forced: Iterable[str] = (),
+    use_cache: bool | None = True,
 ) -> Execution:
     """Return the execution that a run would have."""
     chosen = find_engine(engine or project.configuration.settings.baton.engine)
@@ -211,7 +218,7 @@ def _imagined(
         project,
         targets,
         chosen.name,
-        use_cache=True,
+        use_cache=chosen.uses_cache if use_cache is None else use_cache,
         effects_once=chosen.effects_once,
         forced=forced,
     )

@@ -78,6 +78,8 @@ def _foresee_one(
 ) -> Foreseen:
     store, dag = execution.project.store, execution.project.dag
     causes = [Cause(CauseKind.FORCED)] if task.name in execution.forced else []
+    if not execution.use_cache:
+        causes.append(Cause(CauseKind.CACHE_OFF))
     inputs = {name: known[name] for name in task.inputs if name in known}
     unknown = tuple(name for name in task.inputs if name not in known)
     world = execution.world if execution.effects_once else ""

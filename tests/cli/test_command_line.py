@@ -56,6 +56,36 @@ def test_verbose_shows_why_each_task_runs(baton: Command) -> None:
     assert "the cache is not used" in baton("run", "-v", *DIAMOND).stderr
 
 
+def test_a_dry_run_shows_what_would_run_and_does_nothing(baton: Command, tmp_path: Path) -> None:
+    baton("run", *DIAMOND, "--engine", "make")
+    ended = baton("run", "--dry-run", *DIAMOND, "--engine", "make", "--factor", "3")
+    assert ended.code == 0
+    would = {line.split()[0]: line.split()[1] for line in ended.stdout.splitlines()[1:]}
+    assert would == {"source": "cached", "left": "run", "right": "cached", "join": "run", "publish": "run"}
+    assert "parameter factor 2 -> 3" in ended.stdout
+    again = baton("run", "--dry-run", *DIAMOND, "--engine", "make").stdout
+    assert all(line.split()[1] == "cached" for line in again.splitlines()[1:])
+
+
+def test_a_dry_run_without_the_cache_says_so(baton: Command) -> None:
+    baton("run", *DIAMOND)
+    assert baton("run", "--dry-run", *DIAMOND).stdout.count("the cache is not used") == 5
+    assert "computed by run" in baton("run", "--dry-run", "--cache", *DIAMOND).stdout
+
+
+def test_a_run_can_tell_why_each_task_ran(baton: Command) -> None:
+    baton("run", *DIAMOND, "--engine", "make")
+    told = baton("run", "--explain", *DIAMOND, "--engine", "make", "--factor", "3").stderr
+    assert "parameter factor 2 -> 3" in told
+    assert "started:" not in told
+
+
+def test_force_without_a_task_runs_everything(baton: Command) -> None:
+    baton("run", *DIAMOND, "--engine", "make")
+    forced = json.loads(baton("run", *DIAMOND, "--engine", "make", "--json", "--force").stdout)
+    assert {task["reason"] for task in forced["tasks"]} == {"forced"}
+
+
 def test_json_holds_the_whole_report(baton: Command) -> None:
     ended = baton("run", "--json", *DIAMOND)
     report = json.loads(ended.stdout)

@@ -22,9 +22,16 @@ from baton.core.events import (
 
 
 class LiveReporter:
-    """Shows a run on a terminal."""
+    """Shows a run on a terminal.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    reasons : bool
+        Whether it is shown why each task ran or did not.
+    """
+
+    def __init__(self, *, reasons: bool = False) -> None:
+        self._reasons = reasons
         self._console = Console(file=sys.stderr)
         self._progress = Progress(
             SpinnerColumn(),
@@ -60,7 +67,7 @@ class LiveReporter:
                 row = self._rows.pop(event.report.task, None)
                 if row is not None:
                     self._progress.remove_task(row)
-                self._print(task_line(event.report, self._width))
+                self._print(task_line(event.report, self._width, with_reason=self._reasons))
             case RunFinished():
                 self.close()
 

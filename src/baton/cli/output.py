@@ -24,6 +24,7 @@ from baton.core.outcome import Outcome, RunReport, TaskReport
 
 if TYPE_CHECKING:
     from baton.core.events import Reporter
+    from baton.planning import PlannedTask
 
 _COLOURS = {
     Outcome.SUCCEEDED: "green",
@@ -72,21 +73,40 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
         show_data("  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip())
 
 
+def show_plan(planned: Sequence[PlannedTask], *, as_json: bool) -> None:
+    """Print what a run would do with each task, and why, on stdout."""
+    if not as_json:
+        rows = [(task.task, "run" if task.would_run else "cached", task.reason) for task in planned]
+        show_table(("task", "would", "reason"), rows)
+        return
+    show_json(
+        [
+            {
+                "task": task.task,
+                "would_run": task.would_run,
+                "reason": task.reason,
+                "causes": [cause.as_dict() for cause in task.causes],
+            }
+            for task in planned
+        ]
+    )
+
+
 @contextmanager
-def reporting(*, quiet: bool, verbose: bool) -> Iterator[Reporter]:
+def reporting(*, quiet: bool, verbose: bool, reasons: bool = False) -> Iterator[Reporter]:
     """Yield what shows a run: a live view on a terminal, a line for each task elsewhere."""
     if quiet:
         yield ignore_events
     elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not verbose:
         from baton.cli.live import LiveReporter
 
-        live = LiveReporter()
+        live = LiveReporter(reasons=reasons)
         try:
             yield live
         finally:
             live.close()
     else:
-        yield LineReporter(verbose=verbose)
+        yield LineReporter(verbose=verbose, reasons=reasons or verbose)
 
 
 class LineReporter:
@@ -95,11 +115,14 @@ class LineReporter:
     Parameters
     ----------
     verbose : bool
-        Whether starts, reasons and tasks' own messages are shown too.
+        Whether starts and tasks' own messages are shown too.
+    reasons : bool
+        Whether it is shown why each task ran or did not.
     """
 
-    def __init__(self, *, verbose: bool = False) -> None:
+    def __init__(self, *, verbose: bool = False, reasons: bool = False) -> None:
         self._verbose = verbose
+        self._reasons = reasons
         self._width = 0
 
     def __call__(self, event: Event) -> None:
@@ -115,7 +138,7 @@ class LineReporter:
             case TaskRetried():
                 say(f"{event.task:{self._width}}  {retry_text(event)}")
             case TaskFinished():
-                say(task_line(event.report, self._width, with_reason=self._verbose))
+                say(task_line(event.report, self._width, with_reason=self._reasons))
 
 
 def headline(event: RunStarted) -> str:

@@ -31,20 +31,8 @@ def command(ctx: click.Context, targets: tuple[str, ...], forced: tuple[str, ...
     if EVERYTHING in forced:
         forced = tuple(task.name for task in ctx.obj.dag.subset(targets).tasks)
     planned = api.plan(ctx.obj, targets, forced=forced)
+    output.show_plan(planned, as_json=as_json)
     if as_json:
-        output.show_json(
-            [
-                {
-                    "task": task.task,
-                    "would_run": task.would_run,
-                    "reason": task.reason,
-                    "causes": [cause.as_dict() for cause in task.causes],
-                }
-                for task in planned
-            ]
-        )
         return
-    rows = [(task.task, "run" if task.would_run else "cached", task.reason) for task in planned]
-    output.show_table(("task", "would", "reason"), rows)
     engine = find_engine(ctx.obj.configuration.settings.baton.engine)
     output.say(f"\nhint: run it so with: baton run{'' if engine.uses_cache else ' --cache'}")

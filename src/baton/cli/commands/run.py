@@ -52,6 +52,8 @@ EVERYTHING = "*"
     metavar="RUN",
     help="Go on with a run: its targets and parameters, and what it finished",
 )
+@click.option("--dry-run", is_flag=True, help="Show what would run and why; nothing is run or written")
+@click.option("--explain", "reasons", is_flag=True, help="Show why each task ran, or did not")
 @click.option("-q", "--quiet", is_flag=True, help="Show only results and errors")
 @click.option("-v", "--verbose", is_flag=True, help="Show starts, reasons and messages of tasks")
 @json_option
@@ -65,6 +67,8 @@ def command(
     forced: tuple[str, ...],
     keep_going: bool,
     resumed: str | None,
+    dry_run: bool,
+    reasons: bool,
     quiet: bool,
     verbose: bool,
     as_json: bool,
@@ -77,13 +81,18 @@ def command(
         project, targets = api.resume(project, resumed, targets)
     if EVERYTHING in forced:
         forced = tuple(task.name for task in project.dag.subset(targets).tasks)
-    with output.reporting(quiet=quiet or as_json, verbose=verbose) as report:
+    use_cache = True if resumed is not None else use_cache
+    if dry_run:
+        planned = api.plan(project, targets, forced=forced, use_cache=use_cache)
+        output.show_plan(planned, as_json=as_json)
+        return ExitCode.DONE
+    with output.reporting(quiet=quiet or as_json, verbose=verbose, reasons=reasons) as report:
         ended = api.run(
             project,
             targets,
             keep_going=keep_going,
             jobs=jobs,
-            use_cache=True if resumed is not None else use_cache,
+            use_cache=use_cache,
             forced=forced,
             report=report,
         )
