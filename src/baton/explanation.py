@@ -150,7 +150,7 @@ def _with_diffs(project: Project, causes: Iterable[Cause], earlier: Entry | None
 
 
 def _damages(project: Project, outputs: Mapping[str, Artifact]) -> list[Cause]:
-    note = "a task that reads it removes it and fails; the run after that computes it anew"
+    note = "the task that reads it removes it, and it is computed anew"
     return [
         Cause(CauseKind.CORRUPT, name, note=note)
         for name, artifact in outputs.items()

@@ -25,7 +25,7 @@ from baton.core.parameters import value_of
 from baton.core.reasons import Cause
 from baton.core.task import Task
 from baton.core.tracker import TrackingRun
-from baton.errors import BatonError, StoreError, TaskError, Unavailable
+from baton.errors import BatonError, CorruptObject, StoreError, TaskError, Unavailable
 
 AnyTask = Task[..., Any]
 
@@ -79,6 +79,9 @@ class ArtifactStore(Protocol):
 
     def load(self, artifact: Artifact, kind: type[Kind]) -> Any:
         """Return the value; raise `baton.errors.CorruptObject` if its bytes are not its digest's."""
+
+    def has(self, artifact: Artifact) -> bool:
+        """Whether every object of an artifact is there, without reading the large ones."""
 
     def decide(
         self,
@@ -215,8 +218,12 @@ def describe(error: Exception | SystemExit) -> Failure:
     """
     hint = getattr(error, "hint", None)
     if isinstance(hint, str):
+        is_lost = isinstance(error, CorruptObject)
         return Failure(
-            str(getattr(error, "message", "") or error), hint, is_final=isinstance(error, TaskError)
+            str(getattr(error, "message", "") or error),
+            hint,
+            is_final=is_lost or isinstance(error, TaskError),
+            has_lost_input=is_lost,
         )
     name = type(error).__name__
     text = str(error).strip()

@@ -38,12 +38,16 @@ class Failure:
         The full traceback where the task did not explain itself, else empty.
     is_final : bool
         Whether another attempt could not end otherwise, so that none is made.
+    has_lost_input : bool
+        Whether an input was corrupt in the store, from which it was removed: an engine that makes it
+        again can go on.
     """
 
     message: str
     hint: str = ""
     traceback: str = ""
     is_final: bool = False
+    has_lost_input: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from baton.core.outcome import RunReport, TaskReport
 from baton.core.task import Task
 from baton.engines.attempts import run_with_retries
 from baton.engines.engine import EngineOptions
+from baton.engines.lost_inputs import makers_of_lost_inputs
 from baton.engines.pool import Pool
 from baton.engines.readiness import may_start, why_not_run
 from baton.execution import Execution
@@ -64,6 +65,7 @@ class _Build:
         self._pool = pool
         self._waiting: list[AnyTask] = list(execution.dag.order)
         self._running: set[str] = set()
+        self._tried_again: set[str] = set()
         self._made: dict[str, Artifact] = {}
         self._ends: queue.SimpleQueue[TaskReport] = queue.SimpleQueue()
 
@@ -103,8 +105,17 @@ class _Build:
             self._pool.start(task, dict(self._made), reason, self._ends.put)
 
     def _take(self, report: TaskReport) -> None:
-        """Take note of an end."""
+        """Take note of an end; where an input was corrupt, make it again first, once."""
         self._running.discard(report.task)
+        makers = makers_of_lost_inputs(
+            report, self._execution.dag, self.reports, self._execution.project.store
+        )
+        if makers and report.task not in self._tried_again:
+            self._tried_again.add(report.task)
+            for maker in makers:
+                del self.reports[maker.name]
+            self._waiting = [*makers, self._execution.dag.task(report.task), *self._waiting]
+            return
         self._made.update(report.outputs)
         self.reports[report.task] = finish(report, self._execution.task_run)
 

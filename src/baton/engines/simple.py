@@ -16,6 +16,7 @@ from baton.core.outcome import RunReport, TaskReport
 from baton.core.task import Task
 from baton.engines.attempts import run_with_retries
 from baton.engines.engine import EngineOptions
+from baton.engines.lost_inputs import makers_of_lost_inputs
 from baton.engines.readiness import why_not_run
 from baton.engines.worker import Worker, modules_for
 from baton.execution import Execution
@@ -44,15 +45,31 @@ class SimpleEngine:
         reports: dict[str, TaskReport] = {}
         try:
             for task in execution.dag.order:
-                report = why_not_run(task, execution.dag, reports, keep_going=options.keep_going) or _run(
-                    task, execution, reports, worker
-                )
+                report = why_not_run(
+                    task, execution.dag, reports, keep_going=options.keep_going
+                ) or _run_again_if_lost(task, execution, reports, worker)
                 reports[task.name] = finish(report, execution.task_run)
             ended = RunReport(execution.run_id, tuple(reports.values()), time.perf_counter() - began)
             return ended if worker is None else ended.tracked(worker.finish_tracking(good=ended.is_good))
         finally:
             if worker is not None:
                 worker.close()
+
+
+def _run_again_if_lost(
+    task: Task[..., Any], execution: Execution, reports: dict[str, TaskReport], worker: Worker | None
+) -> TaskReport:
+    """Run a task; where an input was corrupt, make it again first."""
+    report = _run(task, execution, reports, worker)
+    makers = makers_of_lost_inputs(report, execution.dag, reports, execution.project.store)
+    if not makers:
+        return report
+    for maker in makers:
+        again = _run_again_if_lost(maker, execution, reports, worker)
+        reports[maker.name] = finish(again, execution.task_run)
+        if not again.outcome.is_good:
+            return report
+    return _run(task, execution, reports, worker)
 
 
 def _run(

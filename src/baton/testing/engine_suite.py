@@ -178,6 +178,17 @@ class EngineSuite:
         assert self.outcomes(second)["left"] == "succeeded"
         assert second.artifacts == first.artifacts
 
+    def test_a_corrupt_object_is_made_again_in_the_same_run(self, tmp_path: Path) -> None:
+        first = self.run(tmp_path, "diamond", "join")
+        digest = first.artifacts["left"].digest
+        damaged = tmp_path / ".baton" / "store" / "objects" / digest[:2] / digest
+        damaged.chmod(0o644)
+        damaged.write_bytes(bytes(reversed(damaged.read_bytes())))
+        second = self.run(tmp_path, "diamond", "join", use_cache=True, forced=("join",))
+        assert second.is_good
+        assert self.outcomes(second)["left"] == "succeeded"
+        assert second.artifacts == first.artifacts
+
     def test_a_task_is_retried_as_declared(self, tmp_path: Path) -> None:
         report = self.run(tmp_path, "retried", failures=2)
         assert report.is_good
