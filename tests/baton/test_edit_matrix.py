@@ -416,9 +416,6 @@ class TestAnObject:
         assert sentences(explained) == ["its output 'kept' is corrupt in the store"]
         assert not explained["would_run"]  # as nothing reads it now
         project.edit("flow.py", "return add_up(kept)", "return add_up(kept) + 1")
-        failed = project.command("run", "--cache")
-        assert failed.code == 1
-        assert "does not match its digest" in failed.stderr
         assert project.computed() == {"kept", "total"}
 
 
