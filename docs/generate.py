@@ -37,7 +37,8 @@ NOTE = "<!-- Written by docs/generate.py from the program: do not edit. -->\n\n"
 
 ENDINGS = {
     ExitCode.DONE: "The command did what was asked.",
-    ExitCode.TASK_FAILED: "A task failed; the run prints the command that resumes it.",
+    ExitCode.TASK_FAILED: "A task failed; the run prints the command that resumes it. "
+    "Or `cache verify` found damage.",
     ExitCode.USAGE: "The command line, a setting or a parameter cannot be used.",
     ExitCode.INVALID_PIPELINE: "The pipeline's declaration breaks a rule; every finding is listed.",
     ExitCode.UNAVAILABLE: "An engine, the store, a folder or the MLflow server cannot be used.",

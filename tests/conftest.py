@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -119,6 +120,65 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         stop_group(process)
         log.close()
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A real S3 server on 127.0.0.1, and what a client's environment says to use it."""
+
+    address: str
+    log: Path
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Return the variables that lead to the server."""
+        return {
+            "AWS_ENDPOINT_URL": self.address,
+            "AWS_ACCESS_KEY_ID": "tester",
+            "AWS_SECRET_ACCESS_KEY": "hush-hush",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def make_bucket(self, name: str) -> None:
+        """Make an empty bucket."""
+        httpx.put(f"{self.address}/{name}").raise_for_status()
+
+    def requests(self) -> list[str]:
+        """Return all requests so far, such as ``"GET /bucket/key"``."""
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        return [" ".join(line.split('"')[1].split()[:2]) for line in lines if " HTTP/1.1" in line]
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Start a real S3 server on 127.0.0.1 and yield it."""
+    port = free_port()
+    path = tmp_path_factory.mktemp("s3-server") / "server.log"
+    with path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            wait_until_healthy(f"http://127.0.0.1:{port}/", process)
+            yield S3Server(f"http://127.0.0.1:{port}", path)
+        finally:
+            stop_group(process)
+
+
+_buckets = itertools.count()
+
+
+@pytest.fixture
+def s3_bucket(s3_server: S3Server, environment: None, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the name of an empty bucket; this process and its children are led to its server."""
+    for name, value in s3_server.environ.items():
+        monkeypatch.setenv(name, value)
+    bucket = f"bucket-{next(_buckets)}"
+    s3_server.make_bucket(bucket)
+    return bucket
 
 
 def wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:

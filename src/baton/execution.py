@@ -191,16 +191,17 @@ class Execution:
         )
 
     def check(self) -> None:
-        """Make sure that the project's folder and the tracker can be used.
+        """Make sure that the project's folder, the store and the tracker can be used.
 
         Raises
         ------
         Unavailable
-            If either cannot.
+            If one of them cannot.
         """
         self.project.require_writable()
         if self.is_tracked:
             self.tracker.check()
+        self.project.store.objects.check()
 
     def finish_tracking(self, *, good: bool) -> str:
         """Close the tracking run, if there is one, and return its id, else nothing."""

@@ -96,9 +96,10 @@ def _disk(project: Project) -> str:
 def _store(project: Project) -> str:
     from baton import Json
 
+    project.store.objects.check()
     artifact = project.store.save("probe", Json, {"probe": 1})
     project.store.load(artifact, Json)
-    return project.store_url
+    return project.store.objects.place.shown
 
 
 def _mlflow(project: Project) -> str:

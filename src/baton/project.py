@@ -80,7 +80,8 @@ class Project:
             ended = (record for _, record in last_tasks(self.home, self.dag.name, task) if record.key)
             return (RanTask(record.key, record.unremembered) for record in ended)
 
-        return Store(self.store_url, self.home, self.dag.name, last_runs)
+        profile = self.configuration.settings.mlflow.aws_profile
+        return Store(self.store_url, self.home, self.dag.name, last_runs, profile)
 
     @property
     def tracking_uri(self) -> str:

@@ -36,6 +36,7 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     outputs: dict[str, dict[str, Any]] = {}
     key: str = ""
     unremembered: str = ""
+    products: list[str] = []
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +94,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
                     outputs={name: artifact.as_dict() for name, artifact in task.outputs.items()},
                     key=task.key,
                     unremembered=task.unremembered,
+                    products=list(task.products),
                 )
                 for task in report.tasks
             ],

@@ -23,6 +23,8 @@ COMMANDS = {
     "status": "Show the latest runs",
     "list": "List targets, tasks and parameters",
     "dag": "Draw the pipeline as text or Mermaid",
+    "clean": "Forget results and remove the files that targets left",
+    "cache": "Look at what is remembered, check it, and make room",
     "config": "Show and set settings and parameters",
     "engines": "List the engines and whether they can be used",
     "doctor": "Try everything that a run needs",

@@ -57,6 +57,11 @@ def show_error(message: str, hint: str) -> None:
         say(f"\nhint: {hint}")
 
 
+def confirm(question: str) -> bool:
+    """Ask a person at the terminal, on stderr; the answer is no unless they say yes."""
+    return click.confirm(question, err=True)
+
+
 def shown(value: object) -> str:
     """Return a setting's or parameter's value as a person reads and writes it."""
     return "none" if value is None else str(value)

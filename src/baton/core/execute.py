@@ -299,6 +299,7 @@ def _compute(
 ) -> TaskReport:
     own = {name: inputs[name] for name in task.inputs}
     reason = run.forced.get(task.name, decision.reason)
+    began = time.perf_counter()
     run.report(TaskStarted(task.name, reason))
     run.folders.scratch.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f"{task.name}-", dir=run.folders.scratch))
@@ -313,27 +314,29 @@ def _compute(
         Outcome.SUCCEEDED,
         outputs,
         reason,
+        time.perf_counter() - began,
         facts=tuple(context.facts),
         key=decision.key,
         unremembered="; ".join(context.unremembered),
+        products=tuple(str(path) for path in context.products),
     )
     if task.effect and decision.key:
-        report = _with_traces(report, task, context, run)
+        report = _with_traces(report, task, run)
     if decision.key and not context.unremembered:
         run.store.remember(task, decision, report, run)
     return report
 
 
-def _with_traces(report: TaskReport, task: AnyTask, context: TaskContext, run: TaskRun) -> TaskReport:
+def _with_traces(report: TaskReport, task: AnyTask, run: TaskRun) -> TaskReport:
     """Return the report of an effect with what it left in the world."""
-    products = list(context.products)
+    products = list(report.products)
     tracking_run_id = ""
     if task.tracking is not None:
         tracking = run.tracking()
         tracking_run_id = tracking.run_id
         if tracking.record_file is not None:
-            products.append(tracking.record_file)
-    return replace(report, tracking_run_id=tracking_run_id, products=tuple(str(path) for path in products))
+            products.append(str(tracking.record_file))
+    return replace(report, tracking_run_id=tracking_run_id, products=tuple(products))
 
 
 def _context(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun, scratch: Path) -> TaskContext:

@@ -64,6 +64,11 @@ class EffectMemory:
         """Remember a success in the place of the one before."""
         write_atomically(self._path(world, record.task), msgspec.json.encode(record))
 
+    def records(self) -> list[EffectRecord]:
+        """Return the last success of every effect in every world."""
+        read = (_read(path) for path in sorted(self._folder.glob("*/*.json")))
+        return [record for record in read if record is not None]
+
     def forget(self, pipeline: str, task: str) -> int:
         """Forget what an effect of a pipeline did, in every world; return how many were forgotten."""
         forgotten = 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from baton.core.artifact import Artifact
 from baton.store.fingerprint import fingerprint
-from baton.store.objects import ObjectStore
+from baton.store.objects import ObjectStore, is_digest
 
 ENTRY_VERSION = 2
 """Raise when entries change meaning; an entry of another version is a miss."""
@@ -69,18 +71,32 @@ class Index:
 
     def get(self, key: str) -> Entry | None:
         """Return the entry, or None where there is none, a torn one or one of another version."""
-        text = self._objects.read_text(_name(key))
-        if text is None:
-            return None
-        try:
-            entry = msgspec.json.decode(text, type=Entry)
-        except msgspec.MsgspecError:
-            return None
-        return entry if entry.version == ENTRY_VERSION and entry.key == key else None
+        text = self._objects.read_text(entry_name(key))
+        return None if text is None else _decode(text, key)
+
+    def read_all(self) -> dict[str, Entry | bytes]:
+        """Return every entry by the name of its file; the bytes alone where they are no entry."""
+        names = [name for name in self._objects.names("index") if _key_in(name)]
+        contents = self._objects.place.read_all(names)
+        return {name: _decode(content, _key_in(name)) or content for name, content in contents.items()}
+
+    def latest_keys(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the keys that files below ``latest/`` name; nothing for those that cannot be read."""
+        found = {}
+        for name, content in self._objects.place.read_all(names).items():
+            try:
+                found[name] = msgspec.json.decode(content, type=Latest).key
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                found[name] = ""
+        return found
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Forget entries by the names of their files, as `read_all` gives them."""
+        self._objects.place.remove(names)
 
     def put(self, entry: Entry) -> None:
         """Remember an entry under its key, as the latest of its task."""
-        self._objects.write_text(_name(entry.key), msgspec.json.encode(entry).decode())
+        self._objects.write_text(entry_name(entry.key), msgspec.json.encode(entry).decode())
         latest = Latest(pipeline=entry.pipeline, task=entry.task, key=entry.key)
         self._objects.write_text(
             _latest_name(entry.pipeline, entry.task), msgspec.json.encode(latest).decode()
@@ -104,5 +120,35 @@ def _latest_name(pipeline: str, task: str) -> str:
     return f"latest/{safe}/{task}.json"
 
 
-def _name(key: str) -> str:
+def entry_name(key: str) -> str:
+    """Return the name of the entry's file below the store's root."""
     return f"index/{key[:2]}/{key}.json"
+
+
+def _key_in(name: str) -> str:
+    """Return the key in the name of an entry's file; nothing where it is another file."""
+    key = name.rpartition("/")[2].removesuffix(".json")
+    return key if is_digest(key) and name == entry_name(key) else ""
+
+
+def is_of_another_version(content: bytes) -> bool:
+    """Whether bytes that are no entry are one of another version of baton."""
+    try:
+        return msgspec.json.decode(content, type=_Versioned).version != ENTRY_VERSION
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    """What entries of every version have."""
+
+    version: int
+
+
+def _decode(content: str | bytes, key: str) -> Entry | None:
+    try:
+        entry = msgspec.json.decode(content, type=Entry)
+        msgspec.convert(list(entry.outputs.values()), list[Artifact])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return entry if entry.version == ENTRY_VERSION and entry.key == key else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
+import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -52,6 +53,8 @@ class Store:
     last_runs : callable
         Returns what a task did in the latest runs of this project, newest first; where the store
         knows none of it, the latest entry of all projects that share it is compared with.
+    aws_profile : str, optional
+        As for `ObjectStore`.
     """
 
     def __init__(
@@ -60,8 +63,9 @@ class Store:
         home: Path,
         pipeline: str = "",
         last_runs: Callable[[str], Iterable[RanTask]] = lambda _task: (),
+        aws_profile: str | None = None,
     ) -> None:
-        self.objects = ObjectStore(url, mirror=home / "mirror")
+        self.objects = ObjectStore(url, home / "mirror", aws_profile)
         self.index = Index(self.objects)
         self.code = CodeReader(home / "sources")
         self.effects = EffectMemory(home / "effects")
@@ -94,16 +98,25 @@ class Store:
 
     def fault_of(self, artifact: Artifact) -> CauseKind | None:
         """Return whether an artifact is ``MISSING`` or, by its size, ``CORRUPT``; None if neither."""
-        size = self.objects.size_of(artifact.digest)
-        if artifact.kind == FILES_KIND.name and size is not None:
-            try:
-                sizes = [self.objects.size_of(digest) for digest in self._members(artifact).values()]
-            except (CorruptObject, StoreError):
-                return CauseKind.CORRUPT
-            size = None if None in sizes else sum(filter(None, sizes))
-        if size is None:
-            return CauseKind.MISSING
-        return None if size == artifact.size else CauseKind.CORRUPT
+        return self._faults_of([artifact])[0]
+
+    def _faults_of(self, artifacts: Iterable[Artifact]) -> list[CauseKind | None]:
+        """Return the fault of each artifact, asking for the sizes of all their objects at once."""
+        parts = [(artifact, self._parts(artifact)) for artifact in artifacts]
+        known = [digests for _, digests in parts if not isinstance(digests, CauseKind)]
+        sizes = self.objects.sizes(itertools.chain(*known, (artifact.digest for artifact, _ in parts)))
+        return [_fault(artifact, digests, sizes) for artifact, digests in parts]
+
+    def _parts(self, artifact: Artifact) -> tuple[str, ...] | CauseKind:
+        """Return the digests of the objects that hold an artifact's values, or why they are not known."""
+        if artifact.kind != FILES_KIND.name:
+            return (artifact.digest,)
+        try:
+            return tuple(self._members(artifact).values())
+        except CorruptObject:
+            return CauseKind.CORRUPT
+        except StoreError:
+            return CauseKind.CORRUPT if self.objects.has(artifact.digest) else CauseKind.MISSING
 
     def work(
         self, task: Task[..., Any], inputs: Mapping[str, Artifact], parameters: Mapping[str, Any]
@@ -158,7 +171,7 @@ class Store:
         return CacheDecision(work.key, entry, f"done by run {record.run_id}")
 
     def _faults(self, outputs: Mapping[str, Artifact]) -> list[Cause]:
-        faults = ((name, self.fault_of(artifact)) for name, artifact in outputs.items())
+        faults = zip(outputs, self._faults_of(outputs.values()), strict=True)
         return [Cause(fault, name) for name, fault in faults if fault is not None]
 
     @contextmanager
@@ -347,6 +360,16 @@ def _stays_inside(name: object) -> bool:
 def _missed(key: str, causes: Iterable[Cause]) -> CacheDecision:
     ordered = by_importance(causes)
     return CacheDecision(key, None, in_one_line(ordered), ordered)
+
+
+def _fault(
+    artifact: Artifact, digests: tuple[str, ...] | CauseKind, sizes: Mapping[str, int]
+) -> CauseKind | None:
+    if isinstance(digests, CauseKind):
+        return digests
+    if artifact.digest not in sizes or not sizes.keys() >= set(digests):
+        return CauseKind.MISSING
+    return None if sum(sizes[digest] for digest in digests) == artifact.size else CauseKind.CORRUPT
 
 
 def _unreadable(work: Work) -> Cause:

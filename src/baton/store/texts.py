@@ -48,7 +48,7 @@ class CodeTexts:
             if summary is None or not _digests(summary):
                 continue
             states[module] = state = _state_of(summary)
-            name = _name(state)
+            name = text_name(state)
             if state in self._kept:
                 continue
             self._kept.add(state)
@@ -60,7 +60,7 @@ class CodeTexts:
 
     def then(self, state: str) -> dict[str, str]:
         """Return the kept texts of a module's state by definition; none where they cannot be read."""
-        text = self._objects.read_text(_name(state)) if state.isalnum() else None
+        text = self._objects.read_text(text_name(state)) if state.isalnum() else None
         try:
             return msgspec.json.decode(text or "{}", type=dict[str, str])
         except msgspec.MsgspecError:
@@ -114,5 +114,6 @@ def _state_of(summary: ModuleSummary) -> str:
     return hashlib.sha256(listed.encode()).hexdigest()[:40]
 
 
-def _name(state: str) -> str:
+def text_name(state: str) -> str:
+    """Return the name, below the store's root, of the file with the texts of a module's state."""
     return f"code/{state[:2]}/{state}.json"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
+from baton.core.addresses import without_secrets
 from baton.errors import Unavailable
+
+__all__ = ["check_server", "local_database", "tracking_uri", "without_secrets"]
 
 _CHECK_TIMEOUT_S = 4.0
 
@@ -22,15 +24,6 @@ def tracking_uri(home: Path, *, uri: str | None, host: str | None) -> str:
 def local_database(home: Path) -> Path:
     """Return the file of the project's own MLflow store."""
     return home.absolute() / "mlflow" / "mlflow.db"
-
-
-def without_secrets(uri: str) -> str:
-    """Return a URI without user, password and query, fit to be shown."""
-    parts = urlsplit(uri)
-    if not parts.netloc:
-        return uri
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, place, parts.path, "", ""))
 
 
 def check_server(uri: str) -> None:

@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 
 from baton.errors import CorruptObject, StoreError, Unavailable
-from baton.store.objects import ObjectStore, digest_of
+from baton.store.objects import ObjectStore, digest_of, name_of
 
 _numbers = itertools.count()
 CONTENT = b"some bytes"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
-@pytest.fixture(params=["local", "file URL", "memory"])
+@pytest.fixture(params=["local", "file URL", "file system with renaming", "memory"])
 def objects(request, tmp_path) -> ObjectStore:
     """Return an empty object store on each kind of file system."""
     url = {
         "local": str(tmp_path / "store"),
         "file URL": f"file://{tmp_path}/store",
+        "file system with renaming": f"local://{tmp_path}/store",
         "memory": f"memory://objects-{next(_numbers)}",
     }[request.param]
     return ObjectStore(url, tmp_path / "mirror")
@@ -150,7 +151,7 @@ class TestADamagedObject:
             path = self.damage(objects, damaged)
         else:
             put(objects)
-            objects._fs.pipe_file(objects._remote_path(DIGEST), damaged)
+            objects.place.write(name_of(DIGEST), damaged)
         second = again(objects, tmp_path, "other mirror")
         assert not second.is_intact(DIGEST)
         assert second.size_of(DIGEST) == len(damaged)
@@ -165,7 +166,7 @@ class TestADamagedObject:
     def test_at_the_remote_is_told_and_removed(self, tmp_path, damaged):
         remote = ObjectStore(f"memory://objects-{next(_numbers)}", tmp_path / "mirror")
         put(remote)
-        remote._fs.pipe_file(remote._remote_path(DIGEST), damaged)
+        remote.place.write(name_of(DIGEST), damaged)
         with pytest.raises(CorruptObject):
             again(remote, tmp_path, "other mirror").path_of(DIGEST)
         assert not remote.has(DIGEST)
@@ -174,7 +175,7 @@ class TestADamagedObject:
 def test_a_torn_remote_object_gives_way_when_the_object_is_made_again(tmp_path):
     remote = ObjectStore(f"memory://objects-{next(_numbers)}", tmp_path / "mirror")
     put(remote)
-    remote._fs.pipe_file(remote._remote_path(DIGEST), CONTENT[:3])
+    remote.place.write(name_of(DIGEST), CONTENT[:3])
     put(remote)
     assert again(remote, tmp_path, "other mirror").path_of(DIGEST).read_bytes() == CONTENT
 
@@ -211,7 +212,7 @@ def test_a_store_where_a_file_stands_is_told(tmp_path):
 
 
 def test_a_url_of_an_unknown_protocol_is_told(tmp_path):
-    with pytest.raises(Unavailable, match="'nowhere://bucket' cannot be used"):
+    with pytest.raises(Unavailable, match="the store at nowhere://bucket cannot be used"):
         ObjectStore("nowhere://bucket", tmp_path / "mirror")
 
 

@@ -1,0 +1,184 @@
+"""``baton cache``: look at what is remembered, check it, and make room."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from baton.cli import output
+from baton.cli.exit_codes import ExitCode
+from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.cli.quantities import AGE, SIZE, size_text
+from baton.errors import UsageError
+
+if TYPE_CHECKING:
+    from baton.upkeep import Amount, Entry, Garbage
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Look at what is remembered, check it, and make room."""
+
+
+@command.command(cls=ProjectCommand)
+@json_option
+@place_options
+@click.pass_context
+def info(ctx: click.Context, as_json: bool) -> None:
+    """Show where the store is, how much it holds, and how often it was of use here."""
+    from baton import upkeep
+
+    found = upkeep.cache_info(ctx.obj)
+    if as_json:
+        output.show_json(asdict(found))
+        return
+    output.show_data(f"store: {found.place}")
+    rows: list[tuple[str, Amount]] = [("objects", found.objects), ("entries", found.entries)]
+    rows += [(name, getattr(found, name)) for name in ("texts", "mirror", "views", "sources", "scratch")]
+    output.show_table(
+        ("what", "files", "size"), [(name, amount.count, size_text(amount.size)) for name, amount in rows]
+    )
+    output.show_data(f"hits: {found.hits} of {found.hits + found.misses} pure tasks in {found.runs} runs")
+
+
+@command.command(cls=ProjectCommand)
+@click.argument("targets", nargs=-1)
+@click.option("-n", "limit", type=click.IntRange(min=1), help="How many at most [all]")
+@json_option
+@place_options
+@click.pass_context
+def ls(ctx: click.Context, targets: tuple[str, ...], limit: int | None, as_json: bool) -> None:
+    """List what is remembered, newest first: everything, or the tasks of TARGETS (groups or tasks)."""
+    from baton import upkeep
+
+    entries = upkeep.cache_entries(ctx.obj, targets)[:limit]
+    if as_json:
+        output.show_json(msgspec.to_builtins(entries))
+        return
+    if not entries:
+        output.say("nothing is remembered; compute it with: baton run")
+        return
+    rows = [
+        (
+            entry.task,
+            entry.pipeline,
+            entry.key[:12],
+            _outputs(entry),
+            entry.run_id,
+            entry.engine,
+            entry.finished_at[:16].replace("T", " "),
+            f"{entry.duration_s:.2f} s",
+        )
+        for entry in entries
+    ]
+    output.show_table(("task", "pipeline", "key", "outputs", "run", "engine", "finished (UTC)", "took"), rows)
+
+
+@command.command(cls=ProjectCommand)
+@click.option("--mend", is_flag=True, help="Remove what is damaged, so that it is computed anew")
+@json_option
+@place_options
+@click.pass_context
+def verify(ctx: click.Context, mend: bool, as_json: bool) -> int:
+    """Digest every object again and follow every entry; exit with 1 if something bad is left."""
+    from baton import upkeep
+
+    found = upkeep.verify_cache(ctx.obj, mend=mend)
+    if as_json:
+        output.show_json(
+            {
+                "good": found.is_good,
+                "objects": found.objects,
+                "entries": found.entries,
+                "findings": [
+                    {**asdict(finding), "damage": finding.damage.value, "bad": finding.damage.is_bad}
+                    for finding in found.findings
+                ],
+            }
+        )
+    else:
+        if found.findings:
+            rows = [
+                (finding.damage.value, "removed" if finding.mended else "", finding.name, finding.about)
+                for finding in found.findings
+            ]
+            output.show_table(("what", "mended", "file", "about"), rows)
+        output.say(f"checked {found.objects} objects and {found.entries} entries")
+        if not found.is_good:
+            output.say("\nhint: remove what is damaged with: baton cache verify --mend")
+    return ExitCode.DONE if found.is_good else ExitCode.TASK_FAILED
+
+
+@command.command(cls=ProjectCommand)
+@click.option("--older-than", type=AGE, metavar="AGE", help="Forget what was not used for so long, as 30d")
+@click.option("--max-size", type=SIZE, metavar="SIZE", help="Forget the least used beyond so much, as 5GB")
+@click.option("--yes", is_flag=True, help="Remove it; without this it is only shown")
+@json_option
+@place_options
+@click.pass_context
+def gc(
+    ctx: click.Context, older_than: float | None, max_size: float | None, yes: bool, as_json: bool
+) -> None:
+    """Show what is not needed any more, and remove it with --yes.
+
+    Kept always: what was made or used within an hour, what an entry refers to, and all that a run in
+    progress may need.
+    """
+    from baton import upkeep
+
+    garbage = upkeep.collect_garbage(
+        ctx.obj,
+        older_than_s=older_than,
+        max_size=None if max_size is None else round(max_size),
+        remove=yes,
+    )
+    _show_garbage(garbage, removed=yes, as_json=as_json)
+    if not yes and not as_json and any(garbage.by_kind.values()):
+        output.say("\nhint: nothing was removed; do it with: --yes")
+
+
+@command.command(cls=ProjectCommand)
+@click.option("--yes", is_flag=True, help="Do not ask")
+@json_option
+@place_options
+@click.pass_context
+def clear(ctx: click.Context, yes: bool, as_json: bool) -> int:
+    """Remove everything that is remembered, for all who share the store; runs and models stay."""
+    from baton import upkeep
+
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("cache clear asks before it removes, and nobody is there", "say --yes")
+        everything = upkeep.clear_cache(ctx.obj)
+        sizes = [file.size for file in everything.objects]
+        place = ctx.obj.store.objects.place.shown
+        question = f"Remove {len(sizes)} objects ({size_text(sum(sizes))}) and all entries of {place}?"
+        if not output.confirm(question):
+            output.say("nothing was removed")
+            return ExitCode.DONE
+    _show_garbage(upkeep.clear_cache(ctx.obj, remove=True), removed=True, as_json=as_json)
+    return ExitCode.DONE
+
+
+def _show_garbage(garbage: Garbage, *, removed: bool, as_json: bool) -> None:
+    amounts = {kind: (len(files), sum(f.size for f in files)) for kind, files in garbage.by_kind.items()}
+    if as_json:
+        kinds: dict[str, Any] = {
+            kind: {"count": count, "size": size, "names": [file.name for file in garbage.by_kind[kind]]}
+            for kind, (count, size) in amounts.items()
+        }
+        output.show_json({"removed": removed, "size": sum(size for _, size in amounts.values()), **kinds})
+        return
+    rows = [(kind, count, size_text(size)) for kind, (count, size) in amounts.items() if count]
+    if not rows:
+        output.say("there is nothing to remove; what was made or used within an hour is kept")
+        return
+    output.show_table(("removed" if removed else "would remove", "files", "size"), rows)
+
+
+def _outputs(entry: Entry) -> str:
+    return ", ".join(f"{name} ({size_text(fields['size'])})" for name, fields in entry.outputs.items())

@@ -1,0 +1,282 @@
+"""Find what a store and a project's folder need no longer, and remove it.
+
+What is kept, always: entries made or used in the last hour; objects that a kept entry or the last
+success of one of the project's effects refers to, the members of sets of files included; objects
+younger than an hour, as the task that made them may not have been remembered yet.  While a run of
+the project is in progress, every entry is kept, and every object since an hour before it began.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from baton.store.index import Entry, entry_name, is_of_another_version
+from baton.store.objects import name_of
+from baton.store.place import FileState
+from baton.store.store import Store
+from baton.store.survey import Survey, digests_of, survey
+from baton.store.verify import LEFT_AFTER_S, stopped_writers
+
+KEPT_FOR_S = 3600.0
+SUMMARIES_KEPT_FOR_S = 30 * 86400.0
+"""Summaries of sources are made again in milliseconds; those of versions long gone only take space."""
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
+_STATE = re.compile(rb"(?<=\")[0-9a-f]{40}(?=\")")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is removed besides what nothing refers to.
+
+    Parameters
+    ----------
+    now : float
+        Seconds since 1970.
+    older_than_s : float, optional
+        Entries that were neither made nor used for so long are forgotten.
+    max_size : int, optional
+        Entries are forgotten, those not used for longest first, until the objects of the others
+        take at most so many bytes.
+    used_at : mapping of str to float
+        When an object was last the output of a task in a run, by digest, as far as that is known.
+    busy_since : float, optional
+        When the oldest run that is still in progress began.
+    """
+
+    now: float
+    older_than_s: float | None = None
+    max_size: int | None = None
+    used_at: Mapping[str, float] = field(default_factory=dict)
+    busy_since: float | None = None
+
+    @property
+    def oldest_kept(self) -> float:
+        """Objects written later than this are kept, whatever refers to them."""
+        return (self.now if self.busy_since is None else min(self.busy_since, self.now)) - KEPT_FOR_S
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """What is not needed; each a tuple of files, or folders, with their sizes.
+
+    Parameters
+    ----------
+    entries, objects, texts, leftovers : tuple of FileState
+        In the store; `texts` are those of code, and the files that name the latest entry of a task.
+    copies : tuple of FileState
+        In this machine's mirror of a remote store.
+    local : mapping of str to tuple of FileState
+        In the project's own folder, by the name of the folder there.
+    """
+
+    entries: tuple[FileState, ...]
+    objects: tuple[FileState, ...]
+    texts: tuple[FileState, ...]
+    leftovers: tuple[FileState, ...]
+    copies: tuple[FileState, ...]
+    local: Mapping[str, tuple[FileState, ...]]
+
+    @property
+    def by_kind(self) -> dict[str, tuple[FileState, ...]]:
+        """Everything, by what people call it."""
+        return {
+            "entries": self.entries,
+            "objects": self.objects,
+            "texts": self.texts,
+            "leftovers": self.leftovers,
+            "mirror": self.copies,
+            **self.local,
+        }
+
+
+def find_garbage(store: Store, home: Path, rule: Rule) -> Garbage:
+    """Return what is not needed by `rule`; nothing is removed."""
+    read = store.index.read_all()
+    found = survey(store.objects.place)
+    entries = {name: entry for name, entry in read.items() if isinstance(entry, Entry)}
+    needed = digests_of({name: entry.outputs for name, entry in entries.items()}, store.objects.place)
+    forgotten = _forgotten(entries, needed, found, rule)
+    torn = {
+        name
+        for name, content in read.items()
+        if not isinstance(content, Entry) and not is_of_another_version(content)
+    }
+    kept = _referred(store, read, forgotten, needed)
+    objects = tuple(
+        file
+        for digest, file in found.objects.items()
+        if digest not in kept and file.modified_at < rule.oldest_kept
+    )
+    gone = {file.name.rpartition("/")[2] for file in objects}
+    remaining = found.objects.keys() - gone
+    return Garbage(
+        entries=tuple(found.entries[name] for name in sorted(forgotten | torn) if name in found.entries),
+        objects=objects,
+        texts=tuple(_texts(store, read, forgotten | torn, found, rule)),
+        leftovers=tuple(stopped_writers(found.leftovers, rule.now)),
+        copies=tuple(_copies(store, remaining, rule)),
+        local={
+            "sources": tuple(_summaries(home / "sources", rule)),
+            "views": tuple(_views(home / "views", remaining, rule)),
+            "scratch": tuple(_scratch(home / "scratch", rule)),
+        },
+    )
+
+
+def find_everything(store: Store, home: Path) -> Garbage:
+    """Return all that the store holds, and all that the project's folder remembers of work done."""
+    found = survey(store.objects.place)
+    mirror = store.objects.mirror
+    return Garbage(
+        entries=tuple(found.entries.values()),
+        objects=tuple(found.objects.values()),
+        texts=(*found.texts.values(), *found.latest.values()),
+        leftovers=found.leftovers,
+        copies=_everything_in(survey(mirror)) if mirror is not None else (),
+        local={name: tuple(_children(home / name)) for name in ("effects", "sources", "views")},
+    )
+
+
+def remove_garbage(store: Store, home: Path, garbage: Garbage) -> None:
+    """Remove what `find_garbage` returned, memories first; what was referred to since then stays."""
+    store.index.remove(file.name for file in garbage.entries)
+    for folder, files in garbage.local.items():
+        for file in files:
+            path = home / folder / file.name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    read = store.index.read_all()
+    outputs = {name: entry.outputs for name, entry in read.items() if isinstance(entry, Entry)}
+    kept = _referred(store, read, set(), digests_of(outputs, store.objects.place))
+    unused = [file for file in garbage.objects if file.name.rpartition("/")[2] not in kept]
+    store.objects.place.remove(file.name for file in [*unused, *garbage.texts, *garbage.leftovers])
+    if store.objects.mirror is not None:
+        store.objects.mirror.remove(file.name for file in garbage.copies)
+
+
+def used_at(entry: Entry, rule: Rule) -> float:
+    """Return when an entry was made, or last used as far as that is known; seconds since 1970."""
+    known = [rule.used_at.get(str(fields["digest"]), 0.0) for fields in entry.outputs.values()]
+    try:
+        made = datetime.datetime.fromisoformat(entry.finished_at).timestamp()
+    except ValueError:  # not from baton: as old as can be
+        made = 0.0
+    return max(made, *known, 0.0)
+
+
+def _forgotten(
+    entries: Mapping[str, Entry], needed: Mapping[str, frozenset[str]], found: Survey, rule: Rule
+) -> set[str]:
+    """Return the names of the entries that go by age or size."""
+    if rule.busy_since is not None:
+        return set()
+    newest_first = sorted(entries, key=lambda name: used_at(entries[name], rule), reverse=True)
+    forgotten: set[str] = set()
+    counted: set[str] = set()
+    size = 0
+    for name in newest_first:
+        age_s = rule.now - used_at(entries[name], rule)
+        new = needed[name] & found.objects.keys() - counted
+        size += sum(found.objects[digest].size for digest in new)
+        is_old = rule.older_than_s is not None and age_s > rule.older_than_s
+        is_too_much = rule.max_size is not None and size > rule.max_size
+        if age_s > KEPT_FOR_S and (is_old or is_too_much):
+            forgotten.add(name)
+        counted |= new
+    return forgotten
+
+
+def _referred(
+    store: Store,
+    read: Mapping[str, Entry | bytes],
+    forgotten: set[str],
+    needed: Mapping[str, frozenset[str]],
+) -> set[str]:
+    """Return the digests that what is remembered refers to.
+
+    Of an entry of another version, whatever looks like a digest counts.
+    """
+    effects = {str(number): record.outputs for number, record in enumerate(store.effects.records())}
+    kept: set[str] = set().union(*digests_of(effects, store.objects.place).values())
+    for name, entry in read.items():
+        if isinstance(entry, Entry):
+            kept |= needed[name] if name not in forgotten else set()
+        elif is_of_another_version(entry):
+            kept |= {text.decode() for text in _DIGEST.findall(entry)}
+    return kept
+
+
+def _texts(
+    store: Store, read: Mapping[str, Entry | bytes], gone: set[str], found: Survey, rule: Rule
+) -> Iterator[FileState]:
+    """Yield texts of code that nothing remembered could reach, and names of entries that are gone."""
+    shown: set[str] = set()
+    for name, entry in read.items():
+        if isinstance(entry, Entry):
+            shown.update(entry.sources.values() if name not in gone else ())
+        else:
+            shown.update(text.decode() for text in _STATE.findall(entry))
+    for record in store.effects.records():
+        shown.update(record.work.sources.values())
+    old = (file for state, file in found.texts.items() if state not in shown)
+    keys = store.index.latest_keys(found.latest)
+    kept = read.keys() - gone
+    named = (found.latest[name] for name, key in keys.items() if entry_name(key) not in kept)
+    for file in (*old, *named):
+        if file.modified_at < rule.oldest_kept:
+            yield file
+
+
+def _copies(store: Store, remaining: Iterable[str], rule: Rule) -> Iterator[FileState]:
+    mirror = store.objects.mirror
+    if mirror is None or rule.busy_since is not None:
+        return
+    found, names = survey(mirror), {name_of(digest) for digest in remaining}
+    for file in found.objects.values():
+        age_s = rule.now - file.modified_at
+        is_old = rule.older_than_s is not None and age_s > rule.older_than_s
+        if age_s > KEPT_FOR_S and (is_old or file.name not in names):
+            yield file
+    yield from stopped_writers(found.leftovers, rule.now)
+
+
+def _summaries(folder: Path, rule: Rule) -> Iterator[FileState]:
+    limit_s = SUMMARIES_KEPT_FOR_S if rule.older_than_s is None else max(rule.older_than_s, KEPT_FOR_S)
+    return (file for file in _children(folder) if rule.now - file.modified_at > limit_s)
+
+
+def _views(folder: Path, remaining: Iterable[str], rule: Rule) -> Iterator[FileState]:
+    """Yield the views of sets of files that are gone; a view is called after the list's digest."""
+    starts = {digest[:16] for digest in remaining}
+    for view in _children(folder):
+        if view.name not in starts and view.modified_at < rule.oldest_kept:
+            yield view
+
+
+def _scratch(folder: Path, rule: Rule) -> Iterator[FileState]:
+    if rule.busy_since is None:
+        yield from (child for child in _children(folder) if rule.now - child.modified_at > LEFT_AFTER_S)
+
+
+def _children(folder: Path) -> Iterator[FileState]:
+    """Yield what lies directly in a folder, with all that it holds counted."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        inside = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
+        try:
+            states = [each.lstat() for each in inside]
+        except FileNotFoundError:  # removed in the meantime
+            continue
+        size = sum(state.st_size for state in states if not stat.S_ISDIR(state.st_mode))
+        yield FileState(path.name, size, max(state.st_mtime for state in states))
+
+
+def _everything_in(found: Survey) -> tuple[FileState, ...]:
+    return (*found.objects.values(), *found.leftovers)

@@ -1,0 +1,120 @@
+"""A place that is a folder of this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from baton.core.files import write_atomically
+from baton.errors import StoreError
+from baton.store.place import FileState
+
+BLOCK = 1 << 20
+"""Bytes that are read at once of a file that may be large."""
+
+
+class LocalPlace:
+    """Implements `baton.store.place.Place` with files.
+
+    Parameters
+    ----------
+    root : Path
+        The folder; it is made when something is written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def shown(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    def check(self) -> None:
+        """Write and remove a small file."""
+        probe = self.root / "tmp" / f"probe-{os.urandom(6).hex()}"
+        with translated(self.shown, "written"):
+            probe.parent.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file's bytes, or None where there is none."""
+        with translated(self.shown, "read"):
+            try:
+                return (self.root / name).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def blocks(self, name: str) -> Iterator[bytes] | None:
+        """Return a file's bytes piece by piece; None where there is none."""
+        with translated(self.shown, "read"):
+            try:
+                return _blocks((self.root / name).open("rb"), self.shown)
+            except FileNotFoundError:
+                return None
+
+    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Return the bytes of those files that are there, by name."""
+        contents = ((name, self.read(name)) for name in names)
+        return {name: content for name, content in contents if content is not None}
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file: a temporary one, then renamed."""
+        with translated(self.shown, "written"):
+            write_atomically(self.root / name, content)
+
+    def take(self, path: Path, name: str) -> None:
+        """Move a file here, read-only; one that is there gives way, as it may be damaged."""
+        final = self.root / name
+        with translated(self.shown, "written"):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            path.chmod(0o444)
+            path.replace(final)
+
+    def sizes(self, names: Iterable[str]) -> dict[str, int]:
+        """Return the size in bytes of those files that are there, by name."""
+        paths = ((name, self.root / name) for name in names)
+        with translated(self.shown, "read"):
+            return {name: path.stat().st_size for name, path in paths if path.is_file()}
+
+    def files(self, folder: str) -> list[FileState]:
+        """Return every file below a folder, links not followed, sorted by name."""
+        found = []
+        with translated(self.shown, "read"):
+            for path in sorted((self.root / folder).rglob("*")):
+                try:
+                    state = path.lstat()
+                except FileNotFoundError:  # removed in the meantime
+                    continue
+                if path.is_symlink() or path.is_file():
+                    name = path.relative_to(self.root).as_posix()
+                    found.append(FileState(name, state.st_size, state.st_mtime))
+        return found
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Delete files; nothing happens where there is none."""
+        with translated(self.shown, "written"):
+            for name in names:
+                (self.root / name).unlink(missing_ok=True)
+
+
+def _blocks(file: IO[bytes], place: str) -> Iterator[bytes]:
+    with translated(place, "read"), file:
+        while block := file.read(BLOCK):
+            yield block
+
+
+@contextmanager
+def translated(place: str, action: str) -> Iterator[None]:
+    """Turn what files raise into what people read."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"the store at {place} cannot be {action}: {error.strerror or error}",
+            "check that the place exists, has space and lets you write; another place: --store URL",
+        ) from error

@@ -1,0 +1,295 @@
+"""Looking after the cache and what runs leave: what the commands ``cache`` and ``clean`` call.
+
+Nothing here prints or exits, as in `baton.api`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from baton.core.outcome import Outcome
+from baton.errors import UsageError
+from baton.project import Project
+from baton.runs import RunRecord, list_runs
+from baton.store import gc
+from baton.store.gc import Garbage, Rule
+from baton.store.index import Entry, entry_name
+from baton.store.local import LocalPlace
+from baton.store.survey import survey
+from baton.store.verify import Verification, verify
+
+__all__ = [
+    "Amount",
+    "CacheInfo",
+    "Cleaned",
+    "Entry",
+    "Garbage",
+    "Verification",
+    "cache_entries",
+    "cache_info",
+    "clean",
+    "clear_cache",
+    "collect_garbage",
+    "verify_cache",
+]
+
+_ALL_RUNS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How many files, and their bytes together."""
+
+    count: int
+    size: int
+
+    @classmethod
+    def of(cls, sizes: Iterable[int]) -> Amount:
+        """Add up."""
+        listed = list(sizes)
+        return cls(len(listed), sum(listed))
+
+
+@dataclass(frozen=True, slots=True)
+class CacheInfo:
+    """What the cache holds and how much it helped.
+
+    Parameters
+    ----------
+    place : str
+        Where the store is, without secrets.
+    objects, entries, texts : Amount
+        In the store; texts are those of code, and the files that name the latest entry of a task.
+    mirror, views, sources, scratch : Amount
+        In the project's own folder.
+    hits, misses : int
+        Pure tasks of this project's recorded runs that were taken from the cache, and that ran.
+    runs : int
+        How many runs these are.
+    """
+
+    place: str
+    objects: Amount
+    entries: Amount
+    texts: Amount
+    mirror: Amount
+    views: Amount
+    sources: Amount
+    scratch: Amount
+    hits: int
+    misses: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What `clean` removed, or would remove.
+
+    Parameters
+    ----------
+    tasks : tuple of str
+        The tasks that the targets name.
+    entries : tuple of Entry
+        Remembered results that were forgotten.
+    effects : tuple of str
+        Effects of which it was forgotten that they are up to date.
+    products : tuple of Path
+        Files that effects had left.
+    """
+
+    tasks: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    effects: tuple[str, ...]
+    products: tuple[Path, ...]
+
+
+def cache_info(project: Project) -> CacheInfo:
+    """Count what the store and the project's own folder hold, and the hits of recorded runs."""
+    found = survey(project.store.objects.place)
+    runs = [run for run in list_runs(project.home, _ALL_RUNS) if run.pipeline == project.dag.name]
+    pure = {task.name for task in project.dag.tasks if not task.effect}
+    outcomes = [task.outcome for run in runs for task in run.tasks if task.task in pure]
+    return CacheInfo(
+        place=project.store.objects.place.shown,
+        objects=Amount.of(file.size for file in found.objects.values()),
+        entries=Amount.of(file.size for file in found.entries.values()),
+        texts=Amount.of(file.size for file in (*found.texts.values(), *found.latest.values())),
+        mirror=_amount(project.home / "mirror"),
+        views=_amount(project.home / "views"),
+        sources=_amount(project.home / "sources"),
+        scratch=_amount(project.home / "scratch"),
+        hits=outcomes.count(Outcome.CACHED.value),
+        misses=outcomes.count(Outcome.SUCCEEDED.value),
+        runs=len(runs),
+    )
+
+
+def cache_entries(project: Project, targets: Sequence[str] = ()) -> tuple[Entry, ...]:
+    """Return what the store remembers, newest first.
+
+    Parameters
+    ----------
+    project : Project
+        As `baton.api.open_project` returns it.
+    targets : sequence of str
+        Groups or tasks of the project's pipeline; everything in the store where there is none.
+
+    Raises
+    ------
+    UsageError
+        If a target does not exist.
+    """
+    names = {task.name for target in targets for task in project.dag.members(target)}
+    read = project.store.index.read_all().values()
+    entries = [entry for entry in read if isinstance(entry, Entry)]
+    if targets:
+        entries = [e for e in entries if e.task in names and e.pipeline == project.dag.name]
+    return tuple(sorted(entries, key=lambda entry: (entry.finished_at, entry.key), reverse=True))
+
+
+def verify_cache(project: Project, *, mend: bool = False) -> Verification:
+    """Check everything in the store; see `baton.store.verify.verify`."""
+    return verify(project.store, mend=mend)
+
+
+def collect_garbage(
+    project: Project, *, older_than_s: float | None = None, max_size: int | None = None, remove: bool = False
+) -> Garbage:
+    """Find what is not needed, and remove it if asked to.
+
+    Parameters
+    ----------
+    project : Project
+        As `baton.api.open_project` returns it.
+    older_than_s : float, optional
+        Entries that were neither made nor, in this project, used for so long are forgotten.
+    max_size : int, optional
+        Entries are forgotten, those not used for longest first, until the rest takes so many bytes.
+    remove : bool
+        Whether to remove it; otherwise it is only told.
+
+    Returns
+    -------
+    Garbage
+        What is not needed; see `baton.store.gc` for what is always kept.
+    """
+    runs = list_runs(project.home, _ALL_RUNS)
+    busy = [_began_at(run) for run in runs if run.state == "running"]
+    rule = Rule(
+        now=time.time(),
+        older_than_s=older_than_s,
+        max_size=max_size,
+        used_at=_used_at(runs),
+        busy_since=min(busy, default=None),
+    )
+    garbage = gc.find_garbage(project.store, project.home, rule)
+    if remove:
+        gc.remove_garbage(project.store, project.home, garbage)
+    return garbage
+
+
+def clear_cache(project: Project, *, remove: bool = False) -> Garbage:
+    """Find everything that the cache holds, and remove it if asked to; runs and models stay.
+
+    Raises
+    ------
+    UsageError
+        If a run of the project is in progress and it should be removed.
+    """
+    running = [run.run_id for run in list_runs(project.home, _ALL_RUNS) if run.state == "running"]
+    if remove and running:
+        raise UsageError(
+            f"run {running[0]} is in progress and needs what the cache holds",
+            "wait for its end, or stop it, and clear the cache then",
+        )
+    everything = gc.find_everything(project.store, project.home)
+    if remove:
+        gc.remove_garbage(project.store, project.home, everything)
+    return everything
+
+
+def clean(project: Project, targets: Sequence[str] = (), *, remove: bool = True) -> Cleaned:
+    """Forget the remembered results of the targets' tasks and remove the files that they left.
+
+    Such a file is one that an effect reported as its product in a recorded run, where it lies in the
+    project's folder, the models' or the data folder.  Objects stay until `collect_garbage` finds that
+    nothing refers to them; registered models and tracking runs stay.
+
+    Parameters
+    ----------
+    project : Project
+        As `baton.api.open_project` returns it.
+    targets : sequence of str
+        Groups or tasks; the whole pipeline where there is none.
+    remove : bool
+        Whether to remove it; otherwise it is only told.
+
+    Raises
+    ------
+    UsageError
+        If a target does not exist.
+    """
+    tasks = [task for target in targets for task in project.dag.members(target)] or project.dag.tasks
+    names = tuple(dict.fromkeys(task.name for task in tasks))
+    entries = cache_entries(project, names)
+    memory = project.store.effects
+    effects = {
+        record.task
+        for record in memory.records()
+        if record.pipeline == project.dag.name and record.task in names
+    }
+    products = _products(project, frozenset(names))
+    if remove:
+        project.store.index.remove(entry_name(entry.key) for entry in entries)
+        for task in effects:
+            memory.forget(project.dag.name, task)
+        for path in products:
+            path.unlink(missing_ok=True)
+    return Cleaned(names, entries, tuple(name for name in names if name in effects), products)
+
+
+def _products(project: Project, tasks: frozenset[str]) -> tuple[Path, ...]:
+    """Return the files that recorded runs of the tasks left for people and that are still there.
+
+    Records travel with a project's folder, and paths in them do not: what lies elsewhere is not ours.
+    """
+    home, models, data = project.home, project.models_dir, project.data_dir
+    found: dict[Path, None] = {}
+    for run in list_runs(project.home, _ALL_RUNS):
+        if run.pipeline != project.dag.name:
+            continue
+        for product in (Path(text) for task in run.tasks if task.task in tasks for text in task.products):
+            path = Path(os.path.normpath(product))
+            for_people = path.is_relative_to(models) or path.is_relative_to(data)
+            own = path.is_relative_to(project.folder) and not path.is_relative_to(home)
+            if (for_people or own) and path.is_file():
+                found[path] = None
+    return tuple(sorted(found))
+
+
+def _amount(folder: Path) -> Amount:
+    return Amount.of(file.size for file in LocalPlace(folder).files(""))
+
+
+def _used_at(runs: Iterable[RunRecord]) -> dict[str, float]:
+    """Return when each object was last the output of a task, by digest."""
+    used: dict[str, float] = {}
+    for run in runs:
+        ended = _began_at(run) + run.duration_s
+        for task in run.tasks:
+            for fields in task.outputs.values():
+                digest = str(fields.get("digest", ""))
+                used[digest] = max(used.get(digest, 0.0), ended)
+    return used
+
+
+def _began_at(run: RunRecord) -> float:
+    try:
+        return datetime.datetime.fromisoformat(run.started_at).timestamp()
+    except ValueError:  # a record that was edited
+        return 0.0
