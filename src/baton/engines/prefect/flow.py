@@ -17,6 +17,7 @@ from prefect.states import Completed, Failed
 from baton.core.execute import finish
 from baton.core.outcome import Outcome, RunReport, TaskReport
 from baton.core.task import Task
+from baton.engines.prefect.logs import leave_out_thread_warning
 from baton.engines.prefect.summary import publish_summary
 from baton.engines.prefect.tasks import as_prefect_task, end_of
 from baton.engines.prefect.workers import Workers
@@ -43,6 +44,7 @@ def run_in_flow(execution: Execution, workers: Workers, *, keep_going: bool, job
         How many tasks may run at once.
     """
     began = time.perf_counter()
+    leave_out_thread_warning()
     futures: dict[str, PrefectFuture[Any]] = {}
 
     def submit(

@@ -55,6 +55,15 @@ def log_line(event: Event) -> tuple[int, str]:
     return logging.NOTSET, ""
 
 
+def leave_out_thread_warning() -> None:
+    """Take from the logs Prefect's warning that a task in a thread cannot be interrupted: ours can."""
+    logging.getLogger("prefect.task_runs").addFilter(_is_no_thread_warning)
+
+
+def _is_no_thread_warning(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Timeout of %s seconds configured for this task")
+
+
 @contextmanager
 def quiet_console() -> Iterator[None]:
     """Keep Prefect from writing to the terminal; what goes to its server goes there all the same."""

@@ -37,20 +37,23 @@ def serve_until_stopped(port: int, log: Path, ready: Callable[[str], None]) -> i
         If the port is taken, or the server does not come up.
     """
     _require_free(port)
+    url = f"http://{_HOST}:{port}/api"
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    # Else the pages would look for the API at Prefect's usual port.
+    environment["PREFECT_SERVER_UI_API_URL"] = url
     with log.open("ab") as output:
         server = subprocess.Popen(
             [
                 *(sys.executable, "-m", "prefect", "server", "start"),
                 *("--host", _HOST, "--port", str(port)),
             ],
-            env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"},
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         try:
-            url = f"http://{_HOST}:{port}/api"
             _wait_until_ready(url, server, log)
             ready(url)
             return server.wait()
