@@ -26,7 +26,8 @@ def empty_flow(shape: str, tasks: int) -> float:
     futures: list[Any] = []
     for number in range(tasks):
         upstream = [futures[number - 1 if shape == "chain" else 0]] if number else []
-        futures.append(empty.with_options(name=f"task_{number}").submit(wait_for=upstream))
+        named: Any = empty.with_options(name=f"task_{number}")
+        futures.append(named.submit(wait_for=upstream))
     for future in futures:
         future.result()
     return time.perf_counter() - began

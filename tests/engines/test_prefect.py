@@ -240,19 +240,27 @@ def test_without_prefect_it_is_said_what_to_install(tmp_path: Path) -> None:
 def test_without_a_server_a_temporary_one_is_told_and_ended(baton: Command, tmp_path: Path) -> None:
     ended = baton("run", *DIAMOND, PREFECT_API_URL="", PREFECT_HOME="")
     assert ended.code == 0, ended.stderr
-    assert "Prefect starts a temporary server" in ended.stderr
+    assert "starting a temporary Prefect server" in ended.stderr
     assert "baton prefect up" in ended.stderr
     assert len(ended.stderr.splitlines()) == 7
     assert (tmp_path / ".baton/prefect/prefect.db").exists()
 
 
-def test_an_interrupt_ends_at_once_and_leaves_a_usable_store(tmp_path: Path, prefect_server: str) -> None:
+@pytest.mark.parametrize("temporary", [False, True], ids=["a server", "the temporary server"])
+def test_an_interrupt_ends_at_once_and_leaves_a_usable_store(
+    tmp_path: Path, prefect_server: str, temporary: bool
+) -> None:
+    """As Ctrl-C on a terminal, which every process of the group gets."""
     (tmp_path / "naps.py").write_text(textwrap.dedent(NAPS))
     command = [*BATON, "run", "nap", "--engine", "prefect", "--pipeline", "naps:dag"]
     environ = {**os.environ, "PREFECT_API_URL": prefect_server, "BATON_NAP_S": "60"}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environ, stderr=subprocess.PIPE)
+    if temporary:
+        environ["PREFECT_API_URL"] = ""
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environ, stderr=subprocess.PIPE, start_new_session=True
+    )
     worker = int(wait_for(lambda: read(tmp_path / "process.txt")))
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     began = time.monotonic()
     assert process.wait(30) == 130
     assert process.stderr is not None
@@ -261,7 +269,8 @@ def test_an_interrupt_ends_at_once_and_leaves_a_usable_store(tmp_path: Path, pre
     assert time.monotonic() - began < 10
     assert not is_alive(worker)
     assert api.read_run(tmp_path / ".baton", "latest").state == "interrupted"
-    ended = subprocess.run(command, cwd=tmp_path, env={**environ, "BATON_NAP_S": "0"}, capture_output=True)
+    again = {**environ, "PREFECT_API_URL": prefect_server, "BATON_NAP_S": "0"}
+    ended = subprocess.run(command, cwd=tmp_path, env=again, capture_output=True)
     assert ended.returncode == 0
 
 

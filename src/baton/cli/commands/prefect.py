@@ -30,14 +30,11 @@ def up(ctx: click.Context, port: int) -> int:
     prepare_environment(project.home)
     from baton.engines.prefect.server import serve_until_stopped
 
-    folder = project.home / "prefect"
-    folder.mkdir(parents=True, exist_ok=True)
-
     def ready(url: str) -> None:
         output.say(f"Prefect's pages: {url.removesuffix('/api')} - end it with Ctrl-C; in other terminals:")
         output.show_data(f"export PREFECT_API_URL={url}")
 
-    return serve_until_stopped(port, folder / "server.log", ready)
+    return serve_until_stopped(port, project.home / "prefect" / "server.log", ready)
 
 
 @command.command(cls=ProjectCommand)
@@ -102,7 +99,7 @@ def serve(ctx: click.Context, name: str, limit: int) -> None:
 
 def _require_server(ctx: click.Context) -> None:
     from baton.engines.prefect.environment import (
-        api_url,
+        chosen_api_url,
         prepare_environment,
         require_prefect,
         require_server,
@@ -111,7 +108,7 @@ def _require_server(ctx: click.Context) -> None:
     require_prefect()
     ctx.obj.require_writable()
     prepare_environment(ctx.obj.home)
-    url = api_url()
+    url = chosen_api_url()
     if not url:
         raise Unavailable(
             "no Prefect server is named by PREFECT_API_URL",

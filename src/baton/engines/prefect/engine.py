@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from baton.core.events import RunNoted
 from baton.core.outcome import RunReport
 from baton.engines.engine import EngineOptions
 from baton.engines.prefect.environment import (
-    api_url,
+    chosen_api_url,
+    named_api_url,
     prepare_environment,
     require_prefect,
     require_server,
@@ -16,7 +18,7 @@ from baton.engines.prefect.environment import (
 from baton.execution import Execution
 
 TEMPORARY = (
-    "PREFECT_API_URL is not set, so Prefect starts a temporary server, which takes 10 to 30 s; "
+    "PREFECT_API_URL is not set: starting a temporary Prefect server, which takes 10 to 30 s; "
     "to keep one running: baton prefect up"
 )
 
@@ -32,7 +34,7 @@ class PrefectEngine:
     def check(self) -> None:
         """Raise `Unavailable` if Prefect is not installed or its server does not answer."""
         require_prefect()
-        if url := api_url():
+        if url := named_api_url():
             require_server(url)
 
     def run(self, execution: Execution, options: EngineOptions) -> RunReport:
@@ -41,14 +43,18 @@ class PrefectEngine:
         ``options.jobs`` above 1 limits how many run at once; else it is the number of processors.
         """
         prepare_environment(execution.project.home)
-        if not api_url():
-            execution.report(RunNoted(TEMPORARY))
-            os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")  # it would write to this terminal
+        url = chosen_api_url()
+        if url and url != os.environ.get("PREFECT_API_URL"):
+            require_server(url)  # a profile names it, which nobody knew before
         from baton.engines.prefect.here import run_here
+        from baton.engines.prefect.server import temporary_server
 
-        return run_here(
-            execution, keep_going=options.keep_going, jobs=options.jobs if options.jobs > 1 else processors()
-        )
+        jobs = options.jobs if options.jobs > 1 else processors()
+        if url:
+            return run_here(execution, keep_going=options.keep_going, jobs=jobs)
+        execution.report(RunNoted(TEMPORARY))
+        with temporary_server(Path(os.environ["PREFECT_HOME"], "server.log")) as url:
+            return run_here(execution, keep_going=options.keep_going, jobs=jobs, api_url=url)
 
 
 def processors() -> int:

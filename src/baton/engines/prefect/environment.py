@@ -30,8 +30,6 @@ def prepare_environment(home: Path) -> None:
     """
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    # A slow machine needs more than Prefect's 20 s for its temporary server.
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
     if not os.environ.get("PREFECT_HOME"):
         os.environ["PREFECT_HOME"] = str(home.absolute() / "prefect")
         profiles = Path.home() / ".prefect" / "profiles.toml"
@@ -43,13 +41,19 @@ def prepare_environment(home: Path) -> None:
     )
 
 
-def api_url() -> str:
-    """Return the address of the API that Prefect will talk to; empty where it starts a server itself."""
-    if "prefect" in sys.modules:
-        from prefect.settings import PREFECT_API_URL
+def named_api_url() -> str:
+    """Return the address of Prefect's API that the environment names, without loading Prefect."""
+    return chosen_api_url() if "prefect" in sys.modules else os.environ.get("PREFECT_API_URL", "")
 
-        return str(PREFECT_API_URL.value() or "")
-    return os.environ.get("PREFECT_API_URL", "")
+
+def chosen_api_url() -> str:
+    """Return the address of the API that Prefect will talk to, profiles included.
+
+    Empty where it will start a server itself.  Prefect is loaded, so its environment must be prepared.
+    """
+    from prefect.settings import PREFECT_API_URL
+
+    return str(PREFECT_API_URL.value() or "")
 
 
 def require_server(url: str) -> None:

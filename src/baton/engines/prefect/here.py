@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from prefect.client.schemas import State
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import PrefectException, TerminationSignal
 from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from baton.core.outcome import RunReport
@@ -26,8 +26,19 @@ from baton.tracking.location import without_secrets
 _SEND_WITHIN_S = 5
 
 
-def run_here(execution: Execution, *, keep_going: bool, jobs: int) -> RunReport:
+def run_here(execution: Execution, *, keep_going: bool, jobs: int, api_url: str = "") -> RunReport:
     """Run an execution as a flow and return how it ended.
+
+    Parameters
+    ----------
+    execution : Execution
+        What to run.
+    keep_going : bool
+        Whether tasks that do not depend on a failed one still run.
+    jobs : int
+        How many tasks may run at once.
+    api_url : str
+        Address of Prefect's API; the one that Prefect is configured with unless given.
 
     Raises
     ------
@@ -48,7 +59,7 @@ def run_here(execution: Execution, *, keep_going: bool, jobs: int) -> RunReport:
         return flow_state(told, ended[0])
 
     runner: Any = ThreadPoolTaskRunner()  # typed by the kind of its futures, which Flow will not know
-    with quiet_console():
+    with quiet_console(), temporary_settings({PREFECT_API_URL: api_url} if api_url else {}):
         try:
             workers.get_ready()
             flow = Flow(
@@ -80,17 +91,13 @@ def run_here(execution: Execution, *, keep_going: bool, jobs: int) -> RunReport:
 
 
 def _leave_prefect() -> None:
-    """Send what waits to be sent, and end the temporary server.
+    """Send what waits to be sent.
 
     Prefect does so when Python ends: too late for a long-lived process, and never where one is left
     without ceremony, as the command line is.
     """
     EventsWorker.drain_all(timeout=_SEND_WITHIN_S)
     APILogWorker.drain_all(timeout=_SEND_WITHIN_S)
-    temporary = sys.modules.get("prefect.server.api.server")  # loaded only where one was started
-    if temporary is not None:
-        for server in list(temporary.SubprocessASGIServer._instances.values()):
-            server.stop()
 
 
 def _server_failed(error: Exception) -> Unavailable:

@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from baton.errors import Unavailable
@@ -37,10 +38,37 @@ def serve_until_stopped(port: int, log: Path, ready: Callable[[str], None]) -> i
         If the port is taken, or the server does not come up.
     """
     _require_free(port)
+    with _server(port, log) as (url, server):
+        ready(url)
+        return server.wait()
+
+
+@contextmanager
+def temporary_server(log: Path) -> Iterator[str]:
+    """Yield the address of the API of a server on 127.0.0.1 that ends with the context.
+
+    Prefect's own temporary server is not used: it dies of the same Ctrl-C as its client, which then
+    waits for it.
+
+    Raises
+    ------
+    Unavailable
+        If the server does not come up.
+    """
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port = int(probe.getsockname()[1])
+    with _server(port, log) as (url, _):
+        yield url
+
+
+@contextmanager
+def _server(port: int, log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     url = f"http://{_HOST}:{port}/api"
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     # Else the pages would look for the API at Prefect's usual port.
     environment["PREFECT_SERVER_UI_API_URL"] = url
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         server = subprocess.Popen(
             [
@@ -55,8 +83,7 @@ def serve_until_stopped(port: int, log: Path, ready: Callable[[str], None]) -> i
         )
         try:
             _wait_until_ready(url, server, log)
-            ready(url)
-            return server.wait()
+            yield url, server
         finally:
             _stop_group(server)
 

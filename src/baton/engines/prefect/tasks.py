@@ -18,14 +18,14 @@ from baton.core.events import TaskRetried
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.task import Task
 from baton.engines.attempts import TaskTimedOut
-from baton.engines.prefect.workers import Attempts
+from baton.engines.prefect.workers import Workers
 from baton.engines.worker import decode_report, encode_report
 
 AnyTask = Task[..., Any]
 AnyPrefectTask = PrefectTask[..., Any]
 
 
-def as_prefect_task(task: AnyTask, attempts: Attempts) -> AnyPrefectTask:
+def as_prefect_task(task: AnyTask, workers: Workers) -> AnyPrefectTask:
     """Return the Prefect task that attempts `task`.
 
     It takes ``inputs``, references to the artifacts made so far, and ``not_run``, the report of a
@@ -36,7 +36,7 @@ def as_prefect_task(task: AnyTask, attempts: Attempts) -> AnyPrefectTask:
         if not_run is not None:
             return as_state(decode_report(not_run))
         made = {fields["name"]: Artifact.from_dict(fields) for fields in inputs}
-        return as_state(attempts.attempt(task, made, _attempt_number()))
+        return as_state(workers.attempt(task, made, _attempt_number()))
 
     def may_retry(_task: AnyPrefectTask, task_run: TaskRun, state: State[Any]) -> bool:
         ended = state.data if isinstance(state.data, State) else state
@@ -45,7 +45,7 @@ def as_prefect_task(task: AnyTask, attempts: Attempts) -> AnyPrefectTask:
             return False
         delay_s = task.retry.delays_s[task_run.run_count - 1]
         total = task.retry.retries + 1
-        return attempts.may_retry(
+        return workers.may_retry(
             TaskRetried(task.name, task_run.run_count, total, delay_s, report.failure.message)
         )
 

@@ -10,7 +10,7 @@ import contextvars
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, Protocol
+from typing import Any
 
 from baton.core.artifact import Artifact
 from baton.core.events import TaskRetried
@@ -26,16 +26,6 @@ LOOK_EVERY_S = 0.1
 _MOST_WORKERS = 256
 
 AnyTask = Task[..., Any]
-
-
-class Attempts(Protocol):
-    """Makes attempts at tasks, in whichever process."""
-
-    def attempt(self, task: AnyTask, inputs: Mapping[str, Artifact], number: int) -> TaskReport:
-        """Make one attempt; whatever goes wrong is in the report."""
-
-    def may_retry(self, retried: TaskRetried) -> bool:
-        """Whether another attempt is still wanted; tell that it follows."""
 
 
 class Workers:
@@ -68,7 +58,7 @@ class Workers:
             self._tracked.append(self._start_tracked())
 
     def attempt(self, task: AnyTask, inputs: Mapping[str, Artifact], number: int) -> TaskReport:
-        """Make one attempt in a worker; see `Attempts.attempt`.
+        """Make one attempt in a worker; whatever goes wrong is in the report.
 
         An exception that Prefect raises in this thread, at a timeout, ends the worker and passes.
         """
@@ -83,7 +73,7 @@ class Workers:
             return _lost(task, error.message, number, error.hint)
 
     def may_retry(self, retried: TaskRetried) -> bool:
-        """Whether the run goes on; see `Attempts.may_retry`."""
+        """Whether another attempt is still wanted; tell that it follows."""
         if self._stopping:
             return False
         self._execution.report(retried)
