@@ -70,8 +70,9 @@ def baton_run(shape: Shape, url: str) -> Command:
 
 def prefect_alone(shape: Shape, url: str) -> Command:
     """Return the command that runs the same flow without baton."""
-    words = (sys.executable, str(ALONE), shape, str(TASKS))
-    return Command(f"Prefect alone, {shape} of {TASKS}", ("env", f"PREFECT_API_URL={url}", *words))
+    environment = ("env", f"PREFECT_API_URL={url}", "PREFECT_HOME=prefect")
+    words = (*environment, sys.executable, str(ALONE), shape, str(TASKS))
+    return Command(f"Prefect alone, {shape} of {TASKS}", words)
 
 
 @contextmanager

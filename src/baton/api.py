@@ -19,7 +19,8 @@ from baton.execution import Execution
 from baton.planning import PlannedTask
 from baton.planning import plan as plan_execution
 from baton.project import Project, open_project
-from baton.runs import RunRecord, list_runs, read_run, record_run
+from baton.recording import record_run
+from baton.runs import RunRecord, list_runs, read_run
 
 if TYPE_CHECKING:
     from baton.explanation import Explanation

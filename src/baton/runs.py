@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,11 @@ from typing import Any
 import msgspec
 
 from baton.core.checks import nearest
-from baton.core.events import RunFinished, RunStarted
 from baton.core.execute import TaskRun
 from baton.core.files import write_atomically
 from baton.core.outcome import RunReport
 from baton.core.parameters import flatten
 from baton.errors import UsageError
-from baton.execution import Execution
 
 _LOOK_BACK = 20
 """How many runs are looked through for the last one of a task."""
@@ -99,25 +97,6 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
                 for task in report.tasks
             ],
         )
-
-
-def record_run(execution: Execution, run: Callable[[], RunReport]) -> RunReport:
-    """Run an execution and keep its record: running, then how it ended or that it was interrupted."""
-    home = execution.project.home
-    record = RunRecord.begin(execution.task_run, execution.targets)
-    write_run(home, record)
-    names = tuple(task.name for task in execution.dag.order)
-    execution.report(
-        RunStarted(execution.run_id, execution.dag.name, execution.engine, execution.targets, names)
-    )
-    try:
-        ended = run()
-    except BaseException:
-        write_run(home, record.interrupted())
-        raise
-    write_run(home, record.ended(ended))
-    execution.report(RunFinished(ended))
-    return ended
 
 
 def write_run(home: Path, record: RunRecord) -> None:

@@ -81,6 +81,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         env={
             **os.environ,
             "PREFECT_HOME": str(home),
+            "PREFECT_SERVER_MEMO_STORE_PATH": str(home / "memo_store.toml"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
         },

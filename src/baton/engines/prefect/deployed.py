@@ -30,7 +30,7 @@ from baton.engines.prefect.workers import Workers
 from baton.errors import BatonError, UsageError
 from baton.execution import Execution
 from baton.project import Project, open_project
-from baton.runs import record_run
+from baton.recording import record_run
 
 
 def deployed_flow(
