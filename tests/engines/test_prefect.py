@@ -267,7 +267,7 @@ def test_an_interrupt_ends_at_once_and_leaves_a_usable_store(
     assert process.stderr is not None
     assert b"interrupted" in process.stderr.read()
     process.stderr.close()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     assert not is_alive(worker)
     assert api.read_run(tmp_path / ".baton", "latest").state == "interrupted"
     again = {**environ, "PREFECT_API_URL": prefect_server, "BATON_NAP_S": "0"}
@@ -381,10 +381,10 @@ def test_cancelling_stops_the_work_and_leaves_a_usable_store(deployed: Deployed)
     flow_run_id = deployed.start({"year": 2021, "month": 5, "nap_s": 120})
     worker = int(wait_for(lambda: read(deployed.folder / "process.txt")))
     deployed.server.post(f"flow_runs/{flow_run_id}/set_state", state={"type": "CANCELLING"})
-    wait_for(lambda: not is_alive(worker), 20)
-    wait_for(lambda: deployed.state_of(flow_run_id) == "CANCELLED", 20)
+    wait_for(lambda: not is_alive(worker))
+    wait_for(lambda: deployed.state_of(flow_run_id) == "CANCELLED")
     name = deployed.server.get(f"flow_runs/{flow_run_id}")["name"]
-    wait_for(lambda: api.read_run(deployed.folder / ".baton", name).state == "interrupted", 20)
+    wait_for(lambda: api.read_run(deployed.folder / ".baton", name).state == "interrupted")
     report = run_pipeline(deployed.folder, "naps:dag", year=2021, month=5)
     assert report.is_good
     assert report.outcome_of("here").value == "cached"
