@@ -35,10 +35,10 @@ def prepare_environment(home: Path) -> None:
         profiles = Path.home() / ".prefect" / "profiles.toml"
         if profiles.is_file():  # whoever logged in to a server or to Prefect Cloud stays so
             os.environ.setdefault("PREFECT_PROFILES_PATH", str(profiles))
-    # Prefect 3.7.7 writes this one file to the user's home whatever PREFECT_HOME says.
-    os.environ.setdefault(
-        "PREFECT_SERVER_MEMO_STORE_PATH", str(Path(os.environ["PREFECT_HOME"], "memo_store.toml"))
-    )
+    # Prefect 3.7.7 looks for these two in the user's home whatever PREFECT_HOME says.
+    folder = Path(os.environ["PREFECT_HOME"])
+    os.environ.setdefault("PREFECT_SERVER_MEMO_STORE_PATH", str(folder / "memo_store.toml"))
+    os.environ.setdefault("PREFECT_RESULTS_LOCAL_STORAGE_PATH", str(folder / "storage"))
 
 
 def named_api_url() -> str:
