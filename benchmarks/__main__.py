@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.measure import CommandFailed
 from benchmarks.overhead import measure_overhead
+from benchmarks.prefect_overhead import measure_prefect_overhead
 from benchmarks.rebuild import measure_rebuild
 from benchmarks.report import Machine, Section, as_json, as_markdown, figure_text
 from benchmarks.startup import measure_startup
@@ -23,6 +24,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "startup": measure_startup,
     "rebuild": measure_rebuild,
     "overhead": measure_overhead,
+    "prefect_overhead": measure_prefect_overhead,
 }
 """Each takes the number of runs (None for its own) and what is told of progress."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from baton.core.events import Reporter, RunFinished, RunStarted, ignore_events
+from baton.core.events import Reporter, ignore_events
 from baton.core.outcome import RunReport
 from baton.core.reasons import Cause, CauseKind
 from baton.engines.engine import EngineOptions
@@ -19,7 +19,8 @@ from baton.execution import Execution
 from baton.planning import PlannedTask
 from baton.planning import plan as plan_execution
 from baton.project import Project, open_project
-from baton.runs import RunRecord, list_runs, read_run, write_run
+from baton.recording import record_run
+from baton.runs import RunRecord, list_runs, read_run
 
 if TYPE_CHECKING:
     from baton.explanation import Explanation
@@ -96,18 +97,8 @@ def run(
         report=report,
     )
     execution.check()
-    record = RunRecord.begin(execution.task_run, execution.targets)
-    write_run(project.home, record)
-    names = tuple(task.name for task in execution.dag.order)
-    report(RunStarted(execution.run_id, execution.dag.name, chosen.name, execution.targets, names))
-    try:
-        ended = chosen.run(execution, EngineOptions(keep_going=keep_going, jobs=jobs))
-    except BaseException:
-        write_run(project.home, record.interrupted())
-        raise
-    write_run(project.home, record.ended(ended))
-    report(RunFinished(ended))
-    return ended
+    options = EngineOptions(keep_going=keep_going, jobs=jobs)
+    return record_run(execution, lambda: chosen.run(execution, options))
 
 
 def resume(project: Project, run_id: str, targets: Sequence[str] = ()) -> tuple[Project, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from benchmarks import __main__ as program
 from benchmarks.empty_pipelines import write_pipeline
 from benchmarks.measure import Command, CommandFailed, Measured, Run, alternate, ratios, run_once, script
 from benchmarks.overhead import ms_per_task
+from benchmarks.prefect_overhead import added_ms
 from benchmarks.report import Figure, Machine, Section, as_json, as_markdown
 from benchmarks.whole_run import (
     MONTHS,
@@ -209,6 +210,14 @@ def test_empty_pipelines_run(shape):
 
 def test_milliseconds_are_shared_among_the_tasks():
     assert ms_per_task(Measured((baton_run("1.0"),), 0.0), 10) == (50.0,)
+
+
+def test_what_baton_adds_is_the_difference_of_the_flows():
+    with_baton, alone = (
+        Measured((baton_run("1.0"),), 0.0),
+        Measured((Run(9.0, 1.0, 1.0, '{"duration_s": 0.1}'),), 0.0),
+    )
+    assert added_ms(with_baton, alone) == pytest.approx((400 / 64,))
 
 
 def test_seconds_of_tasks_come_from_every_run():

@@ -28,6 +28,7 @@ COMMANDS = {
     "config": "Show and set settings and parameters",
     "engines": "List the engines and whether they can be used",
     "doctor": "Try everything that a run needs",
+    "prefect": "Run a Prefect server, and the pipeline as a Prefect deployment",
     "ui": "Serve MLflow's pages over the local store",
     "completion": "Print the shell's completion script",
 }

@@ -12,6 +12,7 @@ from baton.cli.output import headline, retry_text, task_line
 from baton.core.events import (
     Event,
     RunFinished,
+    RunNoted,
     RunStarted,
     TaskFinished,
     TaskLogged,
@@ -52,6 +53,8 @@ class LiveReporter:
                 self._width = max((len(name) for name in event.tasks), default=0)
                 self._print(headline(event))
                 self._progress.start()
+            case RunNoted():
+                self._print(event.message)
             case TaskStarted():
                 name = f"{event.task:{self._width}}"
                 self._rows[event.task] = self._progress.add_task(name, total=None, message="")

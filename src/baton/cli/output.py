@@ -13,6 +13,7 @@ import click
 
 from baton.core.events import (
     Event,
+    RunNoted,
     RunStarted,
     TaskFinished,
     TaskLogged,
@@ -136,6 +137,8 @@ class LineReporter:
             case RunStarted():
                 self._width = max((len(name) for name in event.tasks), default=0)
                 say(headline(event))
+            case RunNoted():
+                say(event.message)
             case TaskStarted() if self._verbose:
                 say(f"{event.task:{self._width}}  started: {event.reason}")
             case TaskLogged() if self._verbose:

@@ -20,6 +20,13 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class RunNoted:
+    """The engine says something about the whole run that the user must know."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaskStarted:
     """A task is about to be called (not sent for a task found in the cache)."""
 
@@ -70,7 +77,16 @@ class RunFinished:
     report: RunReport
 
 
-Event = RunStarted | TaskStarted | TaskProgressed | TaskLogged | TaskRetried | TaskFinished | RunFinished
+Event = (
+    RunStarted
+    | RunNoted
+    | TaskStarted
+    | TaskProgressed
+    | TaskLogged
+    | TaskRetried
+    | TaskFinished
+    | RunFinished
+)
 Reporter = Callable[[Event], None]
 
 

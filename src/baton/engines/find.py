@@ -12,6 +12,7 @@ from baton.errors import UsageError
 OWN = {
     "simple": "baton.engines.simple:SimpleEngine",
     "make": "baton.engines.make:MakeEngine",
+    "prefect": "baton.engines.prefect.engine:PrefectEngine",
 }
 GROUP = "baton.engines"
 

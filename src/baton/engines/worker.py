@@ -83,6 +83,18 @@ class Worker:
         )
         return decode_report(self._answer())
 
+    def attempt(self, task: str, inputs: Mapping[str, Artifact], number: int) -> TaskReport:
+        """Make one attempt at a task, without retries or timeout: the engine sees to these.
+
+        Raises
+        ------
+        Unavailable
+            If the worker's process ended.
+        """
+        made = [artifact.as_dict() for artifact in inputs.values()]
+        self._send({"do": "attempt", "task": task, "inputs": made, "number": number})
+        return decode_report(self._answer())
+
     def begin_tracking(self) -> str:
         """Make the execution's tracking run; return its id.
 
@@ -92,6 +104,17 @@ class Worker:
             If the tracker cannot be used, or the worker's process ended.
         """
         self._send({"do": "begin_tracking"})
+        return str(self._answer())
+
+    def tracking_page(self) -> str:
+        """Return the address of the tracking run's page, or the command that serves it.
+
+        Raises
+        ------
+        Unavailable
+            If the tracker cannot be used, or the worker's process ended.
+        """
+        self._send({"do": "tracking_page"})
         return str(self._answer())
 
     def finish_tracking(self, tracking_run_id: str = "", *, good: bool) -> str:
@@ -111,6 +134,10 @@ class Worker:
             self._process.kill()
             self._process.wait()
         _stream(self._process.stdout).close()
+
+    def kill(self) -> None:
+        """End the worker in mid-task, from another thread than the one that waits for it."""
+        self._process.kill()
 
     def _send(self, message: Mapping[str, Any]) -> None:
         try:

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from baton.core.artifact import Artifact
 from baton.core.events import Event
+from baton.core.execute import execute_task
 from baton.engines.attempts import run_with_retries
 from baton.engines.worker import encode_event, encode_report
 from baton.errors import BatonError
@@ -50,13 +51,26 @@ def serve(requests: Iterable[bytes], answers: IO[bytes]) -> None:
                 run = replace(run, forced={**run.forced, request["task"]: request["must_run"]})
             ended = run_with_retries(execution.dag.task(request["task"]), inputs, run)
             send({"answer": encode_report(ended)})
-        elif request["do"] == "begin_tracking":
+        elif request["do"] == "attempt":
+            inputs = {fields["name"]: Artifact.from_dict(fields) for fields in request["inputs"]}
+            task = execution.dag.task(request["task"])
+            ended = execute_task(task, inputs, execution.task_run, attempt=request["number"])
+            send({"answer": encode_report(ended)})
+        else:
             try:
-                send({"answer": execution.tracking_run.run_id})
+                send({"answer": _about_tracking(execution, request)})
             except BatonError as error:
                 send({"error": error.message, "hint": error.hint})
-        else:
-            send({"answer": execution.finish_tracking(good=request["good"])})
+
+
+def _about_tracking(execution: Execution, request: dict[str, Any]) -> str:
+    match request["do"]:
+        case "begin_tracking":
+            return execution.tracking_run.run_id
+        case "tracking_page":
+            return execution.tracking_run.url
+        case _:
+            return execution.finish_tracking(good=request["good"])
 
 
 def _get_ready(execution: Execution, modules: Iterable[str]) -> None:

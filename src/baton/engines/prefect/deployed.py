@@ -1,0 +1,113 @@
+"""The flow of a deployment: a project's pipeline, with its parameters as a form.
+
+A deployment's entry point is a file of two lines, written by ``baton prefect deploy``::
+
+    from baton.engines.prefect.deployed import deployed_flow
+
+    flow = deployed_flow("/srv/taxi")
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import Flow
+from prefect.client.schemas import State
+from prefect.runtime import flow_run
+from prefect.states import Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from baton.core.events import ignore_events
+from baton.engines.prefect.engine import PrefectEngine, processors
+from baton.engines.prefect.flow import flow_state, run_in_flow
+from baton.engines.prefect.form import chosen_options, form_docstring, form_signature, takes_month
+from baton.engines.prefect.logs import logged_in_prefect
+from baton.engines.prefect.months import LAG_MONTHS, MONTH_PARAMETERS, implied_month
+from baton.engines.prefect.workers import Workers
+from baton.errors import BatonError, UsageError
+from baton.execution import Execution
+from baton.project import Project, open_project
+from baton.recording import record_run
+
+
+def deployed_flow(
+    folder: str | Path,
+    *,
+    targets: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+    lag_months: int = LAG_MONTHS,
+    jobs: int | None = None,
+) -> Flow[..., Any]:
+    """Return the flow that runs a project's pipeline.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The project's folder on the machine where the flow runs.
+    targets : sequence of str
+        Groups or tasks; the pipeline's default target where there is none.
+    options : mapping, optional
+        Settings and parameters by bare name, above file and environment.
+    lag_months : int
+        For pipelines with a year and a month: how many months before that of its scheduled time a run
+        trains, where neither is given.
+    jobs : int, optional
+        How many tasks may run at once; the number of processors unless given.
+    """
+    fixed = dict(options or {})
+    project = open_project(folder=Path(folder), options=fixed)
+
+    def run_deployed(**chosen: Any) -> State[Any]:
+        try:
+            given = {**fixed, **options_of_run(project, chosen, lag_months)}
+            execution = Execution.begin(
+                open_project(folder=Path(folder), options=given),
+                targets,
+                PrefectEngine.name,
+                use_cache=PrefectEngine.uses_cache,
+                report=logged_in_prefect(ignore_events),
+            )
+            execution.check()
+            workers = Workers(execution)
+            workers.get_ready()
+            report = record_run(
+                execution,
+                lambda: run_in_flow(execution, workers, keep_going=False, jobs=jobs or processors()),
+            )
+        except BatonError as error:
+            return Failed(message=f"{error.message}\nhint: {error.hint}" if error.hint else error.message)
+        return flow_state(execution, report)
+
+    run_deployed.__signature__ = form_signature(project)  # type: ignore[attr-defined]  # read by inspect
+    runner: Any = ThreadPoolTaskRunner()  # typed by the kind of its futures, which Flow will not know
+    run_deployed.__doc__ = form_docstring(project)
+    return Flow(
+        run_deployed,
+        name=project.dag.name,
+        description=project.dag.description or None,
+        task_runner=runner,
+        persist_result=False,
+    )
+
+
+def options_of_run(project: Project, chosen: Mapping[str, Any], lag_months: int) -> dict[str, Any]:
+    """Return what a run was asked for, with the month that its scheduled time implies.
+
+    Raises
+    ------
+    UsageError
+        If only one of year and month is given.
+    """
+    given = chosen_options(chosen)
+    if not takes_month(project):
+        return given
+    missing = [name for name in MONTH_PARAMETERS if name not in given]
+    if len(missing) == 1:
+        raise UsageError(f"the run was given no {missing[0]}", "give year and month, or neither")
+    if missing:
+        moment = flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)
+        given |= dict(zip(MONTH_PARAMETERS, implied_month(moment, lag_months), strict=True))
+    return given

@@ -1,0 +1,62 @@
+"""The engine ``prefect``: the DAG as a Prefect flow, on a server or on Prefect's temporary one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from baton.core.events import RunNoted
+from baton.core.outcome import RunReport
+from baton.engines.engine import EngineOptions
+from baton.engines.prefect.environment import (
+    chosen_api_url,
+    named_api_url,
+    prepare_environment,
+    require_prefect,
+    require_server,
+)
+from baton.execution import Execution
+
+TEMPORARY = (
+    "PREFECT_API_URL is not set: starting a temporary Prefect server, which takes 10 to 30 s; "
+    "to keep one running: baton prefect up"
+)
+
+
+class PrefectEngine:
+    """Runs every task as a Prefect task run, independent branches side by side."""
+
+    name = "prefect"
+    description = "a Prefect flow, here or as a deployment"
+    uses_cache = True
+    effects_once = False  # a flow run that was asked for has its effects
+
+    def check(self) -> None:
+        """Raise `Unavailable` if Prefect is not installed or its server does not answer."""
+        require_prefect()
+        if url := named_api_url():
+            require_server(url)
+
+    def run(self, execution: Execution, options: EngineOptions) -> RunReport:
+        """Run the tasks in a flow run of this process.
+
+        ``options.jobs`` above 1 limits how many run at once; else it is the number of processors.
+        """
+        prepare_environment(execution.project.home)
+        url = chosen_api_url()
+        if url and url != os.environ.get("PREFECT_API_URL"):
+            require_server(url)  # a profile names it, which nobody knew before
+        from baton.engines.prefect.here import run_here
+        from baton.engines.prefect.server import temporary_server
+
+        jobs = options.jobs if options.jobs > 1 else processors()
+        if url:
+            return run_here(execution, keep_going=options.keep_going, jobs=jobs)
+        execution.report(RunNoted(TEMPORARY))
+        with temporary_server(Path(os.environ["PREFECT_HOME"], "server.log")) as url:
+            return run_here(execution, keep_going=options.keep_going, jobs=jobs, api_url=url)
+
+
+def processors() -> int:
+    """Return how many tasks this machine can well run at once."""
+    return max(os.cpu_count() or 1, 2)

@@ -1,0 +1,131 @@
+"""The run of a DAG inside a Prefect flow run: submit what may start, wait for an end, and again."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prefect import allow_failure
+from prefect.client.orchestration import get_client
+from prefect.client.schemas import State
+from prefect.context import FlowRunContext
+from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed
+
+from baton.core.execute import finish
+from baton.core.outcome import Outcome, RunReport, TaskReport
+from baton.core.task import Task
+from baton.engines.prefect.logs import leave_out_thread_warning
+from baton.engines.prefect.summary import publish_summary
+from baton.engines.prefect.tasks import as_prefect_task, end_of
+from baton.engines.prefect.workers import Workers
+from baton.engines.readiness import may_start, why_not_run
+from baton.engines.worker import encode_report
+from baton.execution import Execution
+
+AnyTask = Task[..., Any]
+Submit = Callable[[AnyTask, TaskReport | None, Mapping[str, TaskReport]], PrefectFuture[Any]]
+
+
+def run_in_flow(execution: Execution, workers: Workers, *, keep_going: bool, jobs: int) -> RunReport:
+    """Run every task as a task run of the current flow run, and leave a summary there.
+
+    Parameters
+    ----------
+    execution : Execution
+        What to run.
+    workers : Workers
+        Where tasks are attempted; they are closed at the end, whichever it is.
+    keep_going : bool
+        Whether tasks that do not depend on a failed one still run.
+    jobs : int
+        How many tasks may run at once.
+    """
+    began = time.perf_counter()
+    leave_out_thread_warning()
+    futures: dict[str, PrefectFuture[Any]] = {}
+
+    def submit(
+        task: AnyTask, not_run: TaskReport | None, reports: Mapping[str, TaskReport]
+    ) -> PrefectFuture[Any]:
+        made = [made.as_dict() for report in reports.values() for made in report.outputs.values()]
+        futures[task.name] = as_prefect_task(task, workers).submit(
+            inputs=made,
+            not_run=None if not_run is None else encode_report(not_run),
+            # They ended already: this draws the dependencies.
+            wait_for=[allow_failure(futures[up.name]) for up in execution.dag.upstream_of(task)],
+        )
+        return futures[task.name]
+
+    try:
+        label_flow_run(execution)
+        reports = _run_tasks(execution, submit, keep_going=keep_going, jobs=jobs)
+        tasks = tuple(reports[task.name] for task in execution.dag.order)
+        ended = RunReport(execution.run_id, tasks, time.perf_counter() - began)
+        tracking_run_id, page = workers.finish_tracking(good=ended.is_good)
+        ended = ended.tracked(tracking_run_id)
+        publish_summary(execution, ended, page)
+        return ended
+    finally:
+        workers.close()
+
+
+def flow_state(execution: Execution, report: RunReport) -> State[Any]:
+    """Return the state in which the flow run of an execution ends."""
+    failed = [task for task in report.tasks if task.failure is not None]
+    if failed:
+        failure = failed[0].failure
+        assert failure is not None
+        return Failed(message=f"task '{failed[0].task}' failed: {failure.message}")
+    facts = dict(report.facts)
+    headline = execution.dag.headline
+    if headline in facts:
+        return Completed(message=f"{headline}: {facts[headline]}")
+    return Completed(message=counted(report))
+
+
+def counted(report: RunReport) -> str:
+    """Return how many tasks ended in which way, for example ``"2 succeeded, 5 cached"``."""
+    counts = {outcome: sum(task.outcome is outcome for task in report.tasks) for outcome in Outcome}
+    return ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count)
+
+
+def label_flow_run(execution: Execution) -> None:
+    """Give the flow run our run's id as its name, and tags.
+
+    Tags are set on the flow run alone: for each tag of a task run Prefect asks its server for a
+    concurrency limit.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    tags = {*context.flow_run.tags, "baton", execution.dag.name}
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(context.flow_run.id, name=execution.run_id, tags=sorted(tags))
+
+
+def _run_tasks(execution: Execution, submit: Submit, *, keep_going: bool, jobs: int) -> dict[str, TaskReport]:
+    dag = execution.dag
+    reports: dict[str, TaskReport] = {}
+    waiting = list(dag.order)
+    running: dict[str, PrefectFuture[Any]] = {}
+    ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+    while waiting or running:
+        for task in list(waiting):
+            if len(running) >= jobs:
+                break
+            if not may_start(task, dag, reports):
+                continue
+            waiting.remove(task)
+            not_run = why_not_run(task, dag, reports, keep_going=keep_going)
+            running[task.name] = submit(task, not_run, reports)
+            running[task.name].add_done_callback(_tell_end(ended, task.name))
+        name = ended.get()
+        reports[name] = finish(end_of(dag.task(name), running.pop(name)), execution.task_run)
+    return reports
+
+
+def _tell_end(ended: queue.SimpleQueue[str], name: str) -> Callable[[PrefectFuture[Any]], None]:
+    return lambda _future: ended.put(name)

@@ -1,0 +1,72 @@
+"""A pipeline's parameters as the signature of a flow: Prefect makes its form, and its checks, of it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from pydantic import Field
+
+from baton.core.parameters import Leaf, leaves
+from baton.engines.prefect.months import MONTH_PARAMETERS
+from baton.project import Project
+from baton.tracking.location import without_secrets
+
+
+def form_signature(project: Project) -> inspect.Signature:
+    """Return a signature with an argument for each parameter of the project's pipeline.
+
+    A default is the project's own value.  Year and month default to nothing, which means the month
+    that the scheduled time implies; so does a value that holds a secret, which means the project's.
+    """
+    implied = MONTH_PARAMETERS if takes_month(project) else ()
+    arguments = []
+    for leaf in leaves(project.dag.parameters):
+        value = project.configuration.value(leaf)
+        is_secret = isinstance(value, str) and without_secrets(value) != value
+        given = None if leaf.name in implied or is_secret else value
+        arguments.append(
+            inspect.Parameter(
+                leaf.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=given,
+                annotation=field_type(leaf, may_be_empty=given is None),
+            )
+        )
+    return inspect.Signature(arguments)
+
+
+def takes_month(project: Project) -> bool:
+    """Whether the pipeline has whole numbers called year and month as parameters."""
+    found = {leaf.name for leaf in leaves(project.dag.parameters) if leaf.plain_type is int}
+    return found.issuperset(MONTH_PARAMETERS)
+
+
+def form_docstring(project: Project) -> str:
+    """Return a docstring from which Prefect takes the line beside each field of the form."""
+    implied = MONTH_PARAMETERS if takes_month(project) else ()
+    lines = [project.dag.description or project.dag.name, "", "Args:"]
+    for leaf in leaves(project.dag.parameters):
+        text = leaf.description or leaf.name
+        if leaf.name in implied:
+            text += "; empty means what the scheduled time implies"
+        lines.append(f"    {leaf.name}: {text}")
+    return "\n".join(lines)
+
+
+def field_type(leaf: Leaf, *, may_be_empty: bool) -> Any:
+    """Return a parameter's type with its bounds, as pydantic writes them."""
+    limits: dict[str, Any] = {}
+    for meta in getattr(leaf.type, "__metadata__", ()):
+        if isinstance(meta, msgspec.Meta):
+            limits |= {name: getattr(meta, name) for name in ("ge", "le", "gt", "lt", "pattern")}
+    limits = {name: limit for name, limit in limits.items() if limit is not None}
+    bounded = Annotated[leaf.plain_type, Field(**limits)] if limits else leaf.plain_type
+    return bounded | None if may_be_empty else bounded
+
+
+def chosen_options(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that somebody filled in."""
+    return {name: value for name, value in chosen.items() if value is not None}

@@ -1,0 +1,108 @@
+"""A flow run in the process that asks for it, as ``baton run`` does."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from typing import Any
+
+import httpx
+from prefect import Flow
+from prefect.client.schemas import State
+from prefect.events.worker import EventsWorker
+from prefect.exceptions import PrefectException, TerminationSignal
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from baton.core.outcome import RunReport
+from baton.engines.prefect.flow import flow_state, run_in_flow
+from baton.engines.prefect.logs import logged_in_prefect, quiet_console
+from baton.engines.prefect.workers import Workers
+from baton.errors import Unavailable
+from baton.execution import Execution
+from baton.tracking.location import without_secrets
+
+_SEND_WITHIN_S = 5
+
+
+def run_here(execution: Execution, *, keep_going: bool, jobs: int, api_url: str = "") -> RunReport:
+    """Run an execution as a flow and return how it ended.
+
+    Parameters
+    ----------
+    execution : Execution
+        What to run.
+    keep_going : bool
+        Whether tasks that do not depend on a failed one still run.
+    jobs : int
+        How many tasks may run at once.
+    api_url : str
+        Address of Prefect's API; the one that Prefect is configured with unless given.
+
+    Raises
+    ------
+    Unavailable
+        If Prefect's server fails.
+    """
+    ended: list[RunReport] = []
+    raised: list[Exception] = []
+    told = replace(execution, report=logged_in_prefect(execution.report))
+    workers = Workers(told)
+
+    def run_pipeline() -> State[None]:
+        try:
+            ended.append(run_in_flow(told, workers, keep_going=keep_going, jobs=jobs))
+        except Exception as error:
+            raised.append(error)  # Prefect keeps it in a state
+            raise
+        return flow_state(told, ended[0])
+
+    runner: Any = ThreadPoolTaskRunner()  # typed by the kind of its futures, which Flow will not know
+    with quiet_console(), temporary_settings({PREFECT_API_URL: api_url} if api_url else {}):
+        try:
+            workers.get_ready()
+            flow = Flow(
+                run_pipeline,
+                name=execution.dag.name,
+                description=execution.dag.description or None,
+                task_runner=runner,
+                persist_result=False,
+                validate_parameters=False,
+            )
+            state = flow(return_state=True)
+        except (httpx.HTTPError, PrefectException, RuntimeError) as error:
+            raise _server_failed(error) from error
+        except TerminationSignal:
+            signal.raise_signal(signal.SIGTERM)  # Prefect took it; whoever else handles it is told now
+            raise
+        finally:
+            workers.close()
+            _leave_prefect()
+    if raised and isinstance(raised[0], httpx.HTTPError | PrefectException):
+        raise _server_failed(raised[0]) from raised[0]
+    if raised:
+        raise raised[0]
+    if not ended:
+        raise Unavailable(
+            f"Prefect did not start the run: {state.name}: {state.message}", "look at the flow run's page"
+        )
+    return ended[0]
+
+
+def _leave_prefect() -> None:
+    """Send what waits to be sent.
+
+    Prefect does so when Python ends: too late for a long-lived process, and never where one is left
+    without ceremony, as the command line is.
+    """
+    EventsWorker.drain_all(timeout=_SEND_WITHIN_S)
+    APILogWorker.drain_all(timeout=_SEND_WITHIN_S)
+
+
+def _server_failed(error: Exception) -> Unavailable:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return Unavailable(
+        f"Prefect's server failed: {without_secrets(lines[0])[:300]}",
+        "check the server, or unset PREFECT_API_URL; then resume the run",
+    )

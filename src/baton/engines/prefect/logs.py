@@ -1,0 +1,81 @@
+"""Where words go: events into Prefect's logs, and Prefect's own console output nowhere."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+
+from baton.core.events import Event, Reporter, TaskFinished, TaskLogged, TaskRetried, TaskStarted
+
+_NOTHING = logging.CRITICAL + 1
+
+
+def logged_in_prefect(report: Reporter) -> Reporter:
+    """Return a reporter that also writes into the logs of the current flow run or task run.
+
+    It may be called from several threads; `report` is told one event at a time.
+    """
+    telling = threading.Lock()
+
+    def tell(event: Event) -> None:
+        with telling:
+            report(event)
+        level, text = log_line(event)
+        if not text:
+            return
+        try:
+            get_run_logger().log(level, text)
+        except MissingContextError:
+            return  # not within a run: nowhere to log
+
+    return tell
+
+
+def log_line(event: Event) -> tuple[int, str]:
+    """Return level and text of what an event says in the logs; no text where it says nothing."""
+    match event:
+        case TaskStarted():
+            return logging.INFO, f"runs: {event.reason}"
+        case TaskLogged():
+            return logging.INFO, event.message
+        case TaskRetried():
+            return logging.WARNING, (
+                f"attempt {event.attempt} of {event.attempts} failed: {event.message}; "
+                f"again in {event.delay_s:g} s"
+            )
+        case TaskFinished(ended) if ended.failure is not None:
+            return logging.ERROR, f"{ended.task} failed: {ended.failure.message}"
+    return logging.NOTSET, ""  # a good end Prefect tells itself
+
+
+def leave_out_thread_warning() -> None:
+    """Take from the logs Prefect's warning that a task in a thread cannot be interrupted: ours can."""
+    logging.getLogger("prefect.task_runs").addFilter(_is_no_thread_warning)
+
+
+def _is_no_thread_warning(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Timeout of %s seconds configured for this task")
+
+
+@contextmanager
+def quiet_console() -> Iterator[None]:
+    """Keep Prefect from writing to the terminal; what goes to its server goes there all the same."""
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "prefect"]
+    handlers = {
+        handler: handler.level
+        for logger in [logging.root, *(logging.getLogger(name) for name in names)]
+        for handler in logger.handlers
+        if type(handler).__module__.startswith("prefect.") and isinstance(handler, logging.StreamHandler)
+    }
+    for handler in handlers:
+        handler.setLevel(_NOTHING)
+    try:
+        yield
+    finally:
+        for handler, level in handlers.items():
+            handler.setLevel(level)

@@ -1,0 +1,29 @@
+"""Run an execution and keep its record, on whichever way it was started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from baton.core.events import RunFinished, RunStarted
+from baton.core.outcome import RunReport
+from baton.execution import Execution
+from baton.runs import RunRecord, write_run
+
+
+def record_run(execution: Execution, run: Callable[[], RunReport]) -> RunReport:
+    """Run an execution and keep its record: running, then how it ended or that it was interrupted."""
+    home = execution.project.home
+    record = RunRecord.begin(execution.task_run, execution.targets)
+    write_run(home, record)
+    names = tuple(task.name for task in execution.dag.order)
+    execution.report(
+        RunStarted(execution.run_id, execution.dag.name, execution.engine, execution.targets, names)
+    )
+    try:
+        ended = run()
+    except BaseException:
+        write_run(home, record.interrupted())
+        raise
+    write_run(home, record.ended(ended))
+    execution.report(RunFinished(ended))
+    return ended
