@@ -47,7 +47,7 @@ def run(
     *,
     engine: str | None = None,
     keep_going: bool = False,
-    jobs: int = 1,
+    jobs: int | None = None,
     use_cache: bool | None = None,
     forced: Iterable[str] = (),
     report: Reporter = ignore_events,
@@ -64,8 +64,9 @@ def run(
         Name of the engine; the configured one unless given.
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
-    jobs : int
-        How many tasks may run at once, at least 1; for engines that run tasks side by side.
+    jobs : int, optional
+        How many tasks may run at once, at least 1, on engines that run tasks side by side; the engine
+        chooses unless given.
     use_cache : bool, optional
         Whether a remembered result may be used instead of running; as the engine does unless given.
     forced : iterable of str

@@ -17,12 +17,12 @@ class EngineOptions:
     ----------
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
-    jobs : int
-        How many tasks may run at once, at least 1.
+    jobs : int, optional
+        How many tasks may run at once, at least 1; the engine chooses where None.
     """
 
     keep_going: bool = False
-    jobs: int = 1
+    jobs: int | None = None
 
 
 class Engine(Protocol):

@@ -61,7 +61,8 @@ class _Build:
     def __init__(self, execution: Execution, options: EngineOptions, pool: Pool) -> None:
         self.reports: dict[str, TaskReport] = {}
         self._execution = execution
-        self._options = options
+        self._keep_going = options.keep_going
+        self._jobs = options.jobs or 1
         self._pool = pool
         self._waiting: list[AnyTask] = list(execution.dag.order)
         self._running: set[str] = set()
@@ -77,7 +78,7 @@ class _Build:
 
     def _start_something(self) -> bool:
         """Start or end the first task that can be; say whether there was one."""
-        if self._waiting and len(self._running) >= self._options.jobs:
+        if self._waiting and len(self._running) >= self._jobs:
             return False
         for task in self._waiting:
             if may_start(task, self._execution.dag, self.reports):
@@ -90,7 +91,7 @@ class _Build:
         execution = self._execution
         run = execution.task_run
         reason = ""
-        report = why_not_run(task, execution.dag, self.reports, keep_going=self._options.keep_going)
+        report = why_not_run(task, execution.dag, self.reports, keep_going=self._keep_going)
         if report is None:
             report, reason = look_up(task, self._made, run)
         if report is not None:
@@ -98,7 +99,7 @@ class _Build:
             self._take(report)
             return
         self._pool.expect_tracking(execution.dag)
-        if self._options.jobs == 1 and not task.tracking:
+        if self._jobs == 1 and not task.tracking:
             self._take(run_with_retries(task, self._made, run))
         else:
             self._running.add(task.name)

@@ -23,8 +23,8 @@ class EngineSuite:
     ----------
     engine : str
         Name of the engine, as in ``baton run --engine``.
-    jobs : int
-        How many tasks may run at once.
+    jobs : int or None
+        How many tasks may run at once; the engine chooses where None.
     effects_once : bool
         Whether the engine leaves out an effect that was the same work when it last succeeded.
     cannot : mapping of str to str
@@ -32,7 +32,7 @@ class EngineSuite:
     """
 
     engine: ClassVar[str]
-    jobs: ClassVar[int] = 1
+    jobs: ClassVar[int | None] = None
     effects_once: ClassVar[bool] = False
     cannot: ClassVar[dict[str, str]] = {}
 

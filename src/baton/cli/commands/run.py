@@ -33,8 +33,7 @@ EVERYTHING = "*"
     "-j",
     "--jobs",
     type=click.IntRange(min=1),
-    default=1,
-    help="Tasks that may run at once, where the engine can [1]",
+    help="Tasks that may run at once, where the engine can [as the engine chooses]",
 )
 @click.option(
     "--force",
@@ -63,7 +62,7 @@ def command(
     ctx: click.Context,
     targets: tuple[str, ...],
     use_cache: bool | None,
-    jobs: int,
+    jobs: int | None,
     forced: tuple[str, ...],
     keep_going: bool,
     resumed: str | None,

@@ -40,7 +40,7 @@ class PrefectEngine:
     def run(self, execution: Execution, options: EngineOptions) -> RunReport:
         """Run the tasks in a flow run of this process.
 
-        ``options.jobs`` above 1 limits how many run at once; else it is the number of processors.
+        ``options.jobs`` limits how many run at once; unless given it is the number of processors.
         """
         prepare_environment(execution.project.home)
         url = chosen_api_url()
@@ -49,7 +49,7 @@ class PrefectEngine:
         from baton.engines.prefect.here import run_here
         from baton.engines.prefect.server import temporary_server
 
-        jobs = options.jobs if options.jobs > 1 else processors()
+        jobs = options.jobs or processors()
         if url:
             return run_here(execution, keep_going=options.keep_going, jobs=jobs)
         execution.report(RunNoted(TEMPORARY))
