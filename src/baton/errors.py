@@ -9,6 +9,7 @@
     ├── Unavailable               4   an engine, store or service cannot be used
     │   └── ExtraMissing          4   an optional dependency is not installed
     ├── StoreError                4   the store cannot be read or written
+    │   ├── MissingObject         4   an object that was stored is gone
     │   └── CorruptObject         4   an object's bytes do not match its digest
     └── TaskError                 1   a task cannot go on, told by the task itself
 
@@ -112,6 +113,22 @@ class ExtraMissing(Unavailable):
 
 class StoreError(Unavailable):
     """A store that cannot be read or written."""
+
+
+class MissingObject(StoreError):
+    """An object that was stored and is gone.
+
+    Parameters
+    ----------
+    digest : str
+        The digest under which the object was stored.
+    place : str
+        The store, without secrets.
+    """
+
+    def __init__(self, digest: str, place: str) -> None:
+        super().__init__(f"object {digest[:12]} is missing from {place}", "run again and it is computed anew")
+        self.digest = digest
 
 
 class CorruptObject(StoreError):

@@ -25,7 +25,7 @@ from baton.core.parameters import value_of
 from baton.core.reasons import Cause
 from baton.core.task import Task
 from baton.core.tracker import TrackingRun
-from baton.errors import BatonError, CorruptObject, StoreError, TaskError, Unavailable
+from baton.errors import BatonError, CorruptObject, MissingObject, StoreError, TaskError, Unavailable
 
 AnyTask = Task[..., Any]
 
@@ -218,7 +218,7 @@ def describe(error: Exception | SystemExit) -> Failure:
     """
     hint = getattr(error, "hint", None)
     if isinstance(hint, str):
-        is_lost = isinstance(error, CorruptObject)
+        is_lost = isinstance(error, CorruptObject | MissingObject)
         return Failure(
             str(getattr(error, "message", "") or error),
             hint,

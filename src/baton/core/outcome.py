@@ -39,8 +39,8 @@ class Failure:
     is_final : bool
         Whether another attempt could not end otherwise, so that none is made.
     has_lost_input : bool
-        Whether an input was corrupt in the store, from which it was removed: an engine that makes it
-        again can go on.
+        Whether an input was gone from the store, or corrupt and removed: an engine that makes it again
+        can go on.
     """
 
     message: str

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baton.errors import CorruptObject, StoreError
+from baton.errors import CorruptObject, MissingObject, StoreError
 from baton.store.local import BLOCK, LocalPlace, translated
 from baton.store.place import Place
 
@@ -149,10 +149,7 @@ class ObjectStore:
             # No file, or a torn one, which says nothing of the store.
             self._download(digest, path)
         if not path.is_file():
-            raise StoreError(
-                f"object {digest[:12]} is missing from {self.place.shown}",
-                "run again and it is computed anew",
-            )
+            raise MissingObject(digest, self.place.shown)
         if not self._is_whole(path, digest):
             self.remove(digest)
             raise CorruptObject(digest)

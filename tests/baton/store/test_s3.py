@@ -173,14 +173,16 @@ class TestTwoMachines:
         assert (outcomes["features"], outcomes["train"]) == ("cached", "succeeded")
         assert again == made
 
-    def test_compute_an_object_that_was_damaged_anew_in_the_same_run(self, machine, s3, s3_bucket):
+    def test_compute_an_object_anew_that_was_damaged_in_the_bucket(self, machine, s3, s3_bucket):
         _, made = machine("one").run("evaluate", *SAMPLE)
-        key = f"team/store/{name_of(made['reference_booster'])}"
-        size = s3.head_object(Bucket=s3_bucket, Key=key)["ContentLength"]
-        s3.put_object(Bucket=s3_bucket, Key=key, Body=b"x" * size)
+        digest = made["reference_booster"]
+        key = f"team/store/{name_of(digest)}"
+        good = s3.get_object(Bucket=s3_bucket, Key=key)["Body"].read()
+        s3.put_object(Bucket=s3_bucket, Key=key, Body=b"x" * len(good))
         outcomes, again = machine("two").run("evaluate", "--force", "evaluate", *SAMPLE)
         assert (outcomes["features"], outcomes["train"]) == ("cached", "succeeded")
-        assert again["reference_booster"] == made["reference_booster"]
+        assert again == made
+        assert s3.get_object(Bucket=s3_bucket, Key=key)["Body"].read() == good
 
     def test_hand_a_task_over_by_references_alone(self, machine, tmp_path, url, monkeypatch):
         _, made = machine("one").run("evaluate", *SAMPLE)

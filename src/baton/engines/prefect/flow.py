@@ -21,6 +21,7 @@ from baton.engines.prefect.logs import leave_out_thread_warning
 from baton.engines.prefect.summary import publish_summary
 from baton.engines.prefect.tasks import as_prefect_task, end_of
 from baton.engines.prefect.workers import Workers
+from baton.engines.lost_inputs import makers_of_lost_inputs
 from baton.engines.readiness import may_start, why_not_run
 from baton.engines.worker import encode_report
 from baton.execution import Execution
@@ -112,6 +113,7 @@ def _run_tasks(execution: Execution, submit: Submit, *, keep_going: bool, jobs: 
     waiting = list(dag.order)
     running: dict[str, PrefectFuture[Any]] = {}
     ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+    tried_again: set[str] = set()
     while waiting or running:
         for task in list(waiting):
             if len(running) >= jobs:
@@ -123,7 +125,15 @@ def _run_tasks(execution: Execution, submit: Submit, *, keep_going: bool, jobs: 
             running[task.name] = submit(task, not_run, reports)
             running[task.name].add_done_callback(_tell_end(ended, task.name))
         name = ended.get()
-        reports[name] = finish(end_of(dag.task(name), running.pop(name)), execution.task_run)
+        report = end_of(dag.task(name), running.pop(name))
+        makers = makers_of_lost_inputs(report, dag, reports, execution.project.store)
+        if makers and name not in tried_again:
+            tried_again.add(name)
+            for maker in makers:
+                del reports[maker.name]
+            waiting = [*makers, dag.task(name), *waiting]
+            continue
+        reports[name] = finish(report, execution.task_run)
     return reports
 
 
