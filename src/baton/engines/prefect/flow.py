@@ -17,11 +17,11 @@ from prefect.states import Completed, Failed
 from baton.core.execute import finish
 from baton.core.outcome import Outcome, RunReport, TaskReport
 from baton.core.task import Task
+from baton.engines.lost_inputs import makers_of_lost_inputs
 from baton.engines.prefect.logs import leave_out_thread_warning
 from baton.engines.prefect.summary import publish_summary
 from baton.engines.prefect.tasks import as_prefect_task, end_of
 from baton.engines.prefect.workers import Workers
-from baton.engines.lost_inputs import makers_of_lost_inputs
 from baton.engines.readiness import may_start, why_not_run
 from baton.engines.worker import encode_report
 from baton.execution import Execution
