@@ -42,6 +42,7 @@ class SimpleEngine:
         began = time.perf_counter()
         tracked = [task for task in execution.dag.order if task.tracking]
         worker = Worker(execution, modules_for(tracked), steps_back=True) if tracked else None
+        execution.project.store.texts.keep_later()  # the worker does it, or the end of the run
         reports: dict[str, TaskReport] = {}
         try:
             for task in execution.dag.order:
@@ -49,6 +50,7 @@ class SimpleEngine:
                     task, execution.dag, reports, keep_going=options.keep_going
                 ) or _run_again_if_lost(task, execution, reports, worker)
                 reports[task.name] = finish(report, execution.task_run)
+            execution.project.store.texts.keep_noted()
             ended = RunReport(execution.run_id, tuple(reports.values()), time.perf_counter() - began)
             return ended if worker is None else ended.tracked(worker.finish_tracking(good=ended.is_good))
         finally:
