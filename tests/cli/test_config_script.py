@@ -64,7 +64,10 @@ def test_without_save_changes_are_only_shown(copy: Copy) -> None:
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        ("python config.py --update-month 13 --save", "data.month cannot be 13: expected a whole number <= 12"),
+        (
+            "python config.py --update-month 13 --save",
+            "data.month cannot be 13: expected a whole number <= 12",
+        ),
         ("python config.py --update-month March", "'March' is not a valid integer"),
         ("python config.py --shwo", "No such option '--shwo'"),
     ],
@@ -88,7 +91,7 @@ def test_a_file_with_an_unknown_key_is_refused_with_the_nearest_one(copy: Copy) 
 
 def test_each_script_has_its_own_experiment(copy: Copy) -> None:
     ended = copy.type(
-        "python -c \"from config import get_config; c=get_config(); c.update_data_settings(month=2); "
+        'python -c "from config import get_config; c=get_config(); c.update_data_settings(month=2); '
         "p=c.get_script_config('prefect'); print(p['mlflow']['experiment_name'], p['data']['month'])\""
     )
     assert ended.stdout == "nyc-taxi-experiment-prefect 2\n", ended.stderr

@@ -68,4 +68,6 @@ def test_it_is_stored_without_output():
 def test_every_step_is_explained():
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     told = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    assert [step for step in ("Extract", "Transform", "Features", "Train", "Validate") if step not in told] == []
+    assert [
+        step for step in ("Extract", "Transform", "Features", "Train", "Validate") if step not in told
+    ] == []

@@ -17,6 +17,7 @@ from tests.examples.conftest import EXAMPLES, PROGRAMS, Copy, require_engine
 
 MAP = EXAMPLES.parent / "docs/reference/from-the-reference.md"
 HOST = "ec2-18-223-115-201.us-east-2.compute.amazonaws.com"
+OURS = f"--year 2021 --month 1 --tracking-server-host {HOST} --aws-profile mlops_zc"
 CUSTOM = "--year 2021 --month 2 --tracking-server-host custom-server.com --aws-profile custom-profile"
 IMPORT = "from config import get_config; c=get_config(); "
 GROUPS = ("extract", "transform", "features", "train", "validate", "deploy")
@@ -25,7 +26,7 @@ TRAINING = [
     "python simple_pipeline.py",
     "python simple_pipeline.py --year=2021 --month=1",
     f"python simple_pipeline.py {CUSTOM}",
-    f"uv run python simple_pipeline.py --year 2021 --month 1 --tracking-server-host {HOST} --aws-profile mlops_zc",
+    f"uv run python simple_pipeline.py {OURS}",
     "uv run python simple_pipeline.py",
     "python airflow_pipeline.py",
     f"python airflow_pipeline.py {CUSTOM}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from baton.cli import output
 from baton.cli.app import main
 from baton.cli.exit_codes import ExitCode
 from baton.cli.options import ProjectCommand, place_options
+from baton.errors import Unavailable
 
 if TYPE_CHECKING:
     from baton.core.events import Reporter
@@ -86,6 +88,23 @@ def script_command(
             command = add(command)
     settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     return click.command(cls=ProjectCommand, context_settings=settings, help=_kept(about or ""))(command)
+
+
+def _clean(project: Project, targets: tuple[str, ...]) -> int:
+    try:
+        upkeep = importlib.import_module("baton.upkeep")
+    except ModuleNotFoundError:
+        raise Unavailable("this version of baton cannot clean", f"remove the folder {project.home}") from None
+    cleaned = upkeep.clean(project, targets)
+    for path in cleaned.products:
+        output.show_data(f"🧹 Removed {path}")
+    for task in cleaned.tasks:
+        count = sum(entry.task == task for entry in cleaned.entries)
+        if count:
+            output.show_data(f"🧹 Forgot {task} ({count} remembered)")
+    if not cleaned.products and not cleaned.entries:
+        output.show_data("🧹 There is nothing to remove")
+    return ExitCode.DONE
 
 
 def _kept(about: str) -> str:
