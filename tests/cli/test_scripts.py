@@ -123,6 +123,25 @@ def test_the_list_has_every_target(script) -> None:
     assert targets == ["target", "source", "branches", "branches", "join", "publish"]
 
 
+def test_clean_forgets_results_and_removes_what_was_left_for_people(script, tmp_path) -> None:
+    script()
+    cleaned = script("--clean")
+    assert cleaned.code == 0
+    assert f"🧹 Removed {tmp_path / 'published.txt'}\n" in cleaned.stdout
+    assert "🧹 Forgot join (1 remembered)\n" in cleaned.stdout
+    assert not (tmp_path / "published.txt").exists()
+    assert script("--clean").stdout == "🧹 There is nothing to remove\n"
+    assert len(re.findall("🚀", script().stdout)) == 4
+
+
+def test_clean_takes_targets(script) -> None:
+    script()
+    assert script("--clean", "branches").stdout.count("🧹 Forgot") == 2
+    again = script()
+    assert "✅ Task 'source' is up to date\n" in again.stdout
+    assert "🚀 Running task: branches\n" in again.stdout
+
+
 def test_help_keeps_the_lines_of_the_docstring(script) -> None:
     ended = script("--help")
     assert ended.code == 0

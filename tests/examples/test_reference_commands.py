@@ -6,7 +6,6 @@ the published months.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -125,8 +124,6 @@ def test_validate_runs_only_up_to_the_gate(small: Copy) -> None:
 
 
 def test_after_clean_everything_runs_again(small: Copy) -> None:
-    if importlib.util.find_spec("baton.upkeep") is None:
-        pytest.skip("baton cannot clean yet")
     small.type("python make_pipeline.py deploy")
     assert "Running task" not in small.type("python make_pipeline.py deploy").stdout
     cleaned = small.type("python make_pipeline.py --clean")

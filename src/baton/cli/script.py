@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,6 @@ from baton.cli import output
 from baton.cli.app import main
 from baton.cli.exit_codes import ExitCode
 from baton.cli.options import ProjectCommand, place_options
-from baton.errors import Unavailable
 
 if TYPE_CHECKING:
     from baton.core.events import Reporter
@@ -91,10 +89,8 @@ def script_command(
 
 
 def _clean(project: Project, targets: tuple[str, ...]) -> int:
-    try:
-        upkeep = importlib.import_module("baton.upkeep")
-    except ModuleNotFoundError:
-        raise Unavailable("this version of baton cannot clean", f"remove the folder {project.home}") from None
+    from baton import upkeep
+
     cleaned = upkeep.clean(project, targets)
     for path in cleaned.products:
         output.show_data(f"🧹 Removed {path}")
