@@ -226,7 +226,9 @@ def test_seconds_of_tasks_come_from_every_run():
 
 
 def test_different_models_are_not_compared():
-    usual = Measured((Run(1.0, 1.0, 1.0, "features\nRMSE: 6.607734\n"),), 0.0)
+    usual = Measured(
+        (Run(1.0, 1.0, 1.0, "shapes\nModel trained successfully. RMSE: 6.6077\nMLflow run_id: 1\n"),), 0.0
+    )
     require_same_rmse(Measured((baton_run("6.6077"),), 0.0), usual)
     with pytest.raises(CommandFailed, match=r"6\.6077 and 6\.6078"):
         require_same_rmse(Measured((baton_run("6.6078"),), 0.0), usual)

@@ -78,11 +78,11 @@ def app() -> None:
     """Declare a training pipeline once and run it on any engine."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with one of `ExitCode`."""
+def main(arguments: Sequence[str] | None = None, command: click.Command = app) -> None:
+    """Run the command line, or that of another program, and exit with one of `ExitCode`."""
     collect_garbage_seldom()
     signal.signal(signal.SIGTERM, _terminate)
-    code = run_command_line(arguments)
+    code = run_command_line(arguments, command)
     # Everything is written and closed: leave without waiting half a second for what the machine
     # learning libraries do when an interpreter ends.
     with contextlib.suppress(OSError, ValueError):
@@ -91,10 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os._exit(code)
 
 
-def run_command_line(arguments: Sequence[str] | None = None) -> int:
+def run_command_line(arguments: Sequence[str] | None = None, command: click.Command = app) -> int:
     """Run one command and return its exit code; every error is told on stderr."""
+    words = list(arguments) if arguments is not None else None
     try:
-        ended = app.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        ended = command.main(args=words, standalone_mode=False)
         return int(ended) if isinstance(ended, int) else ExitCode.DONE
     except click.exceptions.Exit as ending:
         return ending.exit_code

@@ -72,14 +72,26 @@ def write_value(path: Path, key: tuple[str, ...], value: Any) -> None:
     SettingsError
         If the file cannot be read or written.
     """
+    write_values(path, {key: value})
+
+
+def write_values(path: Path, values: Mapping[tuple[str, ...], Any]) -> None:
+    """Set several values in the file, which is made where there is none, and keep everything else.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read or written.
+    """
     content = read(path, required=False)
-    place = content
-    for name in key[:-1]:
-        inner = place.setdefault(name, {})
-        if not isinstance(inner, dict):
-            raise SettingsError([f"'{name}' in {path} must be a section"])
-        place = inner
-    place[key[-1]] = value
+    for key, value in values.items():
+        place = content
+        for name in key[:-1]:
+            inner = place.setdefault(name, {})
+            if not isinstance(inner, dict):
+                raise SettingsError([f"'{name}' in {path} must be a section"])
+            place = inner
+        place[key[-1]] = value
     _write(path, content)
 
 

@@ -113,7 +113,7 @@ def resolve(
             origins[leaf.key] = origin
         except msgspec.ValidationError as error:
             where = f"{origin.place}: {leaf.key}" if origin.source == "file" else origin.place
-            problems.append(f"{where} cannot be {_shown(given)}: {_plain_reason(error)}")
+            problems.append(f"{where} cannot be {_shown(given)}: {plain_reason(error)}")
 
     for key, given in file.leaves_of(file.read(path, required=required), frozenset(by_path)):
         if key in by_path:
@@ -147,7 +147,7 @@ def resolve(
             path=path,
         )
     except msgspec.ValidationError as error:
-        raise SettingsError([_plain_reason(error)], "show all values with: baton config show") from error
+        raise SettingsError([plain_reason(error)], "show all values with: baton config show") from error
 
 
 def convert_one(leaf: Leaf, text: str) -> Any:
@@ -162,7 +162,7 @@ def convert_one(leaf: Leaf, text: str) -> Any:
         return msgspec.convert(_none_or(text, leaf), leaf.type, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(
-            [f"{leaf.key} cannot be {text!r}: {_plain_reason(error)}"],
+            [f"{leaf.key} cannot be {text!r}: {plain_reason(error)}"],
             "show all values with: baton config show",
         ) from error
 
@@ -177,7 +177,8 @@ def _shown(given: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _plain_reason(error: msgspec.ValidationError) -> str:
+def plain_reason(error: msgspec.ValidationError) -> str:
+    """Return msgspec's reason in words for people."""
     text = str(error).partition(" - at `$")[0].replace("`", "").replace("Expected", "expected")
     for ours, theirs in (
         ("a whole number", "int"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from baton.cli import output
@@ -11,6 +14,9 @@ from baton.config.resolve import convert_one
 from baton.core.checks import nearest
 from baton.errors import SettingsError
 from baton.tracking.location import without_secrets
+
+if TYPE_CHECKING:
+    from baton.config.resolve import Configuration
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,24 +30,31 @@ def command() -> None:
 @click.pass_context
 def show(ctx: click.Context, as_json: bool) -> None:
     """Show every value and where it came from."""
-    configuration = ctx.obj.configuration
-    rows = []
-    for leaf in configuration.leaves:
-        value, origin = configuration.value(leaf), configuration.origins[leaf.key]
-        shown = without_secrets(value) if isinstance(value, str) else value
-        rows.append((leaf.key, shown, origin.source, origin.place))
+    rows = list(_rows_of(ctx.obj.configuration))
     if as_json:
         output.show_json(
             {key: {"value": value, "source": s, "place": place} for key, value, s, place in rows}
         )
         return
+    show_configuration(ctx.obj.configuration)
+
+
+def show_configuration(configuration: Configuration) -> None:
+    """Print every value and where it came from."""
     output.show_table(
         ("key", "value", "from"),
         [
             (key, "none" if v is None else v, f"{s} {place}".strip() if s != "default" else s)
-            for key, v, s, place in rows
+            for key, v, s, place in _rows_of(configuration)
         ],
     )
+
+
+def _rows_of(configuration: Configuration) -> Iterator[tuple[str, Any, str, str]]:
+    for leaf in configuration.leaves:
+        value, origin = configuration.value(leaf), configuration.origins[leaf.key]
+        shown = without_secrets(value) if isinstance(value, str) else value
+        yield leaf.key, shown, origin.source, origin.place
 
 
 @command.command("set", cls=ProjectCommand)

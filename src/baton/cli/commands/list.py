@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from baton.cli import output
 from baton.cli.options import ProjectCommand, json_option, place_options
+
+if TYPE_CHECKING:
+    from baton.core.dag import Dag
 
 
 @click.command(cls=ProjectCommand)
@@ -41,6 +46,16 @@ def command(ctx: click.Context, as_json: bool) -> None:
         return
     output.show_data(f"{dag.name}: {dag.description}" if dag.description else dag.name)
     output.show_data("")
+    show_targets(dag)
+    output.show_data("")
+    output.show_table(
+        ("parameter", "value", "description"),
+        [(leaf.name, output.shown(configuration.value(leaf)), leaf.description) for leaf in own],
+    )
+
+
+def show_targets(dag: Dag) -> None:
+    """Print the pipeline's targets, each with its tasks."""
     rows = [
         (task.group + (" (default)" if task.group == dag.default else ""), task.name, task.description)
         for group in dict.fromkeys(task.group for task in dag.order)
@@ -48,8 +63,3 @@ def command(ctx: click.Context, as_json: bool) -> None:
         if task.group == group
     ]
     output.show_table(("target", "task", "what it does"), rows)
-    output.show_data("")
-    output.show_table(
-        ("parameter", "value", "description"),
-        [(leaf.name, output.shown(configuration.value(leaf)), leaf.description) for leaf in own],
-    )

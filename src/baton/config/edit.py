@@ -1,0 +1,127 @@
+"""Change a configuration file from a program: what cannot be used is refused when it is set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from baton.config import file
+from baton.config.resolve import Configuration, plain_reason, resolve
+from baton.config.settings import Settings
+from baton.core.checks import nearest
+from baton.core.parameters import Leaf, Parameters, leaves
+from baton.errors import SettingsError
+
+
+class ConfigurationFile:
+    """A configuration file with changes that are yet to be saved.
+
+    Parameters
+    ----------
+    parameters : type
+        The pipeline's parameters.
+    path : Path, optional
+        The file, which need not exist; the current folder's unless ``BATON_CONFIG`` names another.
+    own_defaults : mapping of str to Any, optional
+        Values by bare name that a new file holds instead of the defaults.
+    """
+
+    def __init__(
+        self,
+        parameters: type[Parameters],
+        path: Path | None = None,
+        own_defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path = path or Path(os.environ.get("BATON_CONFIG") or file.DEFAULT_NAME)
+        self._parameters = parameters
+        self._own_defaults = dict(own_defaults or {})
+        self._leaves: tuple[Leaf, ...] = (*leaves(Settings), *leaves(parameters))
+        self._changes: dict[Leaf, Any] = {}
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether there is something to save."""
+        return bool(self._changes)
+
+    def update(self, section: str, **values: Any) -> None:
+        """Set values of a section by name; None leaves a value as it is.
+
+        Raises
+        ------
+        SettingsError
+            If a name is unknown in the section, or a value has another type or is out of range.
+        """
+        known = {leaf.name: leaf for leaf in self._leaves if leaf.path[0] == section}
+        given = {name: value for name, value in values.items() if value is not None}
+        problems, changes = [], {}
+        for name, value in given.items():
+            if name not in known:
+                problems.append(f"there is no '{name}' in section '{section}'{nearest(name, known)}")
+                continue
+            try:
+                changes[known[name]] = msgspec.convert(value, known[name].type)
+            except msgspec.ValidationError as error:
+                problems.append(f"{known[name].key} cannot be {value!r}: {plain_reason(error)}")
+        if problems:
+            raise SettingsError(problems, "show all keys with: baton config show")
+        self._changes.update(changes)
+
+    def save(self) -> Path:
+        """Write the changes into the file, keep everything else, and return its path.
+
+        Raises
+        ------
+        SettingsError
+            If the file cannot be read or written, or its values do not fit together.
+        """
+        self.resolve()
+        file.write_values(self.path, {leaf.path: value for leaf, value in self._changes.items()})
+        self._changes = {}
+        return self.path
+
+    def create_default(self) -> Path | None:
+        """Write every setting and parameter with its default into the file.
+
+        Returns
+        -------
+        Path or None
+            The copy of the file that was there; None where there was none.
+
+        Raises
+        ------
+        SettingsError
+            If the file cannot be written.
+        """
+        kept = None
+        if self.path.exists():
+            kept = self.path.with_name(self.path.name + ".bak")
+            self.path.replace(kept)
+        defaults = {leaf.path: self._own_defaults.get(leaf.name, leaf.default) for leaf in self._leaves}
+        file.write_values(self.path, defaults)
+        return kept
+
+    def resolve(self) -> Configuration:
+        """Return all values as a run would see them after saving, each with where it came from.
+
+        Raises
+        ------
+        SettingsError
+            If a value of any source cannot be used.
+        """
+        changes = {leaf.name: value for leaf, value in self._changes.items()}
+        return resolve(self._parameters, path=self.path, environ=os.environ, options=changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all values as a run would see them, in the file's sections."""
+        configuration = self.resolve()
+        content: dict[str, Any] = {}
+        for leaf in configuration.leaves:
+            place = content
+            for name in leaf.path[:-1]:
+                place = place.setdefault(name, {})
+            place[leaf.name] = configuration.value(leaf)
+        return content
