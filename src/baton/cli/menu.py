@@ -27,7 +27,7 @@ _STOP_WITHIN_S = 10.0
 
 ENDINGS: Mapping[int, str] = {
     ExitCode.DONE: "done",
-    ExitCode.TASK_FAILED: "a task failed, or engines differ; what is printed above says which and how to go on",
+    ExitCode.TASK_FAILED: "a task failed, or engines differ; above stands which, and how to go on",
     ExitCode.USAGE: "the command line, a setting or a parameter cannot be used; see above",
     ExitCode.INVALID_PIPELINE: "the pipeline's declaration is not valid; see above",
     ExitCode.UNAVAILABLE: "an engine, the store or a service cannot be used; see above, or try option 9",

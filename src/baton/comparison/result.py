@@ -213,7 +213,9 @@ class Comparison:
             return f"different: first '{found.artifact}', made by task '{found.task}': {told}"
         good = [run for run in self.runs if run.is_good]
         if self.is_identical:
-            return f"identical: {len(good[0].digests)} artifacts on {', '.join(run.engine for run in good)}"
+            count = len(good[0].digests)
+            names = ", ".join(run.engine for run in good)
+            return f"identical: {count} artifact{'s' if count != 1 else ''} on {names}"
         return f"nothing to compare: {f'only {good[0].engine}' if good else 'no engine'} came to its end"
 
     @property
