@@ -19,10 +19,19 @@ def given_options(project: Project) -> dict[str, Any]:
     }
 
 
-def options_of(project: Project) -> list[str]:
-    """Return the options with which another command, in the same folder, sees a project the same way."""
+def options_of(project: Project, *, anywhere: bool = False) -> list[str]:
+    """Return the options with which another command sees a project the same way.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    anywhere : bool
+        Whether the command may run in any folder, not only in the one that this process is in.
+    """
     path = project.configuration.path
-    place = [] if path == project.folder / DEFAULT_NAME else [f"--config={path}"]
+    place = [f"--project={project.folder}"] if anywhere else []
+    place += [] if path == project.folder / DEFAULT_NAME else [f"--config={path}"]
     given = given_options(project)
     return [*place, *(f"--{name.replace('_', '-')}={_as_text(value)}" for name, value in given.items())]
 

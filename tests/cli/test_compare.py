@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -143,6 +144,20 @@ def test_a_failing_engine_stops_no_other_and_is_resumed_as_told(baton: Command, 
     assert "on simple" in resumed.stderr
 
 
+def test_a_project_elsewhere_is_compared_and_resumed_from_here(baton: Command, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    own = write_pipeline(elsewhere, SAME + FAILS_ON_SIMPLE)
+    ended = baton("compare", "-C", "else where", *own, *BOTH, "--markdown", "page.md")
+    assert ended.code == 1
+    assert (elsewhere / "page.md").exists()
+    told = [shlex.split(line) for line in re.findall(r"resume: baton (.*)", ended.stderr)]
+    write_pipeline(elsewhere, SAME + QUIET)
+    assert len(told) == 2
+    for words in told:
+        assert baton(*words).code == 0
+
+
 def test_an_engine_that_dies_is_told_of_and_the_rest_run(baton: Command, tmp_path: Path) -> None:
     body = (
         SAME
@@ -224,6 +239,15 @@ def test_the_markdown_part_is_written_between_its_marks_and_nothing_else_changes
     assert "Measured by `baton compare --pipeline baton.testing.pipelines:diamond" in text
     assert baton("compare", *DIAMOND, *BOTH, "--markdown", "new.md").code == 0
     assert (tmp_path / "new.md").read_text().startswith(BEGIN)
+
+
+def test_the_figures_in_the_documentation_are_generated() -> None:
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "engines-compared.md"
+    before, part = page.read_text(encoding="utf-8").split(BEGIN)
+    part, after = part.split(END)
+    assert part.strip().startswith("Measured by `baton compare ")
+    assert "**identical: " in part
+    assert not re.search(r"\d+\.\d", before + after)
 
 
 class Cells(HTMLParser):

@@ -25,13 +25,15 @@ def as_markdown(comparison: Comparison, command: str) -> str:
         "|" + "---|" * len(header),
         *(_line((_explained(row[0]), *row[1:])) for row in rows),
         "",
-        f"The artifacts of pure tasks are {comparison.verdict}.",
+        f"What pure tasks made, compared by digest: **{_plain(comparison.verdict)}**.",
         "",
         *(f"- *{what}*: {meaning}." for what, meaning in WHAT_FIGURES_ARE.items()),
         "",
         *(f"`{one.engine}` was left out: {_plain(one.reason)}.\n" for one in comparison.unusable),
         f"On {machine.date}, {machine.system}, {machine.cores} cores, load {machine.load:.2f} before the "
-        f"start; Python {machine.python}, "
+        "start (more than about 0.5 means that other programs took part of the machine).",
+        "",
+        f"Python {machine.python}, "
         + ", ".join(f"{name} {version}" for name, version in machine.packages.items())
         + ".",
     ]

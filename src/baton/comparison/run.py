@@ -37,6 +37,7 @@ def compare(
     jobs: int = 1,
     shared: bool = False,
     quiet: bool = False,
+    anywhere: bool = False,
     tell: Tell,
 ) -> Comparison:
     """Run the pipeline on several engines, one after the other, and compare what they made.
@@ -58,6 +59,8 @@ def compare(
         Else each begins with an empty store, which is removed after a run of which nothing is asked.
     quiet : bool
         Whether the engines' own progress is not shown.
+    anywhere : bool
+        Whether the commands name the project's folder, so that they can be repeated from any other.
     tell : callable
         Is told of each command before it runs.
 
@@ -78,7 +81,7 @@ def compare(
     execution = Execution.begin(project, targets, usable[0])
     execution.check()
     machine = Machine.here()
-    common = [f"--jobs={jobs}", *(["--quiet"] if quiet else []), *options_of(project)]
+    common = [f"--jobs={jobs}", *(["--quiet"] if quiet else []), *options_of(project, anywhere=anywhere)]
     stores = {} if shared else {engine: _new_store(project, engine) for engine in usable}
     try:
         runs = [

@@ -87,6 +87,7 @@ def command(
         jobs=jobs,
         shared=shared,
         quiet=quiet,
+        anywhere=ctx.meta.get("project") is not None,
         tell=lambda line: None if quiet else output.say(f"\n$ {line}"),
     )
     if html_path is not None:
