@@ -129,13 +129,13 @@ def test_cleaning_shows_first_and_removes_after_a_yes(menu: Open, tmp_path: Path
     assert baton("run", DIAMOND).code == 0
     window = menu(DIAMOND)
     window.answer(CHOOSE, "7")
-    window.answer("Choose [1, 2, 3, 4, 0]: ", "1")
+    window.answer("Choose [1, 2, 3, 0]: ", "1")
     assert f"$ baton clean --dry-run {DIAMOND}" in window.wait_for("Remove this? [y/N]: ")
     window.answer("Remove this? [y/N]: ", "n")
     window.wait_for(CHOOSE)
     assert (tmp_path / "published.txt").exists()
     window.answer(CHOOSE, "7")
-    window.answer("Choose [1, 2, 3, 4, 0]: ", "1")
+    window.answer("Choose [1, 2, 3, 0]: ", "1")
     window.answer("Remove this? [y/N]: ", "y")
     assert f"$ baton clean {DIAMOND}" in window.wait_for(CHOOSE)
     assert "forgot source" in window.screen
@@ -145,7 +145,7 @@ def test_cleaning_can_empty_the_cache(menu: Open, tmp_path: Path, baton: Command
     assert baton("run", DIAMOND).code == 0
     window = menu(DIAMOND)
     window.answer(CHOOSE, "7")
-    window.answer("Choose [1, 2, 3, 4, 0]: ", "3")
+    window.answer("Choose [1, 2, 3, 0]: ", "3")
     window.answer("and all entries of", "y")
     assert "exit code 0" in window.wait_for(CHOOSE)
     assert list((tmp_path / ".baton" / "store" / "objects").rglob("[0-9a-f]" * 64)) == []
@@ -154,12 +154,12 @@ def test_cleaning_can_empty_the_cache(menu: Open, tmp_path: Path, baton: Command
 def test_cleaning_collects_garbage_and_leads_back(menu: Open) -> None:
     window = menu(DIAMOND)
     window.answer(CHOOSE, "7")
-    window.answer("Choose [1, 2, 3, 4, 0]: ", "2")
+    window.answer("Choose [1, 2, 3, 0]: ", "2")
     assert f"$ baton cache gc {DIAMOND}" in window.wait_for("Remove this? [y/N]: ")
     window.answer("Remove this? [y/N]: ", "y")
     assert f"$ baton cache gc --yes {DIAMOND}" in window.wait_for(CHOOSE)
     window.answer(CHOOSE, "7")
-    window.answer("Choose [1, 2, 3, 4, 0]: ", "0")
+    window.answer("Choose [1, 2, 3, 0]: ", "0")
     assert "exit code" not in window.wait_for(CHOOSE)
 
 
@@ -238,7 +238,7 @@ def test_ctrl_c_at_the_prompt_ends_with_130(menu: Open) -> None:
 def test_the_end_of_input_at_a_prompt_leaves_it(menu: Open) -> None:
     window = menu(DIAMOND)
     window.answer(CHOOSE, "7")
-    window.wait_for("Choose [1, 2, 3, 4, 0]: ")
+    window.wait_for("Choose [1, 2, 3, 0]: ")
     window.press("C-d")
     window.wait_for("ended with 0")
 

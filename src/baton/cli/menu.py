@@ -20,6 +20,7 @@ from functools import partial
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
 from baton.command_line import shown_word
+from baton.core.dag import Dag
 from baton.engines.find import engine_names
 from baton.installed import DISTRIBUTION, Package, wanted_packages
 
@@ -65,12 +66,15 @@ class Menu:
 
     Parameters
     ----------
+    dag : Dag
+        The project's pipeline.
     options : sequence of str
         Options that every command on the project gets: its place, and what the user set.
     """
 
-    def __init__(self, options: Sequence[str]) -> None:
+    def __init__(self, dag: Dag, options: Sequence[str]) -> None:
         self._options = tuple(options)
+        self._tidying = [task for task in dag.order if task.position == "last"]
 
     def run(self) -> None:
         """Show the menu, do what is chosen, again and again, until somebody leaves it."""
@@ -121,16 +125,16 @@ class Menu:
             show_packages(wanted_packages())
 
     def _clean(self) -> None:
-        _choose(
-            "Clean",
-            [
-                Item("1", "results and files that the pipeline made (asks first)", self._clean_results),
-                Item("2", "what no remembered result needs any more (asks first)", self._collect_garbage),
-                Item("3", "everything that is remembered (asks first)", self._clear),
-                Item("4", "what interrupted runs left behind", lambda: self._baton("run", "cleanup")),
-                _BACK,
-            ],
-        ).act()
+        items = [
+            Item("1", "results and files that the pipeline made (asks first)", self._clean_results),
+            Item("2", "what no remembered result needs any more (asks first)", self._collect_garbage),
+            Item("3", "everything that is remembered (asks first)", self._clear),
+        ]
+        items += [
+            Item(str(number), f"{task.name}: {task.description}", partial(self._baton, "run", task.name))
+            for number, task in enumerate(self._tidying, start=4)
+        ]
+        _choose("Clean", [*items, _BACK]).act()
 
     def _clean_results(self) -> None:
         self._shown_first(("clean", "--dry-run"), "Remove this?", ("clean",))

@@ -27,4 +27,4 @@ def command(ctx: click.Context) -> None:
             "without one, run its commands: baton run --engine ENGINE, baton compare, baton clean, "
             "baton cache clear --yes, baton config show, baton doctor",
         )
-    Menu(options_of(ctx.obj, anywhere=ctx.meta.get("project") is not None)).run()
+    Menu(ctx.obj.dag, options_of(ctx.obj, anywhere=ctx.meta.get("project") is not None)).run()
