@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": "Show what would run and why, without writing anything",
     "explain": "Show why a task would run, or need not",
     "status": "Show the latest runs",
+    "compare": "Run it on several engines and say whether all made the same",
     "list": "List targets, tasks and parameters",
     "dag": "Draw the pipeline as text or Mermaid",
     "clean": "Forget results and remove the files that targets left",
@@ -29,6 +30,7 @@ COMMANDS = {
     "engines": "List the engines and whether they can be used",
     "doctor": "Try everything that a run needs",
     "prefect": "Run a Prefect server, and the pipeline as a Prefect deployment",
+    "menu": "Choose what to do from a menu",
     "ui": "Serve MLflow's pages over the local store",
     "completion": "Print the shell's completion script",
 }

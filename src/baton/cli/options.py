@@ -86,6 +86,8 @@ def _parameter_options(args: Sequence[str], taken: set[str]) -> list[click.Optio
     from baton.core.parameters import leaves
 
     options = [_option_for(leaf, "setting") for leaf in leaves(Settings)]
+    # A command may give a setting's option a meaning of its own, as compare does with --engine.
+    options = [option for option in options if not taken.intersection(option.opts)]
     try:
         dag = _pipeline_from(args)
     except BatonError:

@@ -63,6 +63,16 @@ def confirm(question: str) -> bool:
     return click.confirm(question, err=True)
 
 
+def ask(question: str) -> str | None:
+    """Ask a person at the terminal, on stderr; return their line, or None where the input has ended."""
+    click.echo(question, err=True, nl=False)
+    line = sys.stdin.readline()
+    if not line:
+        say()
+        return None
+    return line.strip()
+
+
 def shown(value: object) -> str:
     """Return a setting's or parameter's value as a person reads and writes it."""
     return "none" if value is None else str(value)
@@ -96,6 +106,25 @@ def show_plan(planned: Sequence[PlannedTask], *, as_json: bool) -> None:
             for task in planned
         ]
     )
+
+
+def show_folded_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table on stdout whose long cells are folded to the width of a terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    for name in columns:
+        table.add_column(Text(name, style="bold"), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    wide = None if sys.stdout.isatty() else 10_000
+    console = Console(file=sys.stdout, width=wide, no_color=not _has_colour(sys.stdout), highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    show_data("\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()))
 
 
 @contextmanager

@@ -80,6 +80,11 @@ class MlflowTracker:
         """Return the run that another process started."""
         return MlflowRun(self, run_id=run_id)
 
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """Return the metrics of a run, the last value of each."""
+        with translated(self.uri):
+            return dict(self.client.get_run(run_id).data.metrics)
+
     @cached_property
     def client(self) -> MlflowClient:
         """MLflow's client, imported at first use."""

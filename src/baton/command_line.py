@@ -1,0 +1,54 @@
+"""Command lines of baton: what makes another command see a project as this one does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from baton.config.file import DEFAULT_NAME
+from baton.project import Project
+from baton.tracking.location import without_secrets
+
+
+def given_options(project: Project) -> dict[str, Any]:
+    """Return what the command line, or the caller, set for a project, except the engine."""
+    configuration = project.configuration
+    return {
+        leaf.name: configuration.value(leaf)
+        for leaf in configuration.leaves
+        if configuration.origins[leaf.key].source == "command line" and leaf.name != "engine"
+    }
+
+
+def options_of(project: Project, *, anywhere: bool = False) -> list[str]:
+    """Return the options with which another command sees a project the same way.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    anywhere : bool
+        Whether the command may run in any folder, not only in the one that this process is in.
+    """
+    path = project.configuration.path
+    place = [f"--project={project.folder}"] if anywhere else []
+    place += [] if path == project.folder / DEFAULT_NAME else [f"--config={path}"]
+    given = given_options(project)
+    return [*place, *(f"--{name.replace('_', '-')}={_as_text(value)}" for name, value in given.items())]
+
+
+def shown_word(word: str) -> str:
+    """Return a word of a command line fit to be shown: addresses, in options too, without their secrets.
+
+    Examples
+    --------
+    >>> shown_word("--tracking-uri=https://me:secret@host/path")
+    '--tracking-uri=https://host/path'
+    """
+    option, equals, value = word.partition("=")
+    if equals and option.startswith("-"):
+        return f"{option}={without_secrets(value)}"
+    return without_secrets(word)
+
+
+def _as_text(value: object) -> str:
+    return "none" if value is None else str(value)

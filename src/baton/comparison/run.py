@@ -1,0 +1,197 @@
+"""Run one pipeline on several engines, one after the other, each in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from baton.command_line import given_options, options_of, shown_word
+from baton.comparison.result import Comparison, EngineRun, Machine, Unusable, longest_chain_s, pure_outputs
+from baton.engines.find import engine_names, find_engine
+from baton.errors import BatonError, Unavailable, UsageError
+from baton.execution import Execution
+from baton.project import Project
+from baton.runs import RunRecord, list_runs
+
+_FOLDER = "compare"
+_STOP_WITHIN_S = 5.0
+_RUNS_LOOKED_AT = 20
+
+Tell = Callable[[str], None]
+
+
+def compare(
+    project: Project,
+    engines: Sequence[str] = (),
+    targets: Sequence[str] = (),
+    *,
+    jobs: int = 1,
+    shared: bool = False,
+    quiet: bool = False,
+    anywhere: bool = False,
+    tell: Tell,
+) -> Comparison:
+    """Run the pipeline on several engines, one after the other, and compare what they made.
+
+    A failing engine does not stop the others.
+
+    Parameters
+    ----------
+    project : Project
+        As `baton.project.open_project` returns it; what its options set holds for every engine.
+    engines : sequence of str
+        The engines to run; every one that can be used unless given.
+    targets : sequence of str
+        Groups or tasks; the pipeline's default target where there is none.
+    jobs : int
+        How many tasks may run at once, on engines that can.
+    shared : bool
+        Whether the engines share the project's store, so that what one made no other makes again.
+        Else each begins with an empty store, which is removed after a run of which nothing is asked.
+    quiet : bool
+        Whether the engines' own progress is not shown.
+    anywhere : bool
+        Whether the commands name the project's folder, so that they can be repeated from any other.
+    tell : callable
+        Is told of each command before it runs.
+
+    Raises
+    ------
+    UsageError
+        If an engine or a target does not exist, or a store is named that would not be used.
+    Unavailable
+        If an engine that was asked for, the folder or the tracking server cannot be used; nothing was
+        run then.
+    """
+    usable, unusable = _choose(engines)
+    if "store" in given_options(project) and not shared:
+        raise UsageError(
+            "each engine begins with an empty store of its own, so --store would not be used",
+            "share one store with: --shared",
+        )
+    execution = Execution.begin(project, targets, usable[0])
+    execution.check()
+    machine = Machine.here()
+    common = [f"--jobs={jobs}", *(["--quiet"] if quiet else []), *options_of(project, anywhere=anywhere)]
+    stores = {} if shared else {engine: _new_store(project, engine) for engine in usable}
+    try:
+        runs = [
+            _run_apart(execution, engine, stores.get(engine, ""), [*targets, *common], tell)
+            for engine in usable
+        ]
+    except BaseException:
+        _remove(project, stores.values())
+        raise
+    runs = [replace(run, metrics=_metrics(project, run)) for run in runs]
+    made = Comparison(execution.dag, execution.targets, shared, tuple(runs), unusable, machine)
+    if made.first_difference is not None:
+        return made  # somebody will look into what differs
+    _remove(project, [run.store for run in runs if run.is_good])
+    return replace(made, runs=tuple(replace(run, store="") if run.is_good else run for run in runs))
+
+
+def _choose(engines: Sequence[str]) -> tuple[tuple[str, ...], tuple[Unusable, ...]]:
+    """Return the engines to run, and those that cannot be, unless they were asked for."""
+    for name in engines:
+        find_engine(name).check()
+    if engines:
+        return tuple(dict.fromkeys(engines)), ()
+    usable, unusable = [], []
+    for name in engine_names():
+        try:
+            find_engine(name).check()
+            usable.append(name)
+        except BatonError as error:
+            unusable.append(Unusable(name, error.message, error.hint))
+    return tuple(usable), tuple(unusable)
+
+
+def _new_store(project: Project, engine: str) -> str:
+    """Make an empty folder for the artifacts of one run, and return it as the setting names it."""
+    place = project.home / _FOLDER
+    place.mkdir(parents=True, exist_ok=True)
+    store = Path(tempfile.mkdtemp(prefix=f"{engine}-", dir=place))
+    return str(store.relative_to(project.folder) if store.is_relative_to(project.folder) else store)
+
+
+def _remove(project: Project, stores: Iterable[str]) -> None:
+    """Remove stores that nobody needs any more."""
+    for store in stores:
+        if store:
+            shutil.rmtree(project.folder / store, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it holds another comparison's, or was never made
+        (project.home / _FOLDER).rmdir()
+
+
+def _run_apart(execution: Execution, engine: str, store: str, words: Sequence[str], tell: Tell) -> EngineRun:
+    """Run one engine in a process of its own, and gather what came of it."""
+    project, dag = execution.project, execution.dag
+    how = ["--no-cache", f"--store={store}"] if store else ["--cache"]
+    words = ["run", f"--engine={engine}", *how, *words]
+    command = ("baton", *map(shown_word, words))
+    tell(shlex.join(command))
+    started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    began = time.perf_counter()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "baton.cli.app", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        exit_code = child.wait()
+    except BaseException as error:
+        _end(child, at_once=type(error) is not KeyboardInterrupt)
+        raise
+    wall_s = time.perf_counter() - began
+    record = _record_of(project, child.pid, started_at)
+    tasks = record.tasks if record is not None else []
+    made = {name: fields["digest"] for task in tasks for name, fields in task.outputs.items()}
+    return EngineRun(
+        engine=engine,
+        command=command,
+        exit_code=exit_code,
+        wall_s=wall_s,
+        record=record,
+        longest_chain_s=longest_chain_s(dag, {task.task: task.duration_s for task in tasks}),
+        digests={name: made[name] for name, _ in pure_outputs(dag) if name in made},
+        experiment=project.experiment(engine) if execution.is_tracked else "",
+        store=store,
+    )
+
+
+def _record_of(project: Project, process: int, started_at: str) -> RunRecord | None:
+    """Return the record of the run that a process made, if it came so far."""
+    for record in list_runs(project.home, _RUNS_LOOKED_AT):
+        if record.process == process and record.started_at >= started_at:
+            return record
+    return None
+
+
+def _end(child: subprocess.Popen[bytes], *, at_once: bool) -> None:
+    """End the command, which a Ctrl-C at the terminal reaches by itself."""
+    if not at_once:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_STOP_WITHIN_S)
+    for stop in (child.terminate, child.kill):
+        if child.poll() is None:
+            stop()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_STOP_WITHIN_S)
+
+
+def _metrics(project: Project, run: EngineRun) -> dict[str, float]:
+    if not run.tracking_run_id:
+        return {}
+    try:
+        return project.tracker(run.engine).metrics(run.tracking_run_id)
+    except Unavailable:
+        return {}  # the facts tell the same, with fewer digits
