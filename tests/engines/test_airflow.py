@@ -1,0 +1,5 @@
+from baton.testing import EngineSuite
+
+
+class TestAirflowEngine(EngineSuite):
+    engine = "airflow"
