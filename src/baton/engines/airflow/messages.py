@@ -48,8 +48,9 @@ def encode(message: Message, store: ArtifactStore) -> dict[str, Any]:
         ],
         "tracking_run_id": message.tracking_run_id,
     }
-    if len(json.dumps(content)) <= MOST_BYTES:
-        return content
+    text = json.dumps(content)
+    if len(text) <= MOST_BYTES:
+        return dict(json.loads(text))  # lists for tuples, which Airflow would pass in a form of its own
     return {"stored": store.save("reports", _KIND, content).as_dict()}
 
 
