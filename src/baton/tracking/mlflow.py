@@ -183,7 +183,7 @@ class MlflowRun:
 
     @property
     def page(self) -> str:
-        """Address of the run's page; for a local store, where ``baton ui`` serves it unless told otherwise."""
+        """Address of the run's page; for a local store, where ``baton ui`` serves it by default."""
         tracker = self._tracker
         remote = tracker.uri.startswith(("http://", "https://"))
         server = without_secrets(tracker.uri) if remote else "http://127.0.0.1:5000"

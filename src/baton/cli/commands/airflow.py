@@ -38,9 +38,7 @@ def up(ctx: click.Context, port: int) -> int:
         variables["BATON_CONFIG"] = str(ctx.meta["config"].absolute())
     output.say("starting Airflow, which takes about half a minute")
     environ = {**os.environ, **variables}
-    with standalone(
-        project.home, project.folder, project.dag.name, port=port, environ=environ
-    ) as airflow:
+    with standalone(project.home, project.folder, project.dag.name, port=port, environ=environ) as airflow:
         output.say(f"serving {airflow.address} - end it with Ctrl-C")
         output.say(f"login: {airflow.username}, password: {airflow.password}")
         output.say(f"the DAG '{project.dag.name}' is paused: baton airflow trigger --unpause")
@@ -50,7 +48,9 @@ def up(ctx: click.Context, port: int) -> int:
 @command.command(cls=ProjectCommand)
 @click.option("--address", help="Address of Airflow [the running standalone's, or http://127.0.0.1:8080]")
 @click.option("--username", default="", help="Name for the login [the standalone's]")
-@click.option("--password", default="", envvar="AIRFLOW_PASSWORD", help="Password; better in AIRFLOW_PASSWORD")
+@click.option(
+    "--password", default="", envvar="AIRFLOW_PASSWORD", help="Password; better in AIRFLOW_PASSWORD"
+)
 @click.option("--dag-id", help="Id of the DAG [the pipeline's name]")
 @click.option("--logical-date", help="Logical date of the run, such as 2021-01-01 [none]")
 @click.option("--unpause", is_flag=True, help="Let the scheduler run the DAG, its schedule included")

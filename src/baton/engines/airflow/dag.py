@@ -111,9 +111,7 @@ def airflow_dag(
         dag_id or whole.name,
         schedule=schedule,
         start_date=start_date,
-        params={
-            field.name: Param(field.default, field.description, **field.schema) for field in fields
-        },
+        params={field.name: Param(field.default, field.description, **field.schema) for field in fields},
         tags=sorted({"baton", whole.name, *tags}),
         on_failure_callback=on_failure_callback,
         default_args={"owner": owner},
@@ -200,7 +198,9 @@ def _conditions(tasks: Sequence[Task[..., Any]]) -> dict[str, Any]:
     conditions: dict[str, Any] = {"pool": pools[0]} if pools else {}
     if len(tasks) != 1:
         # The tasks have their attempts inside; Airflow tries again when the process was killed.
-        return {"retries": max((task.retry.retries for task in tasks), default=1), **conditions}
+        again = datetime.timedelta(seconds=max((task.retry.delay_s for task in tasks), default=5.0))
+        retries = max((task.retry.retries for task in tasks), default=1)
+        return {"retries": retries, "retry_delay": again, **conditions}
     (task,) = tasks
     conditions |= {
         "retries": task.retry.retries,

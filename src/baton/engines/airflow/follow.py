@@ -73,6 +73,10 @@ def _reports(task: dict[str, Any], message: dict[str, Any]) -> Iterator[TaskRepo
     if message.get("reports") and task["state"] in ("success", "failed"):
         yield from (decode_report(fields) for fields in message["reports"])
         return
+    if message.get("outcomes"):
+        # The rest was too long for an XCom, and is in the store, which may be out of reach from here.
+        yield from (TaskReport(name, Outcome(text)) for name, text in message["outcomes"].items())
+        return
     outcome = _ENDED[task["state"]]
     failure = Failure("see its log in Airflow") if outcome is Outcome.FAILED else None
     yield TaskReport(task["task_id"], outcome, duration_s=task["duration"] or 0.0, failure=failure)

@@ -38,7 +38,8 @@ def environment(
     chosen = {
         "CORE__DAGS_FOLDER": str(home / "dags"),
         "CORE__LOAD_EXAMPLES": "False",
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / DATABASE}",
+        # SQLite lets one process write at a time; the others wait, by default not long enough.
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / DATABASE}?timeout=60",
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "USAGE_DATA_COLLECTION__ENABLED": "False",
         **(settings or {}),

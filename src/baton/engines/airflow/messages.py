@@ -41,17 +41,29 @@ class Message:
 
 def encode(message: Message, store: ArtifactStore) -> dict[str, Any]:
     """Return a message as plain JSON values of at most `MOST_BYTES`."""
-    content: dict[str, Any] = {
+    content = encode_small(message)
+    if _size(content) <= MOST_BYTES:
+        return content
+    short = {
+        "stored": store.save("reports", _KIND, content).as_dict(),
+        "tracking_run_id": message.tracking_run_id,
+        "outcomes": {report.task: report.outcome.value for report in message.reports},
+    }
+    if _size(short) > MOST_BYTES:
+        del short["outcomes"]  # only for who reads it in Airflow
+    return short
+
+
+def encode_small(message: Message) -> dict[str, Any]:
+    """Return a message as plain JSON values, however long."""
+    content = {
         "reports": [
             {name: value for name, value in encode_report(report).items() if value}
             for report in message.reports
         ],
         "tracking_run_id": message.tracking_run_id,
     }
-    text = json.dumps(content)
-    if len(text) <= MOST_BYTES:
-        return dict(json.loads(text))  # lists for tuples, which Airflow would pass in a form of its own
-    return {"stored": store.save("reports", _KIND, content).as_dict()}
+    return dict(json.loads(json.dumps(content)))  # lists for tuples, which Airflow passes in its own form
 
 
 def decode(content: Any, store: ArtifactStore) -> Message:
@@ -62,6 +74,10 @@ def decode(content: Any, store: ArtifactStore) -> Message:
         content = store.load(Artifact.from_dict(content["stored"]), _KIND)
     reports = tuple(decode_report(fields) for fields in content["reports"])
     return Message(reports, content["tracking_run_id"])
+
+
+def _size(content: Any) -> int:
+    return len(json.dumps(content))
 
 
 def join(messages: Iterable[Message]) -> Message:

@@ -22,7 +22,7 @@ from baton.engines.airflow.part import Context, Part, line_of
 from baton.engines.airflow.steps import Step
 from baton.engines.attempts import TaskTimedOut, run_with_retries
 from baton.engines.readiness import why_not_run
-from baton.errors import BatonError
+from baton.errors import BatonError, Unavailable
 from baton.execution import Execution
 
 RETURNED = "return_value"
@@ -75,7 +75,7 @@ class StepOperator(BaseOperator):
         try:
             execution, told = self.join(context)
         except BatonError as error:
-            raise AirflowFailException(_explained(error.message, error.hint)) from None
+            raise self._refused(error, context) from None
         try:
             reports = self._run(execution, told, context["ti"])
         except KeyboardInterrupt:
@@ -123,9 +123,16 @@ class StepOperator(BaseOperator):
     def _is_final(self, failure: Failure) -> bool:
         return failure.is_final
 
-    def _tell_assets(
-        self, execution: Execution, reports: Iterable[TaskReport], context: Context
-    ) -> None:
+    def _refused(self, error: BatonError, context: Context) -> AirflowException:
+        """Say that the execution cannot be joined; a service that does not answer may do so later."""
+        is_final = not isinstance(error, Unavailable)
+        failure = Failure(error.message, error.hint, is_final=is_final)
+        reports = tuple(TaskReport(name, Outcome.FAILED, failure=failure) for name in self.step.tasks[:1])
+        context["ti"].xcom_push(RETURNED, messages.encode_small(Message(reports)))
+        words = _explained(error.message, error.hint)
+        return AirflowFailException(words) if is_final else AirflowException(words)
+
+    def _tell_assets(self, execution: Execution, reports: Iterable[TaskReport], context: Context) -> None:
         for outlet in self.outlets:
             if isinstance(outlet, Asset):
                 digests = {name: made.digest for one in reports for name, made in one.outputs.items()}
@@ -202,7 +209,10 @@ class FinishOperator(TrackedStepOperator):
         AirflowFailException
             If a task failed.
         """
-        execution, told = self.join(context)
+        try:
+            execution, told = self.join(context)
+        except BatonError as error:
+            raise self._refused(error, context) from None
         ti, dag_run = context["ti"], context["dag_run"]
         states = ti.get_task_states(dag_id=dag_run.dag_id, run_ids=[dag_run.run_id])
         began = dag_run.start_date or ti.start_date
@@ -221,7 +231,9 @@ class FinishOperator(TrackedStepOperator):
 def hear(ti: Any, sources: Sequence[str], execution: Execution) -> Message:
     """Return what steps told through XComs; a step that told nothing is left out."""
     store = execution.project.store
-    return messages.join(messages.decode(ti.xcom_pull(task_ids=one, map_indexes=-1), store) for one in sources)
+    return messages.join(
+        messages.decode(ti.xcom_pull(task_ids=one, map_indexes=-1), store) for one in sources
+    )
 
 
 def _attempt(task: AnyTask, execution: Execution, told: Message, attempt: int) -> TaskReport:

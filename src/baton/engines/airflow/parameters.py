@@ -60,7 +60,9 @@ def fields_of(dag: Dag, configuration: Configuration) -> Iterator[Field]:
     by_interval = PERIOD if follows_interval(dag) else ()
     for leaf in leaves(dag.parameters):
         if leaf.name in (USE_CACHE, FORCE):
-            raise InvalidPipeline(dag.name, [f"parameter '{leaf.name}' has a name that baton uses in Airflow"])
+            raise InvalidPipeline(
+                dag.name, [f"parameter '{leaf.name}' has a name that baton uses in Airflow"]
+            )
         yield _field(leaf, configuration.value(leaf), by_interval=leaf.name in by_interval)
     yield Field(
         USE_CACHE, True, "use remembered results instead of running", {"type": "boolean", "section": "run"}
@@ -91,9 +93,7 @@ def options_from(dag: Dag, params: Mapping[str, Any], start: datetime.datetime |
     for name in given:
         if name not in known:
             raise UsageError(f"pipeline '{dag.name}' has no parameter '{name}'{nearest(name, known)}")
-    options = {
-        name: value for name, value in given.items() if value is not None or _may_be_none(known[name])
-    }
+    options = {name: value for name, value in given.items() if value is not None or _may_be_none(known[name])}
     if not follows_interval(dag):
         return options
     missing = [name for name in PERIOD if given.get(name) is None]
@@ -120,7 +120,9 @@ def _field(leaf: Leaf, value: Any, *, by_interval: bool) -> Field:
         if isinstance(schema.get("type"), str):
             schema["type"] = ["null", schema["type"]]
         description += "; none means the data interval's" if by_interval else "; none means as configured"
-    return Field(leaf.name, plain, description, {**schema, "section": ".".join(leaf.path[:-1]) or "parameters"})
+    return Field(
+        leaf.name, plain, description, {**schema, "section": ".".join(leaf.path[:-1]) or "parameters"}
+    )
 
 
 def _may_be_none(leaf: Leaf) -> bool:

@@ -199,9 +199,7 @@ def execution_of(
     project: Project, targets: tuple[str, ...], *, run_id: str, use_cache: bool, forced: tuple[str, ...]
 ) -> Execution:
     """Return the execution that a scheduler's run is; every process builds the same."""
-    begun = Execution.begin(
-        project, targets, ENGINE, use_cache=use_cache, forced=forced, report=write_to_log
-    )
+    begun = Execution.begin(project, targets, ENGINE, use_cache=use_cache, forced=forced, report=write_to_log)
     return replace(begun, run_id=run_id)
 
 
@@ -224,11 +222,16 @@ def reports_of(
         if task.name in said and state not in ("skipped", "upstream_failed"):
             reports[task.name] = said[task.name]
         elif state in ("failed", "success", "removed"):
-            failure = Failure(f"its process ended without a word, and Airflow calls it {state}", "see its log")
+            failure = Failure(
+                f"its process ended without a word, and Airflow calls it {state}", "see its log"
+            )
             reports[task.name] = TaskReport(task.name, Outcome.FAILED, failure=failure)
         else:
+            skipped = state == "skipped"
             reports[task.name] = why_not_run(task, dag, reports, keep_going=True) or TaskReport(
-                task.name, Outcome.UPSTREAM_FAILED, reason="what runs first failed"
+                task.name,
+                Outcome.SKIPPED if skipped else Outcome.UPSTREAM_FAILED,
+                reason="skipped in Airflow" if skipped else "what runs first failed",
             )
     return tuple(reports.values())
 

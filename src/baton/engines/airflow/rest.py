@@ -56,7 +56,7 @@ class AirflowApi:
             If it knows none of that id.
         """
         answer = self._send("GET", f"/api/v2/dags/{quote(dag_id)}")
-        if answer.status_code == 404:  # noqa: PLR2004
+        if answer.status_code == 404:
             raise UsageError(
                 f"Airflow at {self.address} has no DAG '{dag_id}'",
                 "copy the file into its dags folder and look at its import errors, or name it: --dag-id ID",
@@ -94,7 +94,7 @@ class AirflowApi:
         """Return what a task passed on, or None."""
         path = f"{_run(dag_id, run)}/taskInstances/{quote(task)}/xcomEntries/return_value"
         answer = self._send("GET", f"{path}?stringify=false")
-        return self._content(answer)["value"] if answer.status_code != 404 else None  # noqa: PLR2004
+        return self._content(answer)["value"] if answer.status_code != 404 else None
 
     def close(self) -> None:
         """Close the connections."""

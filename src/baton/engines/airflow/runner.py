@@ -48,7 +48,7 @@ def run(request: dict[str, Any], answers: IO[bytes]) -> None:
 def _run_airflow(execution: Execution, part: LocalPart, home: Path, kept: Path) -> None:
     from airflow import settings
 
-    settings.initialize()
+    settings.initialize()  # type: ignore[no-untyped-call]  # Airflow's, without types
     make_database(home, kept)
 
     from baton.engines.airflow.dag import local_dag

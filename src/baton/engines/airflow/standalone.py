@@ -23,14 +23,14 @@ from baton.errors import Unavailable
 HOST = "127.0.0.1"
 READY_WITHIN_S = 180.0
 _STOP_WITHIN_S = 10.0
-_PASSWORDS = "simple_auth_manager_passwords.json.generated"  # noqa: S105  # the name of Airflow's file
+_PASSWORDS = "simple_auth_manager_passwords.json.generated"  # the name of Airflow's file
 _ADDRESS = "address.json"
 
-DAG_FILE = '''\
+DAG_FILE = """\
 from baton.engines.airflow.dag import airflow_dag
 
 dag = airflow_dag({folder!r})
-'''
+"""
 
 # Airflow starts its parts by this name.  The servers of logs that two of them would start listen on
 # every address of the machine, and are for logs on other machines.
@@ -113,6 +113,7 @@ def standalone(
         "CORE__PARALLELISM": str(max(os.cpu_count() or 1, 2)),
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         **(settings or {}),
     }
     variables = environment(own, environ, chosen)

@@ -112,9 +112,8 @@ def _wait(dag: Dag, members: Mapping[str, list[AnyTask]]) -> Upstream:
     }
     _sorted(dag, needs)
     firsts = {name for name in needs if position[name] == "first"}
-    for name, waits in needs.items():
-        if position[name] is None and not waits:
-            waits |= firsts
+    roots = [name for name, waits in needs.items() if position[name] is None and not waits]
+    needs |= {name: set(firsts) for name in roots}
     kept = _without_detours({name: waits for name, waits in needs.items() if position[name] != "last"})
     ends = _ends(kept)
     return {name: ends if position[name] == "last" else kept[name] for name in needs}
