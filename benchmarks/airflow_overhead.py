@@ -20,10 +20,10 @@ ROOT = Path(__file__).parents[1]
 EXPLANATION = """\
 Airflow's own test runner (`dag.test()`) over tasks that return an empty list: once as a DAG of Airflow's
 own `@task` functions, once as a pipeline of baton, of the same shape. Timed is the shortest of five runs
-in a process after a first one, so that imports are not part of it. The difference is divided by the tasks; it holds the one Airflow task
-that baton adds to close the run, and all that baton does: keys, inputs, outputs, memory. Reading the shipped
-DAG's file is timed in a new process that has imported Airflow's SDK, beside a DAG of Airflow's own with as
-many tasks."""
+in a process after a first one, so that imports are not part of it. The difference is divided by the tasks;
+it holds the one Airflow task that baton adds to close the run, and all that baton does: keys, inputs,
+outputs, memory. Reading the shipped DAG's file is timed in a new process that has imported Airflow's SDK,
+beside a DAG of Airflow's own with as many tasks."""
 
 
 def measure_airflow(runs: int | None, tell: Callable[[str], None]) -> Section:

@@ -40,6 +40,7 @@ class AirflowEngine:
     name = "airflow"
     description = "Airflow: its test runner here, its scheduler with the file in dags"
     uses_cache = True
+    effects_once = False
 
     def check(self) -> None:
         """Raise unless Airflow 3 is installed."""

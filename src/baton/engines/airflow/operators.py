@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import Asset, BaseOperator, BaseOperatorLink
@@ -21,6 +21,7 @@ from baton.engines.airflow.messages import Message
 from baton.engines.airflow.part import Context, Part, line_of
 from baton.engines.airflow.steps import Step
 from baton.engines.attempts import TaskTimedOut, run_with_retries
+from baton.engines.lost_inputs import makers_of_lost_inputs
 from baton.engines.readiness import why_not_run
 from baton.errors import BatonError, Unavailable
 from baton.execution import Execution
@@ -94,6 +95,11 @@ class StepOperator(BaseOperator):
         (name,) = self.step.tasks
         task = execution.dag.task(name)
         report = _attempt(task, execution, told, ti.try_number)
+        again: tuple[TaskReport, ...] = ()
+        if report.failure is not None and report.failure.has_lost_input:
+            reports = {one.task: one for one in hear(ti, self.step.before, execution).reports}
+            again = self._make_again(report, execution, reports)
+            report = _attempt(task, execution, Message(tuple(reports.values())), ti.try_number)
         if report.failure is not None and not report.failure.is_final and ti.try_number <= ti.max_tries:
             delays_s = task.retry.delays_s or (0.0,)
             delay_s = delays_s[min(ti.try_number, len(delays_s)) - 1]
@@ -101,7 +107,22 @@ class StepOperator(BaseOperator):
             execution.report(TaskRetried(name, ti.try_number, attempts, delay_s, report.failure.message))
         else:
             self.part.ended(execution, report)
-        return (report,)
+        return (*again, report)
+
+    def _make_again(
+        self, report: TaskReport, execution: Execution, reports: dict[str, TaskReport]
+    ) -> tuple[TaskReport, ...]:
+        """Make the inputs again that a task found gone from the store, and what those need."""
+        made: list[TaskReport] = []
+        for maker in makers_of_lost_inputs(report, execution.dag, reports, execution.project.store):
+            again = _retried(maker, execution, reports)
+            if again.failure is not None and again.failure.has_lost_input:
+                made += self._make_again(again, execution, reports)
+                again = _retried(maker, execution, reports)
+            reports[maker.name] = again
+            self.part.ended(execution, again)
+            made.append(again)
+        return tuple(made)
 
     def _pass_on(
         self, execution: Execution, reports: tuple[TaskReport, ...], context: Context
@@ -168,10 +189,11 @@ class SeveralOperator(TrackedStepOperator):
         own: list[TaskReport] = []
         for name in self.step.tasks:
             task = execution.dag.task(name)
-            made = Message(tuple(reports.values())).artifacts
-            report = why_not_run(task, execution.dag, reports, keep_going=False) or run_with_retries(
-                task, made, execution.task_run
-            )
+            report = why_not_run(task, execution.dag, reports, keep_going=False)
+            report = report or _retried(task, execution, reports)
+            if report.failure is not None and report.failure.has_lost_input:
+                own += self._make_again(report, execution, reports)
+                report = _retried(task, execution, reports)
             reports[name] = report
             own.append(report)
             self.part.ended(execution, report)
@@ -248,6 +270,11 @@ def _attempt(task: AnyTask, execution: Execution, told: Message, attempt: int) -
     except AirflowTaskTimeout:
         failure = describe(TaskTimedOut(task.timeout_s or 0.0))
         return TaskReport(task.name, Outcome.FAILED, failure=failure, attempts=attempt)
+
+
+def _retried(task: AnyTask, execution: Execution, reports: Mapping[str, TaskReport]) -> TaskReport:
+    """Run a task with its own retries, on what was made so far."""
+    return run_with_retries(task, Message(tuple(reports.values())).artifacts, execution.task_run)
 
 
 def _explained(message: str, hint: str) -> str:

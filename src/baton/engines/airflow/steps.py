@@ -40,6 +40,8 @@ class Step:
         The steps that it waits for; what follows from others is left out.
     sources : tuple of str
         The steps whose reports it reads.
+    before : tuple of str
+        All steps that ended when it begins, for what has to be made again.
     position : "first", "last" or None
         As in `baton.core.task.Task`; a last step runs whatever became of the others.
     opens_tracking : bool
@@ -50,6 +52,7 @@ class Step:
     tasks: tuple[str, ...]
     upstream: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
     position: Position | None = None
     opens_tracking: bool = False
 
@@ -204,4 +207,8 @@ def _with_sources(dag: Dag, steps: list[Step], granularity: Granularity) -> tupl
             wanted |= opener & before
         return tuple(other.name for other in steps if other.name in wanted)
 
-    return tuple(replace(step, sources=sources(step)) for step in steps)
+    def before(step: Step) -> tuple[str, ...]:
+        found = _ancestors(upstream, step.name)
+        return tuple(other.name for other in steps if other.name in found)
+
+    return tuple(replace(step, sources=sources(step), before=before(step)) for step in steps)
