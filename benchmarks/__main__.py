@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.airflow_overhead import measure_airflow
 from benchmarks.measure import CommandFailed
 from benchmarks.overhead import measure_overhead
 from benchmarks.prefect_overhead import measure_prefect_overhead
@@ -25,6 +26,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "rebuild": measure_rebuild,
     "overhead": measure_overhead,
     "prefect_overhead": measure_prefect_overhead,
+    "airflow_overhead": measure_airflow,
 }
 """Each takes the number of runs (None for its own) and what is told of progress."""
 

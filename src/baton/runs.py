@@ -69,6 +69,12 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
             process=os.getpid(),
         )
 
+    def begun_at(self, moment: datetime.datetime) -> RunRecord:
+        """Return the record of a run that began earlier."""
+        return msgspec.structs.replace(
+            self, started_at=moment.astimezone(datetime.UTC).isoformat(timespec="seconds")
+        )
+
     def interrupted(self) -> RunRecord:
         """Return the record of a run that was ended from outside."""
         return msgspec.structs.replace(self, state="interrupted")

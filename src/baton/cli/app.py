@@ -30,6 +30,7 @@ COMMANDS = {
     "engines": "List the engines and whether they can be used",
     "doctor": "Try everything that a run needs",
     "prefect": "Run a Prefect server, and the pipeline as a Prefect deployment",
+    "airflow": "Start Airflow for development, and trigger runs",
     "menu": "Choose what to do from a menu",
     "ui": "Serve MLflow's pages over the local store",
     "completion": "Print the shell's completion script",

@@ -73,6 +73,9 @@ class Task(Generic[P, R]):
         What happens after a failed attempt.
     timeout_s : float or None
         Seconds after which an attempt is ended.
+    pool : str or None
+        A limited resource of which it takes one slot while it runs, such as ``"gpu"``; for engines
+        whose orchestrator has pools.
     group : str
         The target that it belongs to; its own name where none is given.
     after : tuple of str
@@ -96,6 +99,7 @@ class Task(Generic[P, R]):
     effect: bool
     retry: Retry
     timeout_s: float | None
+    pool: str | None
     group: str
     after: tuple[str, ...]
     position: Position | None
@@ -135,6 +139,7 @@ def task(
     retry_delay_s: float = 1.0,
     retry_backoff: float = 2.0,
     timeout_s: float | None = None,
+    pool: str | None = None,
     group: str | None = None,
     after: tuple[str, ...] | str = (),
     position: Position | None = None,
@@ -153,6 +158,7 @@ def task(
     retry_delay_s: float = 1.0,
     retry_backoff: float = 2.0,
     timeout_s: float | None = None,
+    pool: str | None = None,
     group: str | None = None,
     after: tuple[str, ...] | str = (),
     position: Position | None = None,
@@ -164,7 +170,7 @@ def task(
     ----------
     function : callable, optional
         The function, where the decorator stands without arguments.
-    name, outputs, effect, timeout_s, group, after, position, version
+    name, outputs, effect, timeout_s, pool, group, after, position, version
         As in `Task`; one output may be given as a string.
     retries, retry_delay_s, retry_backoff
         As in `Retry`.
@@ -210,6 +216,7 @@ def task(
             effect=effect,
             retry=Retry(retries, retry_delay_s, retry_backoff),
             timeout_s=timeout_s,
+            pool=pool,
             group=group or task_name,
             after=(after,) if isinstance(after, str) else tuple(after),
             position=position,

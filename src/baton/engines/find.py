@@ -13,6 +13,7 @@ OWN = {
     "simple": "baton.engines.simple:SimpleEngine",
     "make": "baton.engines.make:MakeEngine",
     "prefect": "baton.engines.prefect.engine:PrefectEngine",
+    "airflow": "baton.engines.airflow.engine:AirflowEngine",
 }
 GROUP = "baton.engines"
 

@@ -85,6 +85,20 @@ class MlflowTracker:
         with translated(self.uri):
             return dict(self.client.get_run(run_id).data.metrics)
 
+    def find(self, tag: str, value: str) -> str:
+        """Return the id of the latest run with this tag, or nothing.
+
+        Raises
+        ------
+        Unavailable
+            If the store or server does not answer.
+        """
+        with translated(self.uri):
+            found = self.client.search_runs(
+                [self.experiment_id], filter_string=f"tags.`{tag}` = '{value}'", max_results=1
+            )
+        return str(found[0].info.run_id) if found else ""
+
     @cached_property
     def client(self) -> MlflowClient:
         """MLflow's client, imported at first use."""
@@ -171,6 +185,14 @@ class MlflowRun:
     def record_file(self) -> Path | None:
         """The project's own database, or None where the records go elsewhere."""
         return self._tracker.local_database
+
+    @property
+    def page(self) -> str:
+        """Address of the run's page; for a local store, where ``baton ui`` serves it by default."""
+        tracker = self._tracker
+        remote = tracker.uri.startswith(("http://", "https://"))
+        server = without_secrets(tracker.uri) if remote else "http://127.0.0.1:5000"
+        return f"{server}/#/experiments/{tracker.experiment_id}/runs/{self.run_id}"
 
     def log_parameters(self, parameters: Mapping[str, object]) -> None:
         """Record the parameters; texts are cut at MLflow's limit of 6,000 characters."""

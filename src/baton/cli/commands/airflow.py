@@ -1,0 +1,141 @@
+"""``baton airflow``: start Airflow for development, and trigger runs."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from typing import Any
+
+import click
+
+from baton.cli import output
+from baton.cli.exit_codes import ExitCode
+from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.config.environment import variable_for
+from baton.errors import UsageError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Start Airflow for development, and trigger runs."""
+
+
+@command.command(cls=ProjectCommand)
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, help="Port on 127.0.0.1 [8080]")
+@place_options
+@click.pass_context
+def up(ctx: click.Context, port: int) -> int:
+    """Start Airflow's standalone with the project's pipeline, on this machine only."""
+    from baton.engines.airflow.engine import AirflowEngine
+    from baton.engines.airflow.standalone import standalone
+
+    AirflowEngine().check()
+    project = ctx.obj
+    project.require_writable()
+    # What this command was told holds for the tasks, and stays out of the DAG's file.
+    variables = {variable_for(name): str(value) for name, value in _told(ctx).items()}
+    if ctx.meta.get("config"):
+        variables["BATON_CONFIG"] = str(ctx.meta["config"].absolute())
+    output.say("starting Airflow, which takes about half a minute")
+    environ = {**os.environ, **variables}
+    with standalone(project.home, project.folder, project.dag.name, port=port, environ=environ) as airflow:
+        output.say(f"serving {airflow.address} - end it with Ctrl-C")
+        output.say(f"login: {airflow.username}, password: {airflow.password}")
+        output.say(f"the DAG '{project.dag.name}' is paused: baton airflow trigger --unpause")
+        return airflow.process.wait()
+
+
+@command.command(cls=ProjectCommand)
+@click.option("--address", help="Address of Airflow [the running standalone's, or http://127.0.0.1:8080]")
+@click.option("--username", default="", help="Name for the login [the standalone's]")
+@click.option(
+    "--password", default="", envvar="AIRFLOW_PASSWORD", help="Password; better in AIRFLOW_PASSWORD"
+)
+@click.option("--dag-id", help="Id of the DAG [the pipeline's name]")
+@click.option("--logical-date", help="Logical date of the run, such as 2021-01-01 [none]")
+@click.option("--unpause", is_flag=True, help="Let the scheduler run the DAG, its schedule included")
+@click.option("--force", "forced", multiple=True, metavar="TASK", help="Run this task whatever is remembered")
+@click.option("--cache/--no-cache", "use_cache", default=True, help="Use remembered results [cache]")
+@click.option("--follow/--no-follow", "followed", default=True, help="Wait for the end of the run [follow]")
+@json_option
+@place_options
+@click.pass_context
+def trigger(
+    ctx: click.Context,
+    address: str | None,
+    username: str,
+    password: str,
+    dag_id: str | None,
+    logical_date: str | None,
+    unpause: bool,
+    forced: tuple[str, ...],
+    use_cache: bool,
+    followed: bool,
+    as_json: bool,
+) -> int:
+    """Trigger a run with Airflow's scheduler through its REST API, and follow it."""
+    from baton.engines.airflow.follow import follow
+    from baton.engines.airflow.parameters import FORCE, USE_CACHE
+    from baton.engines.airflow.rest import AirflowApi
+    from baton.engines.airflow.standalone import address_of, login_of
+
+    project = ctx.obj
+    own = address_of(project.home)
+    if not username and (address is None or address == own):
+        username, known = login_of(project.home)
+        password = password or known
+    dag_id = dag_id or project.dag.name
+    conf = {name: value for name, value in _told(ctx).items() if name in _parameters(ctx)}
+    conf |= {} if use_cache else {USE_CACHE: False}
+    conf |= {FORCE: list(forced)} if forced else {}
+    api = AirflowApi(
+        address or own, username=username, password=password, token=os.environ.get("AIRFLOW_CLI_TOKEN", "")
+    )
+    paused = api.dag(dag_id)["is_paused"]
+    if paused and not unpause:
+        raise UsageError(
+            f"DAG '{dag_id}' is paused, so that its runs would wait",
+            "let the scheduler run it, its schedule included: --unpause",
+        )
+    if paused:
+        api.unpause(dag_id)
+    run = api.trigger(dag_id, conf, _moment(logical_date))
+    if not followed:
+        output.show_data(run)
+        return ExitCode.DONE
+    with output.reporting(quiet=as_json, verbose=False) as report:
+        ended = follow(api, dag_id, run, report)
+    if as_json:
+        output.show_json(output.run_as_json(ended))
+    elif ended.is_good:
+        output.show_facts(ended)
+    if ended.is_good:
+        return ExitCode.DONE
+    output.show_failures(ended, verbose=False)
+    return ExitCode.TASK_FAILED
+
+
+def _told(ctx: click.Context) -> dict[str, Any]:
+    """Return the settings and parameters that the command line gives, by name."""
+    configuration = ctx.obj.configuration
+    return {
+        leaf.name: configuration.value(leaf)
+        for leaf in configuration.leaves
+        if configuration.origins[leaf.key].source == "command line"
+    }
+
+
+def _parameters(ctx: click.Context) -> set[str]:
+    from baton.core.parameters import leaves
+
+    return {leaf.name for leaf in leaves(ctx.obj.dag.parameters)}
+
+
+def _moment(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"--logical-date cannot be '{text}': {error}", "write it as 2021-01-01") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).isoformat()

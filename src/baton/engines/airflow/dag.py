@@ -1,0 +1,268 @@
+"""Build an Airflow DAG from a declared one.
+
+What a user copies into Airflow's ``dags`` folder calls `airflow_dag`; nothing that a task needs is
+imported to parse it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TaskGroup
+
+from baton.core.dag import Dag
+from baton.core.pipeline import load_pipeline
+from baton.core.task import Task
+from baton.engines.airflow.operators import (
+    FinishOperator,
+    SeveralOperator,
+    StartOperator,
+    StepOperator,
+    TrackedStepOperator,
+    WholeRunOperator,
+)
+from baton.engines.airflow.parameters import fields_of, follows_interval
+from baton.engines.airflow.part import Part, ScheduledPart, refuse_relative
+from baton.engines.airflow.steps import FINISH, START, Granularity, Step, divide
+from baton.errors import UsageError
+from baton.project import open_project
+
+FIRST_DAY = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
+"""Where a DAG's schedule begins unless its file says otherwise: before any month to be backfilled."""
+
+
+def airflow_dag(
+    project: str | Path,
+    *,
+    dag_id: str | None = None,
+    targets: Sequence[str] = (),
+    granularity: Granularity = "task",
+    schedule: Any = "@monthly",
+    start_date: datetime.datetime = FIRST_DAY,
+    options: Mapping[str, Any] | None = None,
+    owner: str = "baton",
+    tags: Iterable[str] = (),
+    on_failure_callback: Callable[..., Any] | None = None,
+    **arguments: Any,
+) -> DAG:
+    """Return the Airflow DAG of a project's pipeline.
+
+    Parameters
+    ----------
+    project : str or Path
+        The project's folder, whole path, on every machine that parses the file or runs tasks.
+    dag_id : str, optional
+        The DAG's id; the pipeline's name unless given.
+    targets : sequence of str
+        What to run; the pipeline's default target unless given.  Tasks that are first or last are
+        always part of it.
+    granularity : "task", "group" or "run"
+        What becomes one Airflow task.
+    schedule : Any
+        As Airflow's ``schedule``; a cron expression makes data intervals from one time to the next.
+    start_date : datetime
+        Where the schedule begins; with ``catchup`` or a backfill, the first possible interval.
+    options : mapping of str to Any, optional
+        Settings and parameters by name, above the project's file and the environment.
+    owner : str
+        Owner of the tasks.
+    tags : iterable of str
+        Tags beside ``baton`` and the pipeline's name.
+    on_failure_callback : callable, optional
+        Called by Airflow when a run failed.
+    arguments : Any
+        Further arguments of Airflow's ``DAG``, for example ``catchup`` or ``max_active_runs``.
+
+    Raises
+    ------
+    UsageError
+        If the folder is not there, or a target or the granularity does not exist.
+    SettingsError
+        If a setting or parameter cannot be used.
+    InvalidPipeline
+        If the pipeline's declaration is not valid, or cannot be divided as asked for.
+    """
+    folder = Path(project)
+    refuse_relative(folder)
+    if not folder.is_dir():
+        raise UsageError(
+            f"the project's folder {folder} does not exist on this machine", "name it in the DAG's file"
+        )
+    opened = open_project(folder=folder, options=dict(options or {}))
+    whole = opened.dag
+    positioned = [task.name for task in whole.tasks if task.position is not None]
+    wanted = tuple(dict.fromkeys([*whole.targets_or_default(targets), *positioned]))
+    chosen = whole.subset(wanted)
+    steps = divide(chosen, granularity)
+    fields = list(fields_of(whole, opened.configuration))
+    if isinstance(schedule, str):
+        schedule = CronDataIntervalTimetable(schedule, timezone="UTC")
+    described = {
+        "description": whole.description or f"the pipeline {whole.name}",
+        "doc_md": _page(whole, chosen, steps),
+        "catchup": False,
+        "max_active_runs": 1,  # a model is compared with the champion that the run before left
+    }
+    built = DAG(
+        dag_id or whole.name,
+        schedule=schedule,
+        start_date=start_date,
+        params={field.name: Param(field.default, field.description, **field.schema) for field in fields},
+        tags=sorted({"baton", whole.name, *tags}),
+        on_failure_callback=on_failure_callback,
+        default_args={"owner": owner},
+        **{**described, **arguments},
+    )
+    part = ScheduledPart(folder, dict(options or {}), wanted, steps)
+    ends = {task.name for target in whole.targets_or_default(targets) for task in whole.members(target)}
+    _add_steps(built, chosen, steps, part, granularity, published=ends)
+    return built
+
+
+def local_dag(folder: Path, pipeline: str, targets: Sequence[str], part: Part | None = None) -> DAG:
+    """Return the DAG of a local run: the structure alone, without parameters and schedule.
+
+    Parameters
+    ----------
+    folder : Path
+        The project's folder.
+    pipeline : str
+        The pipeline as ``module:object``.
+    targets : sequence of str
+        What to run.
+    part : Part, optional
+        How steps find the execution; only the process that runs them has one.
+    """
+    dag = load_pipeline(pipeline, folder).subset(targets)
+    steps = divide(dag, "task")
+    built = DAG(dag.name, schedule=None, start_date=FIRST_DAY)
+    _add_steps(built, dag, steps, part or ScheduledPart(folder, {}, tuple(targets), steps), "task")
+    return built
+
+
+def _add_steps(
+    built: DAG,
+    dag: Dag,
+    steps: tuple[Step, ...],
+    part: Part,
+    granularity: Granularity,
+    *,
+    published: Iterable[str] = (),
+) -> None:
+    groups = _task_groups(built, dag) if granularity == "task" else {}
+    operators: dict[str, StepOperator] = {}
+    for step in steps:
+        group = groups.get(dag.task(step.tasks[0]).group) if len(step.tasks) == 1 else None
+        tasks = [dag.task(name) for name in step.tasks]
+        ends = [task for task in tasks if task.name in published and not _is_needed(dag, task)]
+        operators[step.name] = _operator_of(step, tasks, granularity)(
+            step=step,
+            part=part,
+            dag=built,
+            task_group=group if step.position is None else None,
+            outlets=[asset_of(dag.name, task.name) for task in ends],
+            trigger_rule="all_done" if step.position == "last" else "all_success",
+            doc_md=_step_page(step, tasks),
+            **_conditions(tasks),
+        )
+        for name in step.upstream:
+            operators[name] >> operators[step.name]
+
+
+def asset_of(pipeline: str, task: str) -> Asset:
+    """Return the asset that Airflow is told of when a task at the end of a pipeline succeeded."""
+    return Asset(name=f"{pipeline}/{task}", uri=f"baton://{pipeline}/{task}")
+
+
+def _is_needed(dag: Dag, task: Task[..., Any]) -> bool:
+    return any(task in dag.upstream_of(other) for other in dag.tasks)
+
+
+def _operator_of(step: Step, tasks: Sequence[Task[..., Any]], granularity: Granularity) -> type[StepOperator]:
+    if step.name in (START, FINISH) and not tasks:
+        return StartOperator if step.name == START else FinishOperator
+    if granularity == "run":
+        return WholeRunOperator
+    if len(tasks) > 1:
+        return SeveralOperator
+    return TrackedStepOperator if tasks[0].tracking else StepOperator
+
+
+def _conditions(tasks: Sequence[Task[..., Any]]) -> dict[str, Any]:
+    """Return what the declaration says of retries, timeout and pool, in Airflow's arguments."""
+    pools = sorted({task.pool for task in tasks if task.pool})
+    conditions: dict[str, Any] = {"pool": pools[0]} if pools else {}
+    if len(tasks) != 1:
+        # The tasks have their attempts inside; Airflow tries again when the process was killed.
+        again = datetime.timedelta(seconds=max((task.retry.delay_s for task in tasks), default=5.0))
+        retries = max((task.retry.retries for task in tasks), default=1)
+        return {"retries": retries, "retry_delay": again, **conditions}
+    (task,) = tasks
+    conditions |= {
+        "retries": task.retry.retries,
+        "retry_delay": datetime.timedelta(seconds=task.retry.delay_s),
+    }
+    if task.retry.backoff != 1:
+        conditions["retry_exponential_backoff"] = task.retry.backoff
+    if task.timeout_s is not None:
+        conditions["execution_timeout"] = datetime.timedelta(seconds=task.timeout_s)
+    return conditions
+
+
+def _task_groups(built: DAG, dag: Dag) -> dict[str, TaskGroup]:
+    """Return a task group for each group of several tasks; ids of tasks stay as they are."""
+    taken = {task.name for task in dag.tasks}
+    found: dict[str, TaskGroup] = {}
+    for name, members in dag.groups.items():
+        if sum(task.position is None for task in members) < 2:
+            continue
+        group_id = name
+        while group_id in taken:
+            group_id += "_group"
+        found[name] = TaskGroup(
+            group_id, group_display_name=name, prefix_group_id=False, dag=built, parent_group=built.task_group
+        )
+        taken.add(group_id)
+    return found
+
+
+def _page(whole: Dag, chosen: Dag, steps: Sequence[Step]) -> str:
+    """Return what a person reads about the DAG in Airflow."""
+    by_interval = (
+        "Without year and month a run takes those in which its data interval begins.\n\n"
+        if follows_interval(whole)
+        else ""
+    )
+    rows = "\n".join(f"| `{task.name}` | {task.group} | {task.description} |" for task in chosen.order)
+    return (
+        f"{whole.description or whole.name}\n\n{by_interval}"
+        f"{len(steps)} Airflow tasks for {len(chosen.tasks)} tasks of the pipeline; what passes between "
+        "them are references into the store.\n\n"
+        f"| task | group | what it does |\n|---|---|---|\n{rows}\n"
+    )
+
+
+def _step_page(step: Step, tasks: Sequence[Task[..., Any]]) -> str:
+    if not tasks:
+        return {
+            START: "Makes the tracking run, into which tasks record side by side.",
+            FINISH: "Closes the tracking run, writes the summary, and fails where a task failed.",
+        }[step.name]
+    return "\n\n".join(_task_page(task) for task in tasks)
+
+
+def _task_page(task: Task[..., Any]) -> str:
+    lists = {
+        "takes": task.inputs,
+        "gives": task.outputs,
+        "reads the parameters": task.parameters,
+    }
+    told = "".join(
+        f"- {what} {', '.join(f'`{name}`' for name in names)}\n" for what, names in lists.items() if names
+    )
+    text = inspect.getdoc(task.function) or ""
+    return f"**{task.name}** ({task.reference}): {text}\n\n{told}".rstrip()

@@ -1,0 +1,129 @@
+"""The engine ``airflow``: a local run through Airflow's test runner, with nothing to set up."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from baton.core.outcome import RunReport
+from baton.engines.airflow.home import airflow_folder, environment, write_dag_file
+from baton.engines.engine import EngineOptions
+from baton.engines.worker import decode_event, decode_report
+from baton.errors import ExtraMissing, Unavailable
+from baton.execution import Execution
+
+_STOP_WITHIN_S = 5.0
+
+LOCAL_FILE = '''\
+"""Written by baton for Airflow's test runner."""
+
+from pathlib import Path
+
+from baton.engines.airflow.dag import local_dag
+
+dag = local_dag(Path({folder!r}), {pipeline!r}, {targets!r})
+'''
+
+
+class AirflowEngine:
+    """Runs a DAG through Airflow's test runner; `baton.engines.airflow.dag` is for its scheduler."""
+
+    name = "airflow"
+    description = "Airflow: its test runner here, its scheduler with the file in dags"
+    uses_cache = True
+    effects_once = False
+
+    def check(self) -> None:
+        """Raise unless Airflow 3 is installed."""
+        try:
+            version = importlib.metadata.version("apache-airflow")
+        except importlib.metadata.PackageNotFoundError:
+            raise ExtraMissing("engine 'airflow'", "airflow") from None
+        if not version.startswith("3."):
+            raise Unavailable(
+                f"engine 'airflow' needs Airflow 3, and {version} is installed",
+                "install it with: pip install 'baton-ml[airflow]'",
+            )
+
+    def run(self, execution: Execution, options: EngineOptions) -> RunReport:
+        """Run the tasks in one process of their own, one after the other."""
+        began = time.perf_counter()
+        kept = airflow_folder(execution.project.home) / "local"
+        home = kept / execution.run_id
+        home.mkdir(parents=True)
+        text = LOCAL_FILE.format(
+            folder=str(execution.project.folder),
+            pipeline=execution.project.configuration.settings.baton.pipeline,
+            targets=execution.targets,
+        )
+        write_dag_file(home, execution.dag.name, text)
+        request = {
+            "spec": execution.spec(),
+            "keep_going": options.keep_going,
+            "home": str(home),
+            "kept": str(kept),
+        }
+        answer = _ask(request, home, execution)
+        shutil.rmtree(home, ignore_errors=True)
+        reports = tuple(decode_report(fields) for fields in answer["answer"])
+        return RunReport(
+            execution.run_id, reports, time.perf_counter() - began, str(answer["tracking_run_id"])
+        )
+
+
+def _ask(request: dict[str, Any], home: Path, execution: Execution) -> dict[str, Any]:
+    """Start the runner, pass its events on, and return its answer."""
+    quiet = {"LOGGING__LOGGING_LEVEL": "WARNING", "LOGGING__COLORED_CONSOLE_LOG": "False"}
+    log = home / "airflow.log"
+    with log.open("wb") as words:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "baton.engines.airflow.runner"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=words,
+            env=environment(home, os.environ, quiet),
+            start_new_session=True,  # a Ctrl-C comes here first, and is passed on in good order
+        )
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            _stream(process.stdin).write(json.dumps(request).encode() + b"\n")
+            _stream(process.stdin).flush()
+        for line in _stream(process.stdout):
+            message = json.loads(line)
+            if "answer" in message:
+                process.wait()
+                return dict(message)
+            execution.report(decode_event(message["event"], message["fields"]))
+        raise Unavailable(
+            f"Airflow's test runner ended with code {process.wait()} and told nothing",
+            f"see its log: {log}",
+        )
+    finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the runner, if need be by force, and whatever it started."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, number)
+            process.wait(_STOP_WITHIN_S)
+    for stream in (process.stdin, process.stdout):
+        with contextlib.suppress(BrokenPipeError):
+            _stream(stream).close()
+
+
+def _stream(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None
+    return stream

@@ -1,0 +1,82 @@
+"""Follow a run of Airflow's scheduler from outside, in our own events and outcomes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from baton.core.events import Reporter, RunFinished, RunStarted, TaskFinished, ignore_events
+from baton.core.outcome import Failure, Outcome, RunReport, TaskReport
+from baton.engines.airflow.rest import AirflowApi
+from baton.engines.airflow.steps import FINISH, START
+from baton.engines.worker import decode_report
+
+_POLLED_EVERY_S = 0.5
+_ENDED = {
+    "success": Outcome.SUCCEEDED,
+    "failed": Outcome.FAILED,
+    "skipped": Outcome.SKIPPED,
+    "upstream_failed": Outcome.UPSTREAM_FAILED,
+    "removed": Outcome.SKIPPED,
+}
+
+
+def follow(api: AirflowApi, dag_id: str, run: str, report: Reporter = ignore_events) -> RunReport:
+    """Tell of each task when it ends, until the run does.
+
+    Parameters
+    ----------
+    api : AirflowApi
+        The server.
+    dag_id, run : str
+        The DAG and its run.
+    report : callable
+        Takes events.
+
+    Returns
+    -------
+    RunReport
+        Its reports are those that the steps passed on, or Airflow's states where they passed none.
+    """
+    began = time.perf_counter()
+    names = tuple(task["task_id"] for task in api.tasks(dag_id, run))
+    report(RunStarted(run, dag_id, "airflow", (dag_id,), names))
+    told: dict[str, tuple[TaskReport, ...]] = {}
+    tracking_run_id = ""
+    while True:
+        state = api.state(dag_id, run)  # asked first, so that no task ends unseen
+        for task in api.tasks(dag_id, run):
+            name = task["task_id"]
+            if task["state"] not in _ENDED or name in told:
+                continue
+            message = api.message(dag_id, run, name) or {}
+            tracking_run_id = message.get("tracking_run_id") or tracking_run_id
+            told[name] = tuple(_reports(task, message))
+            for one in told[name]:
+                report(TaskFinished(one))
+        if state in ("success", "failed"):
+            break
+        time.sleep(_POLLED_EVERY_S)
+    reports = tuple(one for some in told.values() for one in some)
+    if state == "failed" and all(one.outcome.is_good for one in reports):
+        failure = Failure("Airflow calls the run failed", "look at it in Airflow")
+        reports = (*reports, TaskReport(FINISH, Outcome.FAILED, failure=failure))
+    ended = RunReport(run, reports, time.perf_counter() - began, tracking_run_id)
+    report(RunFinished(ended))
+    return ended
+
+
+def _reports(task: dict[str, Any], message: dict[str, Any]) -> Iterator[TaskReport]:
+    if task["task_id"] in (START, FINISH):
+        return
+    if message.get("reports") and task["state"] in ("success", "failed"):
+        yield from (decode_report(fields) for fields in message["reports"])
+        return
+    if message.get("outcomes"):
+        # The rest was too long for an XCom, and is in the store, which may be out of reach from here.
+        yield from (TaskReport(name, Outcome(text)) for name, text in message["outcomes"].items())
+        return
+    outcome = _ENDED[task["state"]]
+    failure = Failure("see its log in Airflow") if outcome is Outcome.FAILED else None
+    yield TaskReport(task["task_id"], outcome, duration_s=task["duration"] or 0.0, failure=failure)

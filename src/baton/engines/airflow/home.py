@@ -1,0 +1,90 @@
+"""The folders and variables with which Airflow runs for a project, apart from any other Airflow."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+from baton.core.files import write_atomically
+
+DATABASE = "airflow.db"
+
+
+def airflow_folder(home: Path) -> Path:
+    """Return the folder of all that concerns Airflow, in the folder of what baton writes."""
+    return home.absolute() / "airflow"
+
+
+def environment(
+    home: Path, environ: Mapping[str, str], settings: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the environment of an Airflow process.
+
+    Parameters
+    ----------
+    home : Path
+        Its ``AIRFLOW_HOME``, with the folder ``dags``.
+    environ : mapping of str to str
+        The environment to start from; what it says of another Airflow is left out.
+    settings : mapping of str to str, optional
+        More of Airflow's settings, as ``SECTION__KEY``.
+    """
+    kept = {name: text for name, text in environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
+    chosen = {
+        "CORE__DAGS_FOLDER": str(home / "dags"),
+        "CORE__LOAD_EXAMPLES": "False",
+        # SQLite lets one process write at a time; the others wait, by default not long enough.
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / DATABASE}?timeout=60",
+        "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "USAGE_DATA_COLLECTION__ENABLED": "False",
+        **(settings or {}),
+    }
+    # `airflow standalone` starts `airflow` by its name.
+    path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
+    return {
+        **kept,
+        **{f"AIRFLOW__{name}": text for name, text in chosen.items()},
+        "AIRFLOW_HOME": str(home),
+        "PATH": path,
+    }
+
+
+def write_dag_file(home: Path, name: str, text: str) -> Path:
+    """Write a DAG's file into the ``dags`` folder of an ``AIRFLOW_HOME``."""
+    path = home / "dags" / f"{name}.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text.encode())
+    return path
+
+
+def make_database(home: Path, kept: Path) -> None:
+    """Make the metadata database of an ``AIRFLOW_HOME``; to be called in its environment.
+
+    It is migrated once, and copied from then on.
+
+    Parameters
+    ----------
+    home : Path
+        The ``AIRFLOW_HOME``.
+    kept : Path
+        Folder where a migrated database is kept for the next time.
+    """
+    from airflow import __version__
+    from airflow.utils.db import upgradedb
+
+    template = kept / f"airflow-{__version__}.db"
+    database = home / DATABASE
+    if template.exists():
+        shutil.copyfile(template, database)
+        return
+    upgradedb()
+    unfinished = template.with_suffix(f".{os.getpid()}")
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(unfinished)) as copy:
+        source.backup(copy)  # a copy of the file alone would lack what still is in SQLite's log
+        copy.execute("PRAGMA journal_mode = DELETE")
+    unfinished.replace(template)

@@ -1,0 +1,129 @@
+"""Parameters of a pipeline as typed params of an Airflow DAG, and back as what a run was given."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import msgspec
+
+from baton.config.resolve import Configuration
+from baton.core.checks import nearest
+from baton.core.dag import Dag
+from baton.core.parameters import Leaf, leaves
+from baton.errors import InvalidPipeline, UsageError
+from baton.tracking.location import without_secrets
+
+USE_CACHE, FORCE = "use_cache", "force"
+PERIOD = ("year", "month")
+"""Where a pipeline has whole numbers of these names, a run without them takes its interval's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One param of the DAG.
+
+    Parameters
+    ----------
+    name : str
+        What ``--conf`` and the form call it.
+    default : Any
+        The value where a run is given none, as plain JSON.
+    description : str
+        One line for the form.
+    schema : dict
+        Its JSON schema, with the form's section.
+    """
+
+    name: str
+    default: Any
+    description: str
+    schema: dict[str, Any]
+
+
+def follows_interval(dag: Dag) -> bool:
+    """Whether year and month of a run can be those of its data interval."""
+    types = {leaf.name: leaf.plain_type for leaf in leaves(dag.parameters)}
+    return all(types.get(name) is int for name in PERIOD)
+
+
+def fields_of(dag: Dag, configuration: Configuration) -> Iterator[Field]:
+    """Yield a field for each parameter, and those that say how to run.
+
+    Raises
+    ------
+    InvalidPipeline
+        If a parameter has the name of one of the latter.
+    """
+    by_interval = PERIOD if follows_interval(dag) else ()
+    for leaf in leaves(dag.parameters):
+        if leaf.name in (USE_CACHE, FORCE):
+            raise InvalidPipeline(
+                dag.name, [f"parameter '{leaf.name}' has a name that baton uses in Airflow"]
+            )
+        yield _field(leaf, configuration.value(leaf), by_interval=leaf.name in by_interval)
+    yield Field(
+        USE_CACHE, True, "use remembered results instead of running", {"type": "boolean", "section": "run"}
+    )
+    text = "tasks or groups that run whatever is remembered"
+    yield Field(FORCE, None, text, {"type": ["null", "array"], "items": {"type": "string"}, "section": "run"})
+
+
+def options_from(dag: Dag, params: Mapping[str, Any], start: datetime.datetime | None) -> dict[str, Any]:
+    """Return what a run was given, as options above all other sources.
+
+    Parameters
+    ----------
+    dag : Dag
+        The pipeline.
+    params : mapping of str to object
+        The run's params.
+    start : datetime, optional
+        Where the run's data interval begins; None where it has none.
+
+    Raises
+    ------
+    UsageError
+        If the run was given what the pipeline does not have, or a year without a month.
+    """
+    known = {leaf.name: leaf for leaf in leaves(dag.parameters)}
+    given = {name: value for name, value in params.items() if name not in (USE_CACHE, FORCE)}
+    for name in given:
+        if name not in known:
+            raise UsageError(f"pipeline '{dag.name}' has no parameter '{name}'{nearest(name, known)}")
+    options = {name: value for name, value in given.items() if value is not None or _may_be_none(known[name])}
+    if not follows_interval(dag):
+        return options
+    missing = [name for name in PERIOD if given.get(name) is None]
+    if len(missing) == 1:
+        raise UsageError(f"the run was given no {missing[0]}", f"give it {' and '.join(PERIOD)}, or neither")
+    if missing and start is not None:
+        options |= {"year": start.year, "month": start.month}
+    return options
+
+
+def _field(leaf: Leaf, value: Any, *, by_interval: bool) -> Field:
+    schema = dict(msgspec.json.schema(leaf.type))
+    schema.pop("description", None)
+    if "$ref" in schema:
+        schema = {}
+    kinds = [one.get("type") for one in schema.get("anyOf", ())]
+    if kinds and all(kinds):
+        schema = {"type": sorted(kinds, key=lambda kind: kind != "null")}
+    plain = msgspec.to_builtins(value)
+    description = leaf.description
+    hidden = isinstance(plain, str) and without_secrets(plain) != plain
+    if by_interval or hidden:
+        plain = None
+        if isinstance(schema.get("type"), str):
+            schema["type"] = ["null", schema["type"]]
+        description += "; none means the data interval's" if by_interval else "; none means as configured"
+    return Field(
+        leaf.name, plain, description, {**schema, "section": ".".join(leaf.path[:-1]) or "parameters"}
+    )
+
+
+def _may_be_none(leaf: Leaf) -> bool:
+    return type(None) in get_args(leaf.plain_type)

@@ -1,0 +1,265 @@
+"""A step's part in an execution: how it finds the execution, and whom it tells.
+
+On a scheduler every step is a process of its own, perhaps on another machine; in a local run all
+steps share one process.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from baton.core.dag import Dag
+from baton.core.events import Event, TaskFinished, TaskLogged, TaskRetried, TaskStarted
+from baton.core.execute import finish
+from baton.core.outcome import Failure, Outcome, RunReport, TaskReport
+from baton.engines.airflow.ends import Ends
+from baton.engines.airflow.messages import Message
+from baton.engines.airflow.parameters import FORCE, USE_CACHE, options_from
+from baton.engines.airflow.steps import Step
+from baton.engines.readiness import why_not_run
+from baton.errors import UsageError
+from baton.execution import Execution
+from baton.project import Project, find_pipeline, open_project
+from baton.runs import RunRecord, write_run
+
+ENGINE = "airflow"
+_TAG = "baton.run_id"
+_log = logging.getLogger("baton")
+
+Context = Mapping[str, Any]
+
+
+class Part(Protocol):
+    """What a step needs to take part in an execution."""
+
+    def execution(self, context: Context) -> Execution:
+        """Return the execution that the step belongs to."""
+
+    def in_tracking_run(self, execution: Execution, told: Message, *, opens: bool) -> Execution:
+        """Return the execution with its tracking run, which is made where the step `opens` it."""
+
+    def why_not_run(self, step: Step) -> str:
+        """Return why the step is skipped, or nothing."""
+
+    def ended(self, execution: Execution, report: TaskReport) -> None:
+        """Hear how a task ended."""
+
+    def interrupted(self) -> None:
+        """Hear that the user interrupted the run."""
+
+    def close(
+        self, execution: Execution, told: Message, states: Mapping[str, str], began: datetime.datetime
+    ) -> RunReport:
+        """Close the tracking run and the record, and return how the tasks ended.
+
+        Parameters
+        ----------
+        execution : Execution
+            The execution.
+        told : Message
+            What all steps told.
+        states : mapping of str to str
+            Airflow's states of its tasks; empty where the steps told everything.
+        began : datetime
+            When Airflow began the run.
+        """
+
+
+@dataclass(frozen=True)
+class ScheduledPart:
+    """A step that a scheduler started.
+
+    Parameters
+    ----------
+    folder : Path
+        The project's folder on this machine.
+    options : mapping of str to Any
+        Settings and parameters from the DAG's file.
+    targets : tuple of str
+        What the DAG runs.
+    steps : tuple of Step
+        All steps of the DAG.
+    """
+
+    folder: Path
+    options: Mapping[str, Any]
+    targets: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+    def execution(self, context: Context) -> Execution:
+        """Build the execution from the project's folder and what Airflow knows of the run."""
+        os.chdir(self.folder)  # paths in parameters are the project's, as on the command line
+        params = context["params"]
+        dag = find_pipeline(folder=self.folder, options=self.options)
+        chosen = options_from(dag, params, context.get("data_interval_start"))
+        project = open_project(folder=self.folder, options={**self.options, **chosen})
+        return execution_of(
+            project,
+            self.targets,
+            run_id=run_id_of(context["dag_run"]),
+            use_cache=bool(params.get(USE_CACHE, True)),
+            forced=tuple(params.get(FORCE) or ()),
+        )
+
+    def in_tracking_run(self, execution: Execution, told: Message, *, opens: bool) -> Execution:
+        """Find the tracking run by what was told, or by its tag where an earlier attempt made it."""
+        if not execution.is_tracked or not (told.tracking_run_id or opens):
+            return execution
+        found = told.tracking_run_id or execution.tracker.find(_TAG, execution.run_id)
+        return execution.in_tracking_run(found or execution.tracking_run.run_id)
+
+    def why_not_run(self, _step: Step) -> str:
+        """Leave it to Airflow's trigger rules."""
+        return ""
+
+    def ended(self, execution: Execution, report: TaskReport) -> None:
+        """Write into the task's log."""
+        finish(report, execution.task_run)
+
+    def interrupted(self) -> None:
+        """Leave it to Airflow."""
+
+    def close(
+        self, execution: Execution, told: Message, states: Mapping[str, str], began: datetime.datetime
+    ) -> RunReport:
+        """Bring the reports together, close the tracking run and write the record."""
+        reports = reports_of(execution.dag, self.steps, told, states)
+        good = all(report.outcome.is_good or report.outcome is Outcome.SKIPPED for report in reports)
+        tracking_run_id = told.tracking_run_id
+        if execution.is_tracked:
+            # A step that was killed told nothing of the run that it made.
+            tracking_run_id = tracking_run_id or execution.tracker.find(_TAG, execution.run_id)
+            if tracking_run_id:
+                execution.tracker.resume(tracking_run_id).finish(good=good)
+        duration_s = (datetime.datetime.now(datetime.UTC) - began).total_seconds()
+        ended = RunReport(execution.run_id, reports, duration_s, tracking_run_id)
+        record = RunRecord.begin(execution.task_run, execution.targets)
+        write_run(execution.project.home, record.begun_at(began).ended(ended))
+        return ended
+
+
+@dataclass
+class LocalPart:
+    """A step of a local run; all of them share the process and the execution.
+
+    Parameters
+    ----------
+    joined : Execution
+        The execution.
+    ends : Ends
+        Hears how tasks ended.
+    tracking_run_id : str
+        The tracking run, once it is closed.
+    """
+
+    joined: Execution
+    ends: Ends
+    tracking_run_id: str = field(default="", init=False)
+
+    def execution(self, _context: Context) -> Execution:
+        """Return the execution of this process."""
+        return self.joined
+
+    def in_tracking_run(self, execution: Execution, _told: Message, *, opens: bool) -> Execution:
+        """Return the execution: it keeps its tracking run."""
+        if opens and execution.is_tracked:
+            _ = execution.tracking_run.run_id
+        return execution
+
+    def why_not_run(self, step: Step) -> str:
+        """Return why it was decided already that the step's task does not run."""
+        known = [self.ends.reports[name].reason for name in step.tasks if name in self.ends.reports]
+        return known[0] if known else ""
+
+    def ended(self, _execution: Execution, report: TaskReport) -> None:
+        """Tell the command that started the run."""
+        self.ends.add(report)
+
+    def interrupted(self) -> None:
+        """End the process: Airflow would go on with the next task."""
+        os._exit(130)
+
+    def close(
+        self, execution: Execution, _told: Message, _states: Mapping[str, str], _began: datetime.datetime
+    ) -> RunReport:
+        """Close the tracking run; the command that started the run writes the record."""
+        ended = self.ends.complete()
+        self.tracking_run_id = execution.finish_tracking(good=ended.is_good)
+        return ended.tracked(self.tracking_run_id)
+
+
+def execution_of(
+    project: Project, targets: tuple[str, ...], *, run_id: str, use_cache: bool, forced: tuple[str, ...]
+) -> Execution:
+    """Return the execution that a scheduler's run is; every process builds the same."""
+    begun = Execution.begin(project, targets, ENGINE, use_cache=use_cache, forced=forced, report=write_to_log)
+    return replace(begun, run_id=run_id)
+
+
+def run_id_of(dag_run: Any) -> str:
+    """Return our id of an Airflow run: the same in every process, and sorted by time like others."""
+    digest = hashlib.sha256(f"{dag_run.dag_id}/{dag_run.run_id}".encode()).hexdigest()
+    after = dag_run.run_after.astimezone(datetime.UTC)
+    return f"{after:%Y%m%d-%H%M%S}-{digest[:6]}"
+
+
+def reports_of(
+    dag: Dag, steps: tuple[Step, ...], told: Message, states: Mapping[str, str]
+) -> tuple[TaskReport, ...]:
+    """Return how each task ended, also those of which no step told anything."""
+    home = {name: step.name for step in steps for name in step.tasks}
+    said = {report.task: report for report in told.reports}
+    reports: dict[str, TaskReport] = {}
+    for task in dag.order:
+        state = states.get(home[task.name])
+        if task.name in said and state not in ("skipped", "upstream_failed"):
+            reports[task.name] = said[task.name]
+        elif state in ("failed", "success", "removed"):
+            failure = Failure(
+                f"its process ended without a word, and Airflow calls it {state}", "see its log"
+            )
+            reports[task.name] = TaskReport(task.name, Outcome.FAILED, failure=failure)
+        else:
+            skipped = state == "skipped"
+            reports[task.name] = why_not_run(task, dag, reports, keep_going=True) or TaskReport(
+                task.name,
+                Outcome.SKIPPED if skipped else Outcome.UPSTREAM_FAILED,
+                reason="skipped in Airflow" if skipped else "what runs first failed",
+            )
+    return tuple(reports.values())
+
+
+def write_to_log(event: Event) -> None:
+    """Write an event into the log of the Airflow task."""
+    match event:
+        case TaskStarted():
+            _log.info("%s: started: %s", event.task, event.reason)
+        case TaskLogged():
+            _log.info("%s: %s", event.task, event.message)
+        case TaskRetried():
+            _log.warning(
+                "%s: attempt %d of %d failed: %s", event.task, event.attempt, event.attempts, event.message
+            )
+        case TaskFinished():
+            _log.info("%s", line_of(event.report))
+
+
+def line_of(report: TaskReport) -> str:
+    """Return one line on how a task ended."""
+    reason = f" ({report.reason})" if report.reason else ""
+    facts = "".join(f"; {label}: {value}" for label, value in report.facts)
+    failure = f": {report.failure.message}" if report.failure else ""
+    return f"{report.task}: {report.outcome.value}{failure}{reason}, {report.duration_s:.2f} s{facts}"
+
+
+def refuse_relative(folder: Path) -> None:
+    """Raise if the project's folder is not absolute: a scheduler's current folder is anywhere."""
+    if not folder.is_absolute():
+        raise UsageError(f"the project's folder '{folder}' is relative", "give the whole path")

@@ -1,0 +1,132 @@
+"""Airflow's REST API, as far as baton needs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from baton.errors import Unavailable, UsageError
+
+if TYPE_CHECKING:
+    import httpx
+
+_TIMEOUT_S = 30.0
+
+
+class AirflowApi:
+    """Talks to an Airflow API server.
+
+    Parameters
+    ----------
+    address : str
+        Address of the server.
+    username, password : str
+        A login of Airflow's simple auth manager, or of any that gives tokens at ``/auth/token``.
+    token : str
+        A token instead of the login.
+
+    Raises
+    ------
+    Unavailable
+        If the server does not answer or refuses the login.
+    """
+
+    def __init__(self, address: str, *, username: str = "", password: str = "", token: str = "") -> None:
+        import httpx
+
+        self.address = address.rstrip("/")
+        self._client = httpx.Client(base_url=self.address, timeout=_TIMEOUT_S)
+        if not token:
+            login = {"username": username, "password": password}
+            answer = self._send("POST", "/auth/token", login)
+            if not answer.is_success:
+                raise Unavailable(
+                    f"Airflow at {self.address} refuses the login: {_reason(answer)}",
+                    "give --username and --password, or a token in AIRFLOW_CLI_TOKEN",
+                )
+            token = answer.json()["access_token"]
+        self._client.headers["Authorization"] = f"Bearer {token}"
+
+    def dag(self, dag_id: str) -> dict[str, Any]:
+        """Return what Airflow knows of a DAG.
+
+        Raises
+        ------
+        UsageError
+            If it knows none of that id.
+        """
+        answer = self._send("GET", f"/api/v2/dags/{quote(dag_id)}")
+        if answer.status_code == 404:
+            raise UsageError(
+                f"Airflow at {self.address} has no DAG '{dag_id}'",
+                "copy the file into its dags folder and look at its import errors, or name it: --dag-id ID",
+            )
+        return self._content(answer)
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the scheduler run a DAG."""
+        self._content(self._send("PATCH", f"/api/v2/dags/{quote(dag_id)}", {"is_paused": False}))
+
+    def trigger(self, dag_id: str, conf: dict[str, Any], logical_date: str | None = None) -> str:
+        """Start a run, and return its id.
+
+        Raises
+        ------
+        UsageError
+            If Airflow refuses the params.
+        """
+        body = {"logical_date": logical_date, "conf": conf}
+        answer = self._send("POST", f"/api/v2/dags/{quote(dag_id)}/dagRuns", body)
+        if answer.status_code in (400, 409, 422):
+            raise UsageError(f"Airflow refuses the run: {_reason(answer)}")
+        return str(self._content(answer)["dag_run_id"])
+
+    def state(self, dag_id: str, run: str) -> str:
+        """Return the state of a run."""
+        return str(self._content(self._send("GET", _run(dag_id, run)))["state"])
+
+    def tasks(self, dag_id: str, run: str) -> list[dict[str, Any]]:
+        """Return the task instances of a run."""
+        listed = self._content(self._send("GET", f"{_run(dag_id, run)}/taskInstances?limit=1000"))
+        return list(listed["task_instances"])
+
+    def message(self, dag_id: str, run: str, task: str) -> Any:
+        """Return what a task passed on, or None."""
+        path = f"{_run(dag_id, run)}/taskInstances/{quote(task)}/xcomEntries/return_value"
+        answer = self._send("GET", f"{path}?stringify=false")
+        return self._content(answer)["value"] if answer.status_code != 404 else None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _send(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        import httpx
+
+        try:
+            return self._client.request(method, path, json=body)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unavailable(
+                f"Airflow at {self.address} does not answer: {error}",
+                "start it with: baton airflow up; or name another one: --address ADDRESS",
+            ) from error
+
+    def _content(self, answer: httpx.Response) -> dict[str, Any]:
+        if not answer.is_success:
+            raise Unavailable(
+                f"Airflow at {self.address} answered {answer.status_code}: {_reason(answer)}",
+                "check the login's rights, and the server's log",
+            )
+        return dict(answer.json())
+
+
+def _run(dag_id: str, run: str) -> str:
+    return f"/api/v2/dags/{quote(dag_id)}/dagRuns/{quote(run)}"
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        told = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        told = answer.text
+    return str(told).strip()[:300]

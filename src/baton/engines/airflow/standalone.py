@@ -1,0 +1,215 @@
+"""Airflow's standalone for development: one command, this machine only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from baton.core.files import write_atomically
+from baton.engines.airflow.home import airflow_folder, environment, write_dag_file
+from baton.errors import Unavailable
+
+HOST = "127.0.0.1"
+READY_WITHIN_S = 180.0
+_STOP_WITHIN_S = 10.0
+_PASSWORDS = "simple_auth_manager_passwords.json.generated"  # the name of Airflow's file
+_ADDRESS = "address.json"
+
+DAG_FILE = """\
+from baton.engines.airflow.dag import airflow_dag
+
+dag = airflow_dag({folder!r})
+"""
+
+# Airflow starts its parts by this name.  The servers of logs that two of them would start listen on
+# every address of the machine, and are for logs on other machines.
+PROGRAM = """\
+#!/bin/sh
+case "$1" in scheduler|triggerer) set -- "$@" --skip-serve-logs ;; esac
+exec {python} -m airflow "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Standalone:
+    """A running Airflow.
+
+    Parameters
+    ----------
+    address : str
+        Where its pages and its API are.
+    username, password : str
+        The login.
+    process : Popen
+        The process that leads the group of all its processes.
+    """
+
+    address: str
+    username: str
+    password: str
+    process: subprocess.Popen[bytes]
+
+
+def standalone_home(home: Path) -> Path:
+    """Return the ``AIRFLOW_HOME`` of a project's standalone."""
+    return airflow_folder(home) / "standalone"
+
+
+@contextmanager
+def standalone(
+    home: Path,
+    folder: Path,
+    pipeline: str,
+    *,
+    port: int,
+    environ: Mapping[str, str],
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Standalone]:
+    """Start Airflow with the project's DAG, wait until it is ready, and end all of it afterwards.
+
+    Parameters
+    ----------
+    home : Path
+        Folder of everything that baton writes.
+    folder : Path
+        The project's folder.
+    pipeline : str
+        Name of the pipeline, for the DAG's file; a file that is there stays as it is.
+    port : int
+        Port on 127.0.0.1.
+    environ : mapping of str to str
+        The environment; tasks see it too.
+    settings : mapping of str to str, optional
+        More of Airflow's settings, as ``SECTION__KEY``.
+
+    Raises
+    ------
+    Unavailable
+        If the port is taken, or Airflow ends or is not ready in time.
+    """
+    own = standalone_home(home)
+    own.mkdir(parents=True, exist_ok=True)
+    refuse_taken(port)
+    if not (own / "dags" / f"{pipeline}.py").exists():
+        write_dag_file(own, pipeline, DAG_FILE.format(folder=str(folder)))
+    address = f"http://{HOST}:{port}"
+    chosen = {
+        "API__HOST": HOST,
+        "API__PORT": str(port),
+        "API__BASE_URL": address,
+        "API__WORKERS": "1",
+        "CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+        "CORE__PARALLELISM": str(max(os.cpu_count() or 1, 2)),
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        **(settings or {}),
+    }
+    variables = environment(own, environ, chosen)
+    variables["PATH"] = os.pathsep.join([str(_write_program(own)), variables["PATH"]])
+    log = own / "airflow.log"
+    with log.open("wb") as words:
+        process = subprocess.Popen(
+            ["airflow", "standalone"],
+            executable=str(own / "bin" / "airflow"),
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=words,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_ready(address, process, log)
+        username, password = login_of(home)
+        write_atomically(own / _ADDRESS, json.dumps({"address": address}).encode())
+        yield Standalone(address, username, password, process)
+    finally:
+        (own / _ADDRESS).unlink(missing_ok=True)
+        stop_group(process)
+
+
+def address_of(home: Path) -> str:
+    """Return the address of the project's standalone where one runs, else Airflow's usual one."""
+    try:
+        return str(json.loads((standalone_home(home) / _ADDRESS).read_bytes())["address"])
+    except (OSError, ValueError, KeyError):
+        return f"http://{HOST}:8080"
+
+
+def login_of(home: Path) -> tuple[str, str]:
+    """Return name and password of the project's standalone; empty where there is none."""
+    try:
+        passwords = json.loads((standalone_home(home) / _PASSWORDS).read_bytes())
+    except (OSError, ValueError):
+        return "", ""
+    return next(iter(passwords.items()), ("", ""))
+
+
+def refuse_taken(port: int) -> None:
+    """Raise if something listens on the port already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise Unavailable(
+                f"port {port} on {HOST} cannot be used: {error.strerror}", "choose another one: --port PORT"
+            ) from error
+
+
+def stop_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads its own group, and everything that it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        ends = time.monotonic() + _STOP_WITHIN_S
+        while _group_lives(process) and time.monotonic() < ends:
+            time.sleep(0.1)
+
+
+def _group_lives(process: subprocess.Popen[bytes]) -> bool:
+    process.poll()
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _write_program(own: Path) -> Path:
+    folder = own / "bin"
+    folder.mkdir(exist_ok=True)
+    program = folder / "airflow"
+    program.write_text(PROGRAM.format(python=shlex.quote(sys.executable)), encoding="utf-8")
+    program.chmod(0o755)
+    return folder
+
+
+def _wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    import httpx
+
+    ends = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < ends:
+        if process.poll() is not None:
+            raise Unavailable(f"Airflow ended with code {process.returncode}", f"see its log: {log}")
+        try:
+            parts = httpx.get(f"{address}/api/v2/monitor/health", timeout=5).json()
+            if all(parts[part]["status"] == "healthy" for part in ("scheduler", "dag_processor")):
+                return
+        except (httpx.HTTPError, ValueError, KeyError):
+            pass
+        time.sleep(0.3)
+    raise Unavailable(f"Airflow was not ready within {READY_WITHIN_S:g} s", f"see its log: {log}")

@@ -1,0 +1,137 @@
+"""The engine on this machine: the conformance suite, and what is Airflow's own."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from baton import api
+from baton.testing import EngineSuite, RecordingReporter
+
+SIDE_BY_SIDE = '''
+from baton import Dag, Json, TrackingRun, task
+
+
+@task(effect=True)
+def one(tracking: TrackingRun) -> Json:
+    """Record."""
+    return tracking.run_id
+
+
+@task(effect=True)
+def other(tracking: TrackingRun) -> Json:
+    """Record beside it."""
+    return tracking.run_id
+
+
+dag = Dag("side", [one, other])
+'''
+
+SLOW = '''
+import time
+
+from baton import Dag, Json, TaskContext, task
+
+
+@task
+def nap(context: TaskContext) -> Json:
+    """Take a while."""
+    (context.project / "napping").touch()
+    time.sleep(60)
+    return []
+
+
+@task
+def after(nap: Json) -> Json:
+    """Never run."""
+    return nap
+
+
+dag = Dag("slow", [nap, after])
+'''
+
+WITHOUT_AIRFLOW = """
+import importlib.metadata as metadata, sys
+
+found = metadata.version
+def version(name):
+    if name == "apache-airflow":
+        raise metadata.PackageNotFoundError(name)
+    return found(name)
+metadata.version = version
+from baton.cli.app import run_command_line
+sys.exit(run_command_line(sys.argv[1:]))
+"""
+
+
+class TestAirflowEngine(EngineSuite):
+    engine = "airflow"
+
+
+def test_tasks_side_by_side_record_into_one_tracking_run(tmp_path):
+    (tmp_path / "side.py").write_text(SIDE_BY_SIDE)
+    project = api.open_project(folder=tmp_path, options={"pipeline": "side:dag"}, environ={})
+    ended = api.run(project, engine="airflow")
+    assert ended.is_good
+    store = tmp_path / ".baton" / "store" / "objects"
+    ids = {json.loads((store / one.digest[:2] / one.digest).read_bytes()) for one in ended.artifacts.values()}
+    assert ids == {ended.tracking_run_id}
+
+
+def test_each_retry_is_told(tmp_path):
+    reporter = RecordingReporter()
+    options = {"pipeline": "baton.testing.pipelines:retried", "failures": 1}
+    project = api.open_project(folder=tmp_path, options=options, environ={})
+    ended = api.run(project, engine="airflow", report=reporter)
+    assert ended.of("flaky").attempts == 2
+    retried = [event for event in reporter.events if type(event).__name__ == "TaskRetried"]
+    assert [(event.attempt, event.attempts) for event in retried] == [(1, 3)]
+
+
+def test_an_interrupt_ends_the_runner_and_leaves_nothing_behind(tmp_path, environment):
+    (tmp_path / "slow.py").write_text(SLOW)
+    command = [sys.executable, "-m", "baton.cli.app", "run", "--engine", "airflow", "--pipeline", "slow:dag"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    ends = time.monotonic() + 60
+    while not (tmp_path / "napping").exists() and time.monotonic() < ends:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted" in told
+    assert list((tmp_path / ".baton" / "scratch").iterdir()) == []
+    assert [one for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == str(tmp_path)] == []
+
+
+def test_a_users_airflow_is_left_alone(tmp_path, baton):
+    elsewhere = tmp_path / "elsewhere"
+    told = {"AIRFLOW_HOME": str(elsewhere), "AIRFLOW__CORE__DAGS_FOLDER": str(elsewhere / "dags")}
+    ended = baton("run", "--engine", "airflow", "--pipeline", "baton.testing.pipelines:chain", **told)
+    assert ended.code == 0, ended.stderr
+    assert not elsewhere.exists()
+    assert [path.name for path in (tmp_path / ".baton/airflow/local").iterdir()] == ["airflow-3.3.2.db"]
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path, environment):
+    command = [sys.executable, "-c", WITHOUT_AIRFLOW, "run", "--engine", "airflow"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 4
+    assert ended.stderr == (
+        "error: engine 'airflow' needs packages that are not installed\n\n"
+        "hint: install them with: pip install 'baton-ml[airflow]'\n"
+    )
+
+
+@pytest.mark.timeout(280)
+def test_real_months_give_the_model_of_the_simple_engine_and_then_only_hits(real_data, tmp_path, baton):
+    first = baton("run", "--engine", "airflow", "--source", real_data)
+    assert first.code == 0, first.stderr
+    assert first.facts["RMSE"] == "6.6077"
+    again = baton("run", "--engine", "airflow", "--source", real_data)
+    assert [line.split()[1] for line in again.stderr.splitlines()[1:10]] == ["cached"] * 9
+    simple = baton("run", "--engine", "simple", "--source", real_data, "--home", ".other")
+    assert first.facts["Model digest"] == again.facts["Model digest"] == simple.facts["Model digest"]

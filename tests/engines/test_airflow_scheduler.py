@@ -1,0 +1,319 @@
+"""The DAG on a real scheduler: standalone, its LocalExecutor, runs triggered through its REST API."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
+from baton import api
+from baton.core.outcome import Outcome
+from baton.engines.airflow.follow import follow
+from baton.engines.airflow.home import environment
+from baton.engines.airflow.rest import AirflowApi
+from baton.engines.airflow.standalone import standalone, standalone_home
+from baton.project import open_project
+from baton.store.objects import ObjectStore
+from baton.testing.engine_suite import SMALL_BYTES
+from tests.conftest import free_port
+
+pytestmark = pytest.mark.timeout(290)
+
+# The schedule of the last ends in the past, so that unpausing it starts nothing by itself.
+DAGS = """
+import datetime
+
+from baton.engines.airflow.dag import airflow_dag
+
+folder = {folder!r}
+small = "baton.testing.pipelines:"
+diamond = airflow_dag(folder, options={{"pipeline": small + "diamond"}}, schedule=None)
+killable = airflow_dag(folder, options={{"pipeline": small + "killable", "killed": True}}, schedule=None)
+whole = airflow_dag(
+    folder, dag_id="whole", options={{"pipeline": small + "tracked"}}, schedule=None, granularity="run"
+)
+grouped = airflow_dag(
+    folder, dag_id="grouped", options={{"pipeline": small + "positioned"}}, schedule=None, granularity="group"
+)
+refused = airflow_dag(
+    folder,
+    dag_id="refused",
+    schedule=None,
+    granularity="group",
+    options={{"source": "sample", "num_boost_round": 3, "max_rmse": 0.2, "min_rmse": 0.0}},
+    on_failure_callback=lambda context: open(folder + "/called_back", "w").close(),
+)
+january = airflow_dag(
+    folder, dag_id="january", options={{"source": {source!r}, "model_name": "january"}}, schedule=None
+)
+monthly = airflow_dag(
+    folder,
+    dag_id="monthly",
+    options={{"source": {source!r}}},
+    granularity="run",
+    end_date=datetime.datetime(2021, 12, 31, tzinfo=datetime.UTC),
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """An empty folder."""
+    folder = tmp_path_factory.mktemp("scheduled")
+    return open_project(folder=folder, environ={})
+
+
+def without_ours():
+    return {name: text for name, text in os.environ.items() if not name.startswith(("BATON_", "MLFLOW_"))}
+
+
+@pytest.fixture(scope="module")
+def airflow(project):
+    """Start Airflow with the project's own DAG and those above; yield its API."""
+    home = standalone_home(project.home)
+    (home / "dags").mkdir(parents=True)
+    source = os.environ.get("BATON_TEST_DATA", "sample")
+    (home / "dags" / "others.py").write_text(DAGS.format(folder=str(project.folder), source=source))
+    port = free_port()
+    with standalone(
+        project.home, project.folder, project.dag.name, port=port, environ=without_ours()
+    ) as running:
+        client = AirflowApi(running.address, username=running.username, password=running.password)
+        yield client
+        client.close()
+    assert _group_is_gone(running.process.pid)
+
+
+def run(airflow, dag_id, conf=None):
+    """Trigger a run and wait for its end."""
+    run_id = airflow.trigger(dag_id, conf or {})
+    return run_id, follow(airflow, dag_id, run_id)
+
+
+@pytest.fixture(scope="module")
+def started(airflow, project):
+    """Start most runs at once, so that Airflow's waits overlap; the first run of each DAG by its id."""
+    names = ("refused", "monthly", "whole", "grouped", "killable", "diamond")
+    for name in (*names, "january"):
+        airflow.unpause(name)
+    arguments = ["--dag-id", "monthly", "--from-date", "2021-01-01", "--to-date", "2021-02-28"]
+    arguments += ["--max-active-runs", "1"]  # each month is compared with the champion before it
+    made = subprocess.run(
+        [sys.executable, "-m", "airflow", "backfill", "create", *arguments],
+        env=environment(standalone_home(project.home), without_ours()),
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stderr
+    return {name: airflow.trigger(name, {}) for name in names if name != "monthly"}
+
+
+def states(airflow, dag_id, run_id):
+    return {task["task_id"]: task["state"] for task in airflow.tasks(dag_id, run_id)}
+
+
+def tracking_runs(project, experiment):
+    """Return status and baton's run id of each MLflow run of an experiment, by its id."""
+    with sqlite3.connect(project.home / "mlflow" / "mlflow.db") as records:
+        rows = records.execute(
+            "select r.run_uuid, r.status, t.value from runs r"
+            " join experiments e on e.experiment_id = r.experiment_id and e.name = ?"
+            " join tags t on t.run_uuid = r.run_uuid and t.key = 'baton.run_id'",
+            (experiment,),
+        ).fetchall()
+    return {run_id: (status, ours) for run_id, status, ours in rows}
+
+
+def parameters_of(project, tracking_run_id):
+    with sqlite3.connect(project.home / "mlflow" / "mlflow.db") as records:
+        return dict(
+            records.execute("select key, value from params where run_uuid = ?", (tracking_run_id,)).fetchall()
+        )
+
+
+def test_a_diamond_runs_and_the_second_time_takes_everything_pure_from_the_cache(airflow, started, project):
+    run_id = started["diamond"]
+    first = follow(airflow, "diamond", run_id)
+    assert first.is_good
+    assert dict(first.facts) == {"joined": "[2, 11]"}
+    for task in (task.task for task in first.tasks):
+        assert len(json.dumps(airflow.message("diamond", run_id, task))) < SMALL_BYTES
+    _, second = run(airflow, "diamond")
+    assert {task.task: task.outcome.value for task in second.tasks} == {
+        **dict.fromkeys(("source", "left", "right", "join"), "cached"),
+        "publish": "succeeded",
+    }
+    assert second.artifacts == first.artifacts
+    record = api.status(project, 1)[0]
+    assert (record.engine, record.state, len(record.tasks)) == ("airflow", "succeeded", 5)
+
+
+def test_params_arrive_and_force_runs_what_is_remembered(airflow, started, project):
+    run(airflow, "diamond", {"factor": 7})
+    _, ended = run(airflow, "diamond", {"factor": 7, "force": ["left"]})
+    assert ended.of("left").outcome is Outcome.SUCCEEDED
+    assert ended.of("source").outcome is Outcome.CACHED
+    made = ObjectStore(project.store_url, project.home / "mirror")
+    assert json.loads(made.path_of(ended.artifacts["left"].digest).read_bytes()) == [7]
+
+
+def test_an_unknown_param_fails_the_run_with_a_sentence(airflow, started):
+    run_id, ended = run(airflow, "diamond", {"factro": 7})
+    failure = ended.of("source").failure
+    assert failure.message == "pipeline 'diamond' has no parameter 'factro'; did you mean 'factor'?"
+    assert airflow.state("diamond", run_id) == "failed"
+
+
+def test_a_task_process_killed_in_mid_task_is_tried_again(airflow, started):
+    run_id = started["killable"]
+    ended = follow(airflow, "killable", run_id)
+    assert ended.is_good
+    (task,) = [task for task in airflow.tasks("killable", run_id) if task["task_id"] == "mortal"]
+    assert task["try_number"] == 2
+
+
+def test_a_refused_model_stops_before_deploy_and_cleanup_still_runs(airflow, started, project):
+    run_id = started["refused"]
+    ended = follow(airflow, "refused", run_id)
+    outcomes = {task.task: task.outcome.value for task in ended.tasks}
+    assert outcomes["validate"] == "failed"
+    assert outcomes["deploy"] == "upstream failed"
+    assert outcomes["cleanup"] == "succeeded"
+    assert "RMSE" in ended.of("validate").failure.message
+    assert airflow.state("refused", run_id) == "failed"
+    (task,) = [task for task in airflow.tasks("refused", run_id) if task["task_id"] == "validate"]
+    assert task["try_number"] == 1  # what the gate refuses, it refuses again
+    status, _ = tracking_runs(project, "nyc-taxi-experiment-airflow")[ended.tracking_run_id]
+    assert status == "FAILED"
+    record = next(one for one in api.status(project, 50) if one.tracking_run_id == ended.tracking_run_id)
+    assert record.state == "failed"
+    ends = time.monotonic() + 60  # Airflow's DAG processor calls it, in its own time
+    while not (project.folder / "called_back").exists() and time.monotonic() < ends:
+        time.sleep(0.2)
+    assert (project.folder / "called_back").exists()
+
+
+def test_the_task_leads_to_its_mlflow_run(airflow, started, project):
+    run_id = started["whole"]
+    ended = follow(airflow, "whole", run_id)
+    path = f"/api/v2/dags/whole/dagRuns/{run_id}/taskInstances/tracked/links"
+    links = airflow._content(airflow._send("GET", path))["extra_links"]
+    assert links["MLflow run"].endswith(f"/runs/{ended.tracking_run_id}")
+    assert tracking_runs(project, "tracked-airflow")[ended.tracking_run_id][0] == "FINISHED"
+    assert {task.task for task in ended.tasks} == {
+        "source",
+        "left",
+        "right",
+        "join",
+        "recorded_first",
+        "recorded_again",
+    }
+
+
+def test_one_airflow_task_for_each_group(airflow, started):
+    run_id = started["grouped"]
+    ended = follow(airflow, "grouped", run_id)
+    assert ended.is_good
+    assert set(states(airflow, "grouped", run_id)) == {
+        "prepare",
+        "source",
+        "branches",
+        "join",
+        "publish",
+        "tidy",
+        "finish_run",
+    }
+    assert {"left", "right"} < {task.task for task in ended.tasks}
+
+
+def test_a_backfill_trains_the_month_of_each_interval(airflow, started, project):
+    listed = airflow._content(airflow._send("GET", "/api/v2/dags/monthly/dagRuns?order_by=run_after"))
+    runs = [one["dag_run_id"] for one in listed["dag_runs"]]
+    assert len(runs) == 2
+    ends = [follow(airflow, "monthly", one) for one in runs]
+    assert all(end.is_good for end in ends)
+    known = tracking_runs(project, "nyc-taxi-experiment-airflow")
+    trained = [_trained_in(project, known, airflow, one) for one in runs]
+    assert trained == [("2021", "1"), ("2021", "2")]
+
+
+def _trained_in(project, known, airflow, run_id):
+    """Return year and month of the MLflow run of one Airflow run."""
+    ours = airflow.message("monthly", run_id, "duration")["tracking_run_id"]
+    assert known[ours][0] == "FINISHED"
+    parameters = parameters_of(project, ours)
+    return parameters["year"], parameters["month"]
+
+
+def test_the_command_triggers_and_follows(airflow, started, project, baton):
+    ended = baton(
+        *("airflow", "trigger", "--unpause", "--pipeline", "baton.testing.pipelines:diamond", "--start", 5),
+        folder=project.folder,
+    )
+    assert ended.code == 0, ended.stderr
+    assert ended.facts["joined"] == "[10, 15]"
+    lines = [line.split()[:2] for line in ended.stderr.splitlines()[1:]]
+    assert ["source", "succeeded"] in lines
+    broken = baton(
+        *("airflow", "trigger", "--pipeline", "baton.testing.pipelines:diamond", "--broken", "left"),
+        folder=project.folder,
+    )
+    assert broken.code == 1
+    assert "error: task 'left' failed: left was told to fail" in broken.stderr
+    assert "hint: choose another task to fail" in broken.stderr
+
+
+def test_the_command_says_that_a_dag_is_paused_or_unknown(airflow, started, project, baton):
+    paused = baton("airflow", "trigger", folder=project.folder)
+    assert paused.code == 2
+    assert "DAG 'duration' is paused" in paused.stderr
+    unknown = baton("airflow", "trigger", "--dag-id", "nothing", folder=project.folder)
+    assert unknown.code == 2
+    assert "has no DAG 'nothing'" in unknown.stderr
+    refused = baton("airflow", "trigger", "--username", "admin", "--password", "wrong", folder=project.folder)
+    assert refused.code == 4
+    assert "refuses the login" in refused.stderr
+
+
+def test_the_command_says_that_no_airflow_answers(tmp_path, baton):
+    ended = baton("airflow", "trigger", "--address", f"http://127.0.0.1:{free_port()}")
+    assert ended.code == 4
+    assert "does not answer" in ended.stderr
+    assert "hint: start it with: baton airflow up" in ended.stderr
+
+
+def test_everything_listens_on_this_machine_only(airflow):
+    import psutil
+
+    own = [one for one in psutil.Process().children(recursive=True) if "airflow" in " ".join(one.cmdline())]
+    places = [c.laddr.ip for one in own for c in one.net_connections("inet") if c.status == "LISTEN"]
+    assert set(places) == {"127.0.0.1"}
+
+
+def test_a_real_month_gives_the_model_of_the_other_engines_and_then_only_hits(
+    airflow, started, project, real_data, tmp_path, baton
+):
+    ends = [run(airflow, "january", {"year": 2021, "month": 1})[1] for _ in range(2)]
+    assert all(end.is_good for end in ends)
+    facts, again = (dict(end.facts) for end in ends)
+    assert facts["RMSE"] == "6.6077"
+    cached = [task.task for task in ends[1].tasks if task.outcome is Outcome.CACHED]
+    assert cached == [
+        *("extract_train", "extract_val", "check_train", "check_val", "transform_train", "transform_val"),
+        *("features", "train", "evaluate"),
+    ]
+    simple = baton("run", "--engine", "simple", "--source", real_data)
+    assert facts["Model digest"] == again["Model digest"] == simple.facts["Model digest"]
+    known = tracking_runs(project, "nyc-taxi-experiment-airflow")
+    assert [known[end.tracking_run_id][0] for end in ends] == ["FINISHED", "FINISHED"]
+
+
+def _group_is_gone(leader):
+    try:
+        os.killpg(leader, 0)
+    except ProcessLookupError:
+        return True
+    return False
