@@ -27,13 +27,14 @@ DVC_BUDGET = 0.25
 
 NOTHING_TO_DO = f"""\
 Whole processes that find that nothing changed: `baton run --engine make` on the duration pipeline (two
-months of data, a tracked and deployed model) and on a chain of {STAGES} tasks that each copy a small file and
-add a line, and other tools on the same chain."""
+months of data, a tracked and deployed model) and on a chain of {STAGES} tasks that each copy a small file
+and add a line, and other tools on the same chain."""
 
 ONE_CHANGE = f"""\
-Whole processes after one parameter was changed. In the chain of {STAGES} stages it is one that the middle stage
-reads: that stage and all after it must run, and the last file must hold the new value. In the duration
-pipeline it is `max_rmse`: the gate and the deployment run again, MLflow is loaded, nothing is trained."""
+Whole processes after one parameter was changed. In the chain of {STAGES} stages it is one that the middle
+stage reads: that stage and all after it must run, and the last file must hold the new value. In the
+duration pipeline it is `max_rmse`: the gate and the deployment run again, MLflow is loaded, nothing is
+trained."""
 
 
 @dataclass(frozen=True, slots=True)

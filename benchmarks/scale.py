@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import tempfile
@@ -24,12 +25,12 @@ ENCODED = ("features", "train")
 
 EXPLANATION = f"""\
 Generated months of about 75 thousand trips each, and a validation month, through the pipeline as far as the
-booster, on the make engine: each stage is a process of its own (`baton run STAGE --engine make -j 1`), which
-finds what the stages before it made, so that its time and its peak memory are the stage's. Time is that of
-the whole process, start-up and imports too, divided by the rows read. The booster is trained for {ROUNDS} rounds
-instead of 30, so that the largest size is bearable; times of `train` are for these {ROUNDS} rounds. What the peak
-grows by from one size to the next, for each million rows, is shown last: where it is near zero, months pass
-through in a stream; `transform_train` holds the one table that it makes."""
+booster, on the make engine: each stage is a process of its own (`baton run STAGE --engine make -j 1`),
+which finds what the stages before it made, so that its time and its peak memory are the stage's. Time is
+that of the whole process, start-up and imports too, divided by the rows read. The booster is trained for
+{ROUNDS} rounds instead of 30, so that the largest size is bearable; times of `train` are for these {ROUNDS}
+rounds. What the peak grows by from one size to the next, for each million rows, is shown last: where it is
+near zero, months pass through in a stream; `transform_train` holds the one table that it makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def growth(stages: Sequence[Stage]) -> tuple[Figure, ...]:
     figures = []
     for name in dict.fromkeys(stage.name for stage in stages):
         own = [stage for stage in stages if stage.name == name]
-        for small, large in zip(own, own[1:], strict=False):
+        for small, large in itertools.pairwise(own):
             more = (large.peak_mib - small.peak_mib) / (large.million_rows - small.million_rows)
             what = f"`{name}`, from {small.size} to {large.size} trips"
             figures.append(Figure(f"growth of the peak per million rows, {what}", "MiB", (more,)))
