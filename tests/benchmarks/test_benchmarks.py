@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks.empty_pipelines import write_pipeline
 from benchmarks.baton_chain import changed_stages
+from benchmarks.empty_pipelines import write_pipeline
 from benchmarks.measure import Command, CommandFailed, Measured, Run, alternate, ratios, run_once, script
 from benchmarks.overhead import ms_per_task
-from benchmarks.rebuild import Built, built_baton_chain, change_section
 from benchmarks.prefect_overhead import added_ms
+from benchmarks.rebuild import Built, built_baton_chain, change_section
 from benchmarks.report import Figure, Machine, Section, as_json, as_markdown
 from benchmarks.scale import STAGES, Size, Stage, growth, require_only, scale_section
 from benchmarks.store import measure_bytes, plans, tasks_to_run
