@@ -68,7 +68,7 @@ check: lint types test docs  ## Everything that must hold before a release
 lock: $(VENV)/uv.stamp  ## Choose the newest versions that fit together, with hashes
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --all-extras --output-file requirements/all.lock
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --extra build --constraint requirements/all.lock --output-file requirements/base.lock
-	printf 'doit\npytask\nsnakemake\ndvc\n' | $(UV) pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --output-file requirements/bench.lock
+	printf 'doit\npytask\nsnakemake\ndvc\nkedro\n' | $(UV) pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --output-file requirements/bench.lock
 	echo 'uv>=0.9' | $(UV) pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --output-file requirements/uv.lock
 
 clean:  ## Remove the environment and everything built

@@ -13,9 +13,12 @@ from benchmarks.airflow_overhead import measure_airflow
 from benchmarks.measure import CommandFailed
 from benchmarks.overhead import measure_overhead
 from benchmarks.prefect_overhead import measure_prefect_overhead
-from benchmarks.rebuild import measure_rebuild
+from benchmarks.rebuild import measure_one_change, measure_rebuild
 from benchmarks.report import Machine, Section, as_json, as_markdown, figure_text
+from benchmarks.scale import measure_scale
+from benchmarks.side_by_side import measure_side_by_side
 from benchmarks.startup import measure_startup
+from benchmarks.store import measure_store
 from benchmarks.whole_run import measure_whole_run
 
 Benchmark = Callable[[int | None, Callable[[str], None]], Section]
@@ -24,9 +27,13 @@ BENCHMARKS: dict[str, Benchmark] = {
     "whole_run": measure_whole_run,
     "startup": measure_startup,
     "rebuild": measure_rebuild,
+    "one_change": measure_one_change,
+    "side_by_side": measure_side_by_side,
     "overhead": measure_overhead,
     "prefect_overhead": measure_prefect_overhead,
     "airflow_overhead": measure_airflow,
+    "store": measure_store,
+    "scale": measure_scale,
 }
 """Each takes the number of runs (None for its own) and what is told of progress."""
 

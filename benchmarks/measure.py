@@ -56,6 +56,8 @@ class Command:
         A folder that every run gets as it is, instead of a new empty one.
     path : Path, optional
         A folder of programs that the command finds first.
+    variables : tuple of (str, str)
+        Environment variables that it gets besides.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Command:
     prepare: Callable[[Path], object] = leave_as_is
     folder: Path | None = None
     path: Path | None = None
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,7 @@ def run_once(command: Command, *, watch: Callable[[int], None] | None = None) ->
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(LAUNCHER), str(result), *command.words],
             cwd=folder,
-            env=environment(os.environ, command.path),
+            env={**environment(os.environ, command.path), **dict(command.variables)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -11,7 +11,7 @@ from benchmarks.measure import Command, Measured, alternate, script
 from benchmarks.report import Figure, Section
 
 RUNS = 5
-SIZES = (1, 8, 64)
+SIZES = (1, 8, 64, 256)
 SHAPES: tuple[Shape, ...] = ("chain", "fan-out")
 ENGINES: dict[str, float | None] = {"simple": 5.0, "make": None}
 """Budget by engine, in ms for each task."""

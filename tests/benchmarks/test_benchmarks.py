@@ -8,11 +8,15 @@ import polars as pl
 import pytest
 
 from benchmarks import __main__ as program
+from benchmarks.baton_chain import changed_stages
 from benchmarks.empty_pipelines import write_pipeline
 from benchmarks.measure import Command, CommandFailed, Measured, Run, alternate, ratios, run_once, script
 from benchmarks.overhead import ms_per_task
 from benchmarks.prefect_overhead import added_ms
+from benchmarks.rebuild import Built, built_baton_chain, change_section
 from benchmarks.report import Figure, Machine, Section, as_json, as_markdown
+from benchmarks.scale import STAGES, Size, Stage, growth, require_only, scale_section
+from benchmarks.store import measure_bytes, plans, tasks_to_run
 from benchmarks.whole_run import (
     MONTHS,
     baton_rmse,
@@ -241,3 +245,61 @@ def test_the_usual_way_gives_baton_s_rmse(tmp_path):
         pl.read_parquet(tmp_path / name).gather_every(10).write_parquet(tmp_path / name)
     baton, usual = (run_once(command) for command in commands(tmp_path))
     assert baton_rmse(baton.stdout) == usual_rmse(usual.stdout)
+
+
+def test_a_command_gets_its_own_variables():
+    words = (sys.executable, "-I", "-S", "-c", "import os; print(os.environ['AIRFLOW_HOME'])")
+    assert run_once(Command("python", words, variables=(("AIRFLOW_HOME", "there"),))).stdout == "there\n"
+
+
+def test_every_run_of_a_change_has_another_value_and_runs_the_middle_stage_and_all_after_it(tmp_path):
+    chain = built_baton_chain(tmp_path)
+    found = change_section([chain], 2, quiet)
+    assert [len(figure.values) for figure in found.figures] == [2, 2]
+    assert len(changed_stages()) == 5
+    values = [json.loads((tmp_path / "chain" / "orchestration_config.json").read_text())["middle"]]
+    assert values == ["v3"]  # after one warm-up and two runs
+
+
+def test_a_tool_that_does_not_take_up_the_change_is_not_reported(tmp_path):
+    chain = built_baton_chain(tmp_path)
+    deaf = Built(chain.name, chain.command, lambda folder, number: None, chain.require)
+    with pytest.raises(CommandFailed, match="were to be run"):
+        change_section([deaf], 1, quiet)
+
+
+def test_each_stage_is_measured_alone_and_in_both_encodings():
+    size = Size("few", 1, 1, ("categorical", "onehot"))
+    found = scale_section([size], 1, quiet)
+    shown = [figure.what for figure in found.figures if figure.what.startswith("peak memory")]
+    stages = [*STAGES, "features --encoding onehot", "train --encoding onehot"]
+    assert shown == [f"peak memory, `{stage}`, few trips" for stage in stages]
+    assert min(value for figure in found.figures for value in figure.values) > 0
+
+
+def test_a_stage_that_took_others_along_is_not_reported():
+    tasks = [{"task": name, "outcome": "succeeded"} for name in ("features", "train")]
+    with pytest.raises(CommandFailed, match="ran features, train"):
+        require_only("train", json.dumps({"tasks": tasks}))
+    with pytest.raises(CommandFailed, match="ran nothing"):
+        require_only("train", json.dumps({"tasks": []}))
+
+
+def test_growth_is_of_the_peak_for_each_million_rows_more():
+    small = Stage("train", "few", 1.0, [Run(1.0, 1.0, 300.0)])
+    large = Stage("train", "many", 3.0, [Run(1.0, 1.0, 500.0)])
+    (grown,) = growth([small, large])
+    assert grown.values == (100.0,)
+
+
+def test_bytes_are_measured_beside_a_plain_copy_and_digest():
+    seconds = measure_bytes(1, 2, quiet)
+    assert list(seconds) == ["plain copy", "plain SHA-256", "`put`", "`get`", "`verify`"]
+    assert {len(found) for found in seconds.values()} == {2}
+
+
+def test_a_plan_among_other_keys_finds_everything_cached(tmp_path):
+    few, many = plans(tmp_path, 20, quiet)
+    assert tasks_to_run(run_once(many).stdout) == tasks_to_run(run_once(few).stdout) == []
+    entries = [len(list((one.folder / ".baton/store/index").rglob("*.json"))) for one in (few, many)]
+    assert entries[1] == entries[0] + 20
