@@ -92,7 +92,7 @@ def _read_footer(path: Path, called: str) -> dict[str, str]:
 
     try:
         schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         first_line = str(error).partition("\n")[0]
         raise NotParquet(
             f"{called} is not a readable Parquet file: its footer is damaged ({first_line})",

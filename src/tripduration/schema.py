@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,14 @@ def read_month(path: Path) -> pl.DataFrame:
         The file is something else.
     """
     published = verify_parquet(path)
-    types = pl.read_parquet_schema(path)
+    with _damage_told(path):
+        types = pl.read_parquet_schema(path)
     found = [_finding(name, types.get(name), published) for name in NEEDED]
     findings = tuple(finding for finding in found if finding is not None)
     if findings:
         raise _unusable(path.name, findings, published)
-    frame = _read_needed(path)
+    with _damage_told(path):
+        frame = pl.read_parquet(path, columns=list(NEEDED)).select(NEEDED)
     late = tuple(_beyond_calendar(frame))
     if late:
         raise _unusable(path.name, late, published)
@@ -65,10 +68,11 @@ def _beyond_calendar(frame: pl.DataFrame) -> Iterator[Finding]:
                 yield Finding(name, "times that microseconds can count", f"{lost:,} that they cannot")
 
 
-def _read_needed(path: Path) -> pl.DataFrame:
-    """Read the needed columns as they are published."""
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Say in our words that a file whose footer is whole is damaged elsewhere."""
     try:
-        return pl.read_parquet(path, columns=list(NEEDED)).select(NEEDED)
+        yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         first_line = str(error).partition("\n")[0]
         raise NotParquet(
@@ -192,7 +196,8 @@ def _check_file(month: Month, path: Path, min_rows: int, min_share_kept: float) 
     try:
         trips = read_month(path)
     except ContractBroken as broken:
-        rows = pl.scan_parquet(path).select(pl.len()).collect().item()
+        with _damage_told(path):
+            rows = pl.scan_parquet(path).select(pl.len()).collect().item()
         rules = [
             _rule(each.column, f"has {each.expected}", rows or 1, rows or 1, 0.0, found=each.found)
             for each in broken.findings
