@@ -31,7 +31,9 @@ ADDRESSES = [
 ]
 TEXTS = st.one_of(
     st.text(max_size=12),
-    st.sampled_from(["", "none", "../..", "/", "~", "\0", "a\0b", "x" * 5000, "\ud800", "{", "%s", *ADDRESSES]),
+    st.sampled_from(
+        ["", "none", "../..", "/", "~", "\0", "a\0b", "x" * 5000, "\ud800", "{", "%s", *ADDRESSES]
+    ),
 )
 NUMBERS = st.one_of(
     st.integers(), st.floats(), st.sampled_from([10**400, -(10**40), 1e308, float("nan"), float("inf"), True])
@@ -39,7 +41,8 @@ NUMBERS = st.one_of(
 VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS),
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.one_of(st.sampled_from(KEYS), TEXTS), inner, max_size=4)
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.one_of(st.sampled_from(KEYS), TEXTS), inner, max_size=4),
     ),
     max_leaves=12,
 )
@@ -138,8 +141,33 @@ WORDS = st.one_of(
     ),
     st.sampled_from([f"--{leaf.name.replace('_', '-')}" for leaf in LEAVES]),
     st.sampled_from(
-        "--json -v -q -n -j -C --config --project --run --resume --cache --force --targets --format --dry-run "
-        "--explain --keep-going --version -h --help -- - --yes --full --older-than".split()
+        [
+            "--json",
+            "-v",
+            "-q",
+            "-n",
+            "-j",
+            "-C",
+            "--config",
+            "--project",
+            "--run",
+            "--resume",
+            "--cache",
+            "--force",
+            "--targets",
+            "--format",
+            "--dry-run",
+            "--explain",
+            "--keep-going",
+            "--version",
+            "-h",
+            "--help",
+            "--",
+            "-",
+            "--yes",
+            "--full",
+            "--older-than",
+        ]
     ),
     st.sampled_from(["latest", "0", "-1", "1", "nan", "1e999", "9" * 50, "mermaid", "true", "json:dumps"]),
     TEXTS,
@@ -160,7 +188,9 @@ def test_no_command_line_is_a_defect(words: tuple[str, list[str]]) -> None:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-@pytest.mark.parametrize("option", ["--store", "--tracking-uri", "--tracking-server-host", "--engine", "--home"])
+@pytest.mark.parametrize(
+    "option", ["--store", "--tracking-uri", "--tracking-server-host", "--engine", "--home"]
+)
 @pytest.mark.parametrize("command", [("list",), ("config", "show"), ("plan",), ("run",)], ids=" ".join)
 def test_no_error_shows_a_secret(command: tuple[str, ...], option: str, address: str) -> None:
     must_be_told(attempt(*command, option, address, "--pipeline", "baton.testing.pipelines:tracked"))

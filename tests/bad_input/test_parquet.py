@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from tripduration.clean import TRIP_SCHEMA, clean_trips
 from tripduration.contract import NEEDED
 from tripduration.errors import DataError
+from tripduration.months import Month
 from tripduration.schema import check_trips, raise_if_broken, report_text
 from tripduration.source import fetch_month
-from tripduration.months import Month
 
 ROWS = 20
 BEGINS = datetime(2021, 1, 1)
@@ -94,7 +94,9 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "times at the end of time": {
         "lpep_dropoff_datetime": pa.array([2**63 - 1] * ROWS).cast(pa.timestamp("us"))
     },
-    "times at its beginning": {"lpep_pickup_datetime": pa.array([-(2**63) + 1] * ROWS).cast(pa.timestamp("us"))},
+    "times at its beginning": {
+        "lpep_pickup_datetime": pa.array([-(2**63) + 1] * ROWS).cast(pa.timestamp("us"))
+    },
     "seconds of the far future": {"lpep_pickup_datetime": pa.array([2**31] * ROWS).cast(pa.timestamp("s"))},
     "milliseconds beyond microseconds": {
         "lpep_dropoff_datetime": pa.array([2**62] * ROWS).cast(pa.timestamp("ms"))
@@ -160,7 +162,9 @@ VALUES = st.one_of(
 )
 @given(
     changed=st.dictionaries(
-        st.sampled_from(NEEDED), st.lists(VALUES, min_size=1, max_size=1).map(lambda one: one * ROWS), max_size=2
+        st.sampled_from(NEEDED),
+        st.lists(VALUES, min_size=1, max_size=1).map(lambda one: one * ROWS),
+        max_size=2,
     ),
     dropped=st.sets(st.sampled_from(NEEDED), max_size=1),
 )

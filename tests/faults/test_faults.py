@@ -74,7 +74,9 @@ def kill_simple_runs(folder: Path, kills: int) -> None:
     assert hit > kills / 3, "hardly any run was hit"
 
 
-@pytest.mark.fault("kill -9 on the simple engine", "the next run gives the same digests; nothing torn is taken")
+@pytest.mark.fault(
+    "kill -9 on the simple engine", "the next run gives the same digests; nothing torn is taken"
+)
 def test_the_simple_engine_killed_at_any_moment(folder: Path) -> None:
     kill_simple_runs(folder, 8)
 
@@ -86,7 +88,9 @@ def test_the_simple_engine_killed_fifty_times(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["simple", "make"])
-@pytest.mark.fault("the store's disk is full", "the run ends 1 and says so; with space again it goes on, nothing torn")
+@pytest.mark.fault(
+    "the store's disk is full", "the run ends 1 and says so; with space again it goes on, nothing torn"
+)
 def test_a_full_store(folder: Path, mounted: Callable[..., None], baton: Command, engine: str) -> None:
     store = folder / "small"
     store.mkdir()
@@ -151,7 +155,9 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "flipped": lambda folder: [put_in(p, b"\0" + p.read_bytes()[1:]) for p in objects_of(folder)],
     "cut": lambda folder: [put_in(p, p.read_bytes()[:-1]) for p in objects_of(folder)],
     "empty": lambda folder: [put_in(p, b"") for p in objects_of(folder)],
-    "links that lead nowhere": lambda folder: [(p.unlink(), p.symlink_to("gone")) for p in objects_of(folder)],
+    "links that lead nowhere": lambda folder: [
+        (p.unlink(), p.symlink_to("gone")) for p in objects_of(folder)
+    ],
     "gone": lambda folder: shutil.rmtree(folder / ".baton" / "store" / "objects"),
 }
 
@@ -165,7 +171,8 @@ def swap(one: Path, other: Path) -> None:
 @pytest.mark.parametrize("engine", ["simple", "make"])
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.fault(
-    "objects swapped, flipped, cut, emptied, replaced or gone", "what is needed is made again, with the same digests"
+    "objects swapped, flipped, cut, emptied, replaced or gone",
+    "what is needed is made again, with the same digests",
 )
 def test_damaged_objects_are_made_again(folder: Path, baton: Command, damage: str, engine: str) -> None:
     expected = digests(ended(start(folder)))
@@ -175,7 +182,8 @@ def test_damaged_objects_are_made_again(folder: Path, baton: Command, damage: st
 
 
 @pytest.mark.fault(
-    "torn, emptied or foreign index entries and run records", "they count as not there: computed again, listed without"
+    "torn, emptied or foreign index entries and run records",
+    "they count as not there: computed again, listed without",
 )
 @pytest.mark.parametrize("content", [b"", b'{"version": 2', b"\xff\xfe", b"[" * 100_000, b"null", b"{}"])
 def test_torn_records_count_as_not_there(folder: Path, baton: Command, content: bytes) -> None:
@@ -189,7 +197,9 @@ def test_torn_records_count_as_not_there(folder: Path, baton: Command, content: 
 
 
 @pytest.mark.parametrize("years", [-40, 40])
-@pytest.mark.fault("a clock that jumped 40 years", "what is remembered is used: only digests count, never times")
+@pytest.mark.fault(
+    "a clock that jumped 40 years", "what is remembered is used: only digests count, never times"
+)
 def test_a_clock_that_jumped(folder: Path, baton: Command, years: int) -> None:
     ended(start(folder, "--engine", "make"))
     then = time.time() + years * 365 * 86400
@@ -233,7 +243,9 @@ dag = Dag("sleepy", [one, two])
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.fault("SIGINT or SIGTERM to a run with workers", "it ends 130 or 143 within seconds, and no worker is left")
+@pytest.mark.fault(
+    "SIGINT or SIGTERM to a run with workers", "it ends 130 or 143 within seconds, and no worker is left"
+)
 def test_a_signal_ends_the_workers_too(tmp_path: Path, environment: None, number: int, code: int) -> None:
     (tmp_path / "sleepy.py").write_text(SLEEPY)
     run = subprocess.Popen(
@@ -313,7 +325,9 @@ def runs_at(address: str) -> list[dict]:
     api = f"{address}/api/2.0/mlflow"
     found = httpx.post(f"{api}/experiments/search", json={"max_results": 10}).json().get("experiments", [])
     ids = [experiment["experiment_id"] for experiment in found]
-    return httpx.post(f"{api}/runs/search", json={"experiment_ids": ids}).json().get("runs", []) if ids else []
+    return (
+        httpx.post(f"{api}/runs/search", json={"experiment_ids": ids}).json().get("runs", []) if ids else []
+    )
 
 
 @pytest.mark.fault(
@@ -322,7 +336,18 @@ def runs_at(address: str) -> list[dict]:
 def test_a_run_that_was_killed_while_it_recorded_leaves_no_second_champion(
     tmp_path: Path, baton: Command
 ) -> None:
-    words = [*BATON, "run", "-v", "--source", "sample", "--max-rmse", "60", "--num-boost-round", "3", "--cache"]
+    words = [
+        *BATON,
+        "run",
+        "-v",
+        "--source",
+        "sample",
+        "--max-rmse",
+        "60",
+        "--num-boost-round",
+        "3",
+        "--cache",
+    ]
     run = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert run.stderr is not None
     for line in run.stderr:
@@ -335,4 +360,3 @@ def test_a_run_that_was_killed_while_it_recorded_leaves_no_second_champion(
     after: Ended = baton(*words[len(BATON) :])
     assert after.code == 0, after.stderr
     assert after.facts["Model"] == "nyc-taxi-duration version 1 is the champion"
-

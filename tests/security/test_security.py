@@ -187,7 +187,10 @@ def test_no_secret_is_left_anywhere_but_in_the_private_record_of_the_run(
     environ = {"BATON_ZONE_URL": address, "BATON_URL_TEMPLATE": address + "{year}{month}"}
     words = ("--source", "sample", "--max-rmse", "60", "--num-boost-round", "3", "--max-depth", "4")
     told = []
-    for command in (["run", "-v", "--cache", *words], ["run", "evaluate", "--url-template", address + "{year}{month}"]):
+    for command in (
+        ["run", "-v", "--cache", *words],
+        ["run", "evaluate", "--url-template", address + "{year}{month}"],
+    ):
         told.append(baton(*command, **environ))
     assert told[0].code == 0, told[0].stderr
     assert told[1].code == 1
@@ -205,7 +208,14 @@ def test_no_secret_is_left_anywhere_but_in_the_private_record_of_the_run(
 
 @pytest.mark.parametrize("mask", [0o022, 0o077])
 def test_files_are_as_private_as_the_umask_says(tmp_path: Path, environment: None, mask: int) -> None:
-    subprocess.run([*BATON, "run", *DIAMOND, "--engine", "make"], cwd=tmp_path, check=True, umask=mask, stdout=-3, stderr=-3)
+    subprocess.run(
+        [*BATON, "run", *DIAMOND, "--engine", "make"],
+        cwd=tmp_path,
+        check=True,
+        umask=mask,
+        stdout=-3,
+        stderr=-3,
+    )
     made = list((tmp_path / ".baton").rglob("*"))
     assert made
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in made if not path.is_symlink()}
@@ -291,7 +301,16 @@ def test_the_report_takes_no_name_for_html(tmp_path: Path) -> None:
 
     hostile = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'"
     numbers = dict.fromkeys(
-        ["n", "rmse", "mae", "bias", "r2", "baseline_rmse", *(f"absolute_error_p{p}" for p in (50, 90, 95, 99))], 1
+        [
+            "n",
+            "rmse",
+            "mae",
+            "bias",
+            "r2",
+            "baseline_rmse",
+            *(f"absolute_error_p{p}" for p in (50, 90, 95, 99)),
+        ],
+        1,
     )
     group = [{"group": hostile, "n": 1, "rmse": 1.0, "mae": 1.0, "bias": 1.0}]
     evaluation = {

@@ -152,4 +152,6 @@ def are_artifacts(outputs: Mapping[str, Mapping[str, Any]]) -> bool:
         artifacts = msgspec.convert(list(outputs.values()), list[Artifact])
     except msgspec.ValidationError:
         return False
-    return [one.name for one in artifacts] == list(outputs) and all(is_digest(one.digest) for one in artifacts)
+    return [one.name for one in artifacts] == list(outputs) and all(
+        is_digest(one.digest) for one in artifacts
+    )
