@@ -191,9 +191,9 @@ def faults_page() -> str:
     return "\n".join(
         [
             "# Faults\n",
-            "What goes wrong on purpose in the tests, and what must happen then. Each row stands beside its test,",
-            "as `@pytest.mark.fault(...)`; a test that fails stops `make check`. Those that take minutes run there",
-            "only, not in `make test`.\n",
+            "What goes wrong on purpose in the tests, and what must happen then. Each row stands beside its",
+            "test, as `@pytest.mark.fault(...)`. `make check` runs all, `make test` those that do not",
+            "take minutes.\n",
             "| fault | what happens | test |",
             "|---|---|---|",
             *rows,

@@ -189,7 +189,7 @@ RETURNED = {
     ),
     "an exception whose hint is no text": "e = Exception('x'); e.hint = 3; raise e",
     "an exception of several": "raise ExceptionGroup('x', [ValueError()])",
-    "an exception with a secret": "raise ValueError('GET http://me:hunter2@127.0.0.1/x?token=hunter2 failed')",
+    "an exception with a secret": "raise ValueError('http://me:hunter2@127.0.0.1/x?token=hunter2 failed')",
     "recursion without an end": "return one()",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -103,7 +104,7 @@ def test_a_full_store(folder: Path, mounted: Callable[..., None], baton: Command
     mounted("-o", "remount,size=40m", "tmpfs", place=store)
     after = baton("run", *FAULTS, "--engine", engine, "--store", "small", "--cache")
     assert after.code == 0, after.stderr
-    objects = [path for path in store.glob("objects/??/*")]
+    objects = list(store.glob("objects/??/*"))
     assert all(hashlib.sha256(path.read_bytes()).hexdigest() == path.name for path in objects)
     assert list(store.glob("tmp/*")) == []
 
@@ -114,10 +115,9 @@ def test_a_full_home(folder: Path, mounted: Callable[..., None], baton: Command)
     home.mkdir()
     mounted("-t", "tmpfs", "-o", "size=64k", "tmpfs", place=home)
     (home / "fill").write_bytes(b"x" * 4096)
-    with pytest.raises(OSError, match="No space"), (home / "fill").open("ab", buffering=0) as file:
-        while True:
-            if file.write(b"x" * 4096) == 0:
-                break
+    with (home / "fill").open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
     for command in (["run", *FAULTS], ["run", *FAULTS, "--engine", "make"]):
         full = baton(*command)
         assert full.code in (1, 4), full

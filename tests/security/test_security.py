@@ -194,9 +194,18 @@ def test_no_secret_is_left_anywhere_but_in_the_private_record_of_the_run(
         told.append(baton(*command, **environ))
     assert told[0].code == 0, told[0].stderr
     assert told[1].code == 1
-    for command in (["list"], ["list", "--json"], ["config", "show"], ["config", "show", "--json"], ["status"],
-                    ["status", "--json"], ["status", "--run", "latest"], ["plan"], ["explain", "extract_val", "--full"],
-                    ["cache", "ls"]):  # fmt: skip
+    for command in (
+        ["list"],
+        ["list", "--json"],
+        ["config", "show"],
+        ["config", "show", "--json"],
+        ["status"],
+        ["status", "--json"],
+        ["status", "--run", "latest"],
+        ["plan"],
+        ["explain", "extract_val", "--full"],
+        ["cache", "ls"],
+    ):
         told.append(baton(*command, **environ))
     assert [one for one in told if SECRET in one.stdout + one.stderr] == []
     private = set((tmp_path / ".baton/runs").iterdir())
@@ -255,7 +264,8 @@ class _Answers(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
 
-    do_POST = do_GET
+    def do_POST(self) -> None:
+        self.do_GET()
 
     def log_message(self, *_arguments: object) -> None:
         return
@@ -266,8 +276,11 @@ def untrusted(tmp_path: Path) -> Iterator[str]:
     """Serve over TLS with a certificate that its server signed itself; yield the address."""
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate]
-        + ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-keyout", key, "-out", certificate),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
+        ],
         capture_output=True,
     )
     if made.returncode != 0:
