@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 INSTALL = VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes --compile-bytecode
 DEMO_DIR ?= demo
 
-.PHONY: help demo test lint types docs bench check lock clean
+.PHONY: help demo test lint types docs bench check long audit lock clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
@@ -63,7 +63,13 @@ docs: $(VENV)/all.stamp  ## Build the documentation into site/
 bench: $(VENV)/all.stamp .venv-bench/stamp  ## Measure the budgets side by side
 	$(BIN)/python -m benchmarks
 
-check: lint types test docs  ## Everything that must hold before a release
+long: $(VENV)/all.stamp  ## Run the tests that take minutes
+	$(BIN)/python -m pytest -m long
+
+audit: $(VENV)/uv.stamp  ## Ask the advisory database about the locked dependencies, where it answers
+	$(BIN)/python requirements/audit.py $(UV)
+
+check: lint types test long docs  ## Everything that must hold before a release
 
 lock: $(VENV)/uv.stamp  ## Choose the newest versions that fit together, with hashes
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --all-extras --output-file requirements/all.lock

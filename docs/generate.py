@@ -6,6 +6,7 @@ the pages that are out of date.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import json
@@ -31,6 +32,7 @@ from baton.core.dag import Dag
 from baton.core.parameters import Leaf, leaves
 
 REFERENCE = Path(__file__).parent / "reference"
+TESTS = Path(__file__).parents[1] / "tests"
 PIPELINE = "tripduration.pipeline:dag"
 WIDTH = 96
 NOTE = "<!-- Written by docs/generate.py from the program: do not edit. -->\n\n"
@@ -60,6 +62,7 @@ def pages() -> dict[str, str]:
         "settings.md": NOTE + settings_page(dag),
         "exit-codes.md": NOTE + exit_codes_page(),
         "tasks.md": NOTE + tasks_page(dag),
+        "../explanation/faults.md": NOTE + faults_page(),
     }
 
 
@@ -178,6 +181,37 @@ def tasks_page(dag: Dag) -> str:
     return "\n".join(parts)
 
 
+def faults_page() -> str:
+    """Return the page of all faults that tests cause: one row for each ``pytest.mark.fault``."""
+    rows = [
+        f"| {what} | {outcome} | `{path.relative_to(TESTS.parent).as_posix()}`: {test} |"
+        for path in sorted(TESTS.rglob("test_*.py"))
+        for test, what, outcome in _faults_in(path)
+    ]
+    return "\n".join(
+        [
+            "# Faults\n",
+            "What goes wrong on purpose in the tests, and what must happen then. Each row stands beside its",
+            "test, as `@pytest.mark.fault(...)`. `make check` runs all, `make test` those that do not",
+            "take minutes.\n",
+            "| fault | what happens | test |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _faults_in(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield the test's name in words, the fault and the outcome of each marked test."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for mark in getattr(node, "decorator_list", ()):
+            if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.fault":
+                assert isinstance(node, ast.FunctionDef)
+                what, outcome = (ast.literal_eval(argument) for argument in mark.args)
+                yield node.name.removeprefix("test_").replace("_", " "), what, outcome
+
+
 def _pipeline() -> Dag:
     module, _, name = PIPELINE.partition(":")
     found = getattr(importlib.import_module(module), name)
@@ -263,7 +297,7 @@ def main() -> int:
     for name, content in pages().items():
         path = REFERENCE / name
         if not path.exists() or path.read_text(encoding="utf-8") != content:
-            stale.append(f"docs/reference/{name}")
+            stale.append(os.path.relpath(path, TESTS.parent))
             if "--check" not in sys.argv:
                 path.parent.mkdir(exist_ok=True)
                 path.write_text(content, encoding="utf-8")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from baton.core.events import RunFinished, RunStarted
 from baton.core.outcome import RunReport
+from baton.errors import Unavailable
 from baton.execution import Execution
 from baton.runs import RunRecord, write_run
 
@@ -22,7 +24,8 @@ def record_run(execution: Execution, run: Callable[[], RunReport]) -> RunReport:
     try:
         ended = run()
     except BaseException:
-        write_run(home, record.interrupted())
+        with contextlib.suppress(Unavailable):  # what ended the run is what is told
+            write_run(home, record.interrupted())
         raise
     write_run(home, record.ended(ended))
     execution.report(RunFinished(ended))

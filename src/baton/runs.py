@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,8 @@ from baton.core.execute import TaskRun
 from baton.core.files import write_atomically
 from baton.core.outcome import RunReport
 from baton.core.parameters import flatten
-from baton.errors import UsageError
+from baton.core.records import decode_record
+from baton.errors import Unavailable, UsageError
 
 _LOOK_BACK = 20
 """How many runs are looked through for the last one of a task."""
@@ -108,8 +110,21 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_run(home: Path, record: RunRecord) -> None:
-    """Keep the record of a run."""
-    write_atomically(_folder(home) / f"{record.run_id}.json", msgspec.json.encode(record))
+    """Keep the record of a run, for its owner's eyes only: parameters may hold secrets.
+
+    Raises
+    ------
+    Unavailable
+        If it cannot be written.
+    """
+    path = _folder(home) / f"{record.run_id}.json"
+    try:
+        write_atomically(path, msgspec.json.encode(record), mode=0o600)
+    except OSError as error:
+        raise Unavailable(
+            f"the run's record {path} cannot be written: {error.strerror}",
+            "free space, or choose another place for what baton writes: --home FOLDER",
+        ) from error
 
 
 def read_run(home: Path, run_id: str) -> RunRecord:
@@ -120,7 +135,7 @@ def read_run(home: Path, run_id: str) -> RunRecord:
     UsageError
         If there is no such run.
     """
-    names = sorted(path.stem for path in _folder(home).glob("*.json"))
+    names = sorted(path.stem for path in _paths(home))
     if run_id == "latest":
         found = next(iter(list_runs(home, 1)), None)
     else:
@@ -134,7 +149,7 @@ def read_run(home: Path, run_id: str) -> RunRecord:
 
 def list_runs(home: Path, limit: int) -> tuple[RunRecord, ...]:
     """Return the latest `limit` runs, newest first; records that cannot be read are left out."""
-    return tuple(islice(_newest(home), max(limit, 0)))
+    return tuple(islice(_newest(home), min(max(limit, 0), sys.maxsize)))
 
 
 def last_tasks(home: Path, pipeline: str, task: str) -> Iterator[tuple[RunRecord, TaskRecord]]:
@@ -145,14 +160,26 @@ def last_tasks(home: Path, pipeline: str, task: str) -> Iterator[tuple[RunRecord
 
 
 def _newest(home: Path) -> Iterator[RunRecord]:
-    paths = sorted(_folder(home).glob("*.json"), reverse=True)
+    paths = sorted(_paths(home), reverse=True)
     return (record for record in map(_read, paths) if record is not None)
+
+
+def _paths(home: Path) -> list[Path]:
+    try:
+        return list(_folder(home).glob("*.json"))
+    except OSError as error:
+        raise Unavailable(
+            f"the folder {home} cannot be read: {error.strerror}",
+            "choose another place for what baton writes: --home FOLDER, or BATON_HOME",
+        ) from error
 
 
 def _read(path: Path) -> RunRecord | None:
     try:
-        record = msgspec.json.decode(path.read_bytes(), type=RunRecord)
-    except (OSError, msgspec.MsgspecError):
+        record = decode_record(path.read_bytes(), RunRecord)
+    except OSError:
+        return None
+    if record is None:
         return None
     if record.state == "running" and not _is_alive(record.process):
         return record.interrupted()
@@ -160,6 +187,8 @@ def _read(path: Path) -> RunRecord | None:
 
 
 def _is_alive(process: int) -> bool:
+    if process <= 0:
+        return False  # a group of processes, and no run's
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

@@ -92,10 +92,17 @@ def _read_footer(path: Path, called: str) -> dict[str, str]:
 
     try:
         schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         first_line = str(error).partition("\n")[0]
         raise NotParquet(
             f"{called} is not a readable Parquet file: its footer is damaged ({first_line})",
             hint="download it again",
         ) from error
+    names = schema.names
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise NotParquet(
+            f"{called} cannot be read: two of its columns are called '{twice}'",
+            hint="check how the file was made; published months name each column once",
+        )
     return {field.name: str(field.type) for field in schema}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from tripduration.contract import ALLOWANCES, NEEDED, Trips, TripsOfMonth, duration_min, plausible
-from tripduration.errors import ContractBroken, Finding, MonthInvalid
+from tripduration.errors import ContractBroken, Finding, MonthInvalid, NotParquet
 from tripduration.months import Month
 from tripduration.parquet import verify_parquet
 
@@ -39,18 +40,45 @@ def read_month(path: Path) -> pl.DataFrame:
         The file is something else.
     """
     published = verify_parquet(path)
-    types = pl.read_parquet_schema(path)
+    with _damage_told(path):
+        types = pl.read_parquet_schema(path)
     found = [_finding(name, types.get(name), published) for name in NEEDED]
     findings = tuple(finding for finding in found if finding is not None)
     if findings:
         raise _unusable(path.name, findings, published)
-    frame = pl.read_parquet(path, columns=list(NEEDED)).select(NEEDED)
+    with _damage_told(path):
+        frame = pl.read_parquet(path, columns=list(NEEDED)).select(NEEDED)
+    late = tuple(_beyond_calendar(frame))
+    if late:
+        raise _unusable(path.name, late, published)
     try:
         return frame.cast({name: column.dtype for name, column in Trips.columns().items()})
     except pl.exceptions.InvalidOperationError as error:
         first_line = str(error).partition("\n")[0]
         finding = Finding("", "values that fit their columns' types", first_line)
         raise _unusable(path.name, (finding,), published) from error
+
+
+def _beyond_calendar(frame: pl.DataFrame) -> Iterator[Finding]:
+    """Yield the columns with times that microseconds cannot count; polars' own error would be a panic."""
+    for name, column in Trips.columns().items():
+        if column.dtype.is_temporal():
+            lost = frame[name].cast(column.dtype, strict=False).null_count() - frame[name].null_count()
+            if lost:
+                yield Finding(name, "times that microseconds can count", f"{lost:,} that they cannot")
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Say in our words that a file whose footer is whole is damaged elsewhere."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise NotParquet(
+            f"{path.name} is not a readable Parquet file: its data is damaged ({first_line})",
+            hint="download it again",
+        ) from error
 
 
 def check_trips(
@@ -168,9 +196,10 @@ def _check_file(month: Month, path: Path, min_rows: int, min_share_kept: float) 
     try:
         trips = read_month(path)
     except ContractBroken as broken:
-        rows = pl.scan_parquet(path).select(pl.len()).collect().item()
+        with _damage_told(path):
+            rows = pl.scan_parquet(path).select(pl.len()).collect().item()
         rules = [
-            _rule(each.column, f"has {each.expected}", rows, rows, 0.0, found=each.found)
+            _rule(each.column, f"has {each.expected}", rows or 1, rows or 1, 0.0, found=each.found)
             for each in broken.findings
         ]
         kept = 0

@@ -218,6 +218,7 @@ def test_a_secret_in_the_tracking_uri_is_never_shown(baton: Command) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.fault("SIGINT or SIGTERM to a run", "it ends 130 or 143; its record says interrupted")
 def test_a_signal_ends_the_run_with_its_own_code(tmp_path: Path, number: signal.Signals, code: int) -> None:
     (tmp_path / "sleepy.py").write_text(
         "import time\n"

@@ -92,6 +92,9 @@ def torn_objects(folder: Path) -> list[Path]:
     return [path for path in objects if hashlib.sha256(path.read_bytes()).hexdigest() != path.name]
 
 
+@pytest.mark.fault(
+    "kill -9 on the make engine, 50 times", "the next run gives the same digests; nothing torn is taken"
+)
 def test_killed_at_any_moment_the_next_run_is_right(folder: Path, tmp_path_factory) -> None:
     clean = tmp_path_factory.mktemp("clean")
     (clean / "faults.py").write_text(PIPELINE)
@@ -118,6 +121,7 @@ def test_killed_at_any_moment_the_next_run_is_right(folder: Path, tmp_path_facto
     assert done_before_the_kill < KILLS / 2, "hardly any run was hit"
 
 
+@pytest.mark.fault("two runs at once on one store, 20 times", "each key is computed once")
 def test_two_runs_at_once_compute_each_key_once(folder: Path) -> None:
     for number in range(PAIRS):
         jobs = "12"[number % 2]

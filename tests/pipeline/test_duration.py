@@ -236,6 +236,7 @@ class TestWithAServer:
         assert "http://127.0.0.1:1/zones.csv" in run
         assert "hush" not in told
 
+    @pytest.mark.fault("the MLflow server is down", "the run ends 4 before it computes")
     def test_a_server_that_is_down_is_told_before_training(self, baton: Command) -> None:
         ended = baton("run", "--source", "sample", "--tracking-uri", f"http://127.0.0.1:{free_port()}")
         assert ended.code == 4
@@ -374,6 +375,7 @@ def test_cleanup_removes_what_interrupted_runs_left(baton: Command, tmp_path: Pa
 
 
 @pytest.mark.parametrize("during", ["extract_train", "train", "track"])
+@pytest.mark.fault("kill -9 while downloading, training or recording", "the next run succeeds")
 def test_a_kill_at_any_stage_leaves_a_store_that_the_next_run_can_use(
     tmp_path: Path, slow_server: str, during: str, environment: None
 ) -> None:

@@ -120,6 +120,9 @@ def test_a_file_that_is_not_what_was_verified_is_fetched_again(
 
 
 @pytest.mark.parametrize("mood", ["status 500", "status 503", "status 429", "short", "reset"])
+@pytest.mark.fault(
+    "the download server answers 500, 503, 429, too little, or resets", "it is asked again; the file is whole"
+)
 def test_trouble_that_passes_is_tried_again(
     publisher: Publisher, fetch: Fetch, events: list[str], mood: str
 ) -> None:
@@ -128,6 +131,7 @@ def test_trouble_that_passes_is_tried_again(
     assert "trying again" in events[0]
 
 
+@pytest.mark.fault("the download server is silent", "given up after all attempts, told")
 def test_a_server_that_says_nothing_is_given_up_after_all_attempts(
     publisher: Publisher, address: str, path: Path, hurried: Patience
 ) -> None:
@@ -173,6 +177,7 @@ def test_a_server_that_ignores_ranges_sends_all_of_it_again(publisher: Publisher
     assert "Range" in publisher.asked[1].headers
 
 
+@pytest.mark.fault("the file changes on the server in mid-download", "halves are never joined")
 def test_halves_of_two_versions_are_never_joined(publisher: Publisher, fetch: Fetch) -> None:
     publisher.moods = ["short", "status 500", "status 500", "status 500", "ranges"]
     with pytest.raises(DownloadFailed):
@@ -215,6 +220,7 @@ def test_a_weak_version_is_not_trusted_for_half_a_file(publisher: Publisher, fet
 
 
 @pytest.mark.parametrize(("mood", "looks_like"), [("page", "an HTML page"), ("unsized", "cut short")])
+@pytest.mark.fault("a 200 with an HTML page, or half a file", "never published")
 def test_what_is_no_parquet_is_never_published(
     publisher: Publisher, fetch: Fetch, path: Path, mood: str, looks_like: str
 ) -> None:
@@ -252,6 +258,7 @@ def test_redirects_are_followed(publisher: Publisher, fetch: Fetch) -> None:
     assert publisher.asked[1].path == "/elsewhere"
 
 
+@pytest.mark.fault("redirects in a circle", "given up, told")
 def test_a_circle_of_redirects_ends(publisher: Publisher, fetch: Fetch) -> None:
     publisher.moods = ["redirect"]
     with pytest.raises(DownloadFailed, match="redirects too often"):
@@ -294,6 +301,7 @@ def test_a_password_that_breaks_the_address_is_not_shown(path: Path) -> None:
     assert "hunter" not in caught.value.message + caught.value.hint
 
 
+@pytest.mark.fault("the disk is full in mid-download", "told; what arrived is kept")
 def test_a_full_disk_is_named_and_what_arrived_is_kept_for_the_next_try(
     publisher: Publisher, path: Path, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +334,7 @@ def test_a_read_only_folder_is_named(address: str, tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
+@pytest.mark.fault("kill -9 in mid-download", "the next one goes on where it ended")
 def test_a_killed_download_is_never_taken_for_whole_and_goes_on_where_it_ended(
     publisher: Publisher, address: str, path: Path, fetch: Fetch
 ) -> None:

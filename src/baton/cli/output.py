@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from baton.core.addresses import without_secrets_in_addresses
 from baton.core.events import (
     Event,
     RunNoted,
@@ -53,9 +54,9 @@ def say(text: str = "") -> None:
 
 def show_error(message: str, hint: str) -> None:
     """Tell what failed, and what to do about it, on stderr."""
-    say(click.style("error: ", fg="red", bold=True) + message)
+    say(click.style("error: ", fg="red", bold=True) + without_secrets_in_addresses(message))
     if hint:
-        say(f"\nhint: {hint}")
+        say(f"\nhint: {without_secrets_in_addresses(hint)}")
 
 
 def confirm(question: str) -> bool:

@@ -22,31 +22,34 @@ def read(path: Path, *, required: bool) -> dict[str, Any]:
         If it cannot be read, is not JSON, or holds something else than sections.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
     except FileNotFoundError:
         if required:
             raise SettingsError(
                 [f"configuration file {path} does not exist"], "make one with: baton config set"
             ) from None
         return {}
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: bytes that are no text, or a path that is none
         raise SettingsError([f"configuration file {path} cannot be read: {error}"]) from error
     if not text.strip():
         return {}
     try:
-        content = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        place = (
-            f"line {error.lineno}, column {error.colno}: {error.msg}"
-            if isinstance(error, json.JSONDecodeError)
-            else "nested too deep"
-        )
+        content = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, json.JSONDecodeError):
+            place = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        else:
+            place = "nested too deep" if isinstance(error, RecursionError) else str(error).partition(":")[0]
         raise SettingsError(
             [f"configuration file {path} is not JSON: {place}"], "mend it, or move it away"
         ) from error
     if not isinstance(content, dict):
         raise SettingsError([f"configuration file {path} must hold an object with sections"])
     return content
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def leaves_of(
@@ -115,6 +118,8 @@ def remove_value(path: Path, key: tuple[str, ...]) -> None:
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     try:
-        write_atomically(path, (json.dumps(content, indent=2) + "\n").encode(), durable=True)
+        path = path.resolve()  # a link stays one
+        mode = path.stat().st_mode & 0o777 if path.exists() else None  # who hid it meant it
+        write_atomically(path, (json.dumps(content, indent=2) + "\n").encode(), durable=True, mode=mode)
     except OSError as error:
         raise SettingsError([f"configuration file {path} cannot be written: {error.strerror}"]) from error

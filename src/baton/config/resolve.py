@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ import msgspec
 
 from baton.config import environment, file
 from baton.config.settings import Settings
+from baton.core.addresses import without_secrets_in_addresses
 from baton.core.checks import nearest
 from baton.core.parameters import Leaf, Parameters, build, leaves, value_of
 from baton.errors import SettingsError
@@ -109,7 +111,7 @@ def resolve(
 
     def take(leaf: Leaf, given: Any, origin: Origin, *, strict: bool) -> None:
         try:
-            values[leaf.path] = msgspec.convert(given, leaf.type, strict=strict)
+            values[leaf.path] = _converted(given, leaf, strict=strict)
             origins[leaf.key] = origin
         except msgspec.ValidationError as error:
             where = f"{origin.place}: {leaf.key}" if origin.source == "file" else origin.place
@@ -159,12 +161,43 @@ def convert_one(leaf: Leaf, text: str) -> Any:
         If the text is not of its type or out of its range.
     """
     try:
-        return msgspec.convert(_none_or(text, leaf), leaf.type, strict=False)
+        return _converted(_none_or(text, leaf), leaf, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(
-            [f"{leaf.key} cannot be {text!r}: {plain_reason(error)}"],
+            [f"{leaf.key} cannot be {_shown(text)}: {plain_reason(error)}"],
             "show all values with: baton config show",
         ) from error
+
+
+def _converted(given: Any, leaf: Leaf, *, strict: bool) -> Any:
+    """Return what was given as the leaf's type; raise `msgspec.ValidationError` where it does not fit."""
+    try:
+        value = msgspec.convert(given, leaf.type, strict=strict)
+    except RecursionError as error:
+        raise msgspec.ValidationError("it is nested too deep") from error
+    for one in _plain_values(value):
+        if isinstance(one, float) and not math.isfinite(one):
+            raise msgspec.ValidationError("expected a finite number")
+        if isinstance(one, str) and ("\0" in one or not _is_unicode(one)):
+            raise msgspec.ValidationError("expected a text of whole characters, without NUL")
+    return value
+
+
+def _plain_values(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        yield from (one for pair in value.items() for part in pair for one in _plain_values(part))
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield from (one for part in value for one in _plain_values(part))
+    else:
+        yield value
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _none_or(given: Any, leaf: Leaf) -> Any:
@@ -173,7 +206,7 @@ def _none_or(given: Any, leaf: Leaf) -> Any:
 
 
 def _shown(given: Any) -> str:
-    text = re.sub(r"://[^/@\s]*@", "://***@", repr(given))
+    text = without_secrets_in_addresses(repr(given))
     return text if len(text) <= 60 else text[:57] + "..."
 
 

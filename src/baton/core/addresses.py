@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit, urlunsplit
+
+_HOST = re.compile(r"[^:]*(:\d*)?|\[[^\]]*\](:\d*)?")
+"""A host with or without a port; the second form is an IPv6 address."""
+
+_IN_TEXT = re.compile(r"[A-Za-z][\w+.-]*://[^\s'\"<>]+")
 
 
 def without_secrets(uri: str) -> str:
@@ -14,4 +20,12 @@ def without_secrets(uri: str) -> str:
     if not parts.netloc:
         return uri
     place = parts.netloc.rpartition("@")[2]
+    if not _HOST.fullmatch(place) or "@" in parts.path:
+        # A password with an unescaped / or ? ends the host too early: show nothing of it.
+        return f"{parts.scheme}://..."
     return urlunsplit((parts.scheme, place, parts.path, "", ""))
+
+
+def without_secrets_in_addresses(text: str) -> str:
+    """Return a text with every address in it as `without_secrets` shows it."""
+    return _IN_TEXT.sub(lambda found: without_secrets(found[0]), text)

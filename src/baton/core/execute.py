@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from baton.core.addresses import without_secrets_in_addresses
 from baton.core.artifact import Artifact, Kind
 from baton.core.context import Provenance, TaskContext
 from baton.core.events import Reporter, TaskFinished, TaskLogged, TaskStarted, ignore_events
@@ -28,6 +29,9 @@ from baton.core.tracker import TrackingRun
 from baton.errors import BatonError, CorruptObject, MissingObject, StoreError, TaskError, Unavailable
 
 AnyTask = Task[..., Any]
+
+_PANIC = "PanicException"
+"""How libraries written in Rust name a defect of theirs; it is no `Exception`, and no reason to end a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +212,14 @@ def execute_task(
         report = _attempt(task, inputs, run)
     except (Exception, SystemExit) as error:  # the task boundary: it becomes an outcome
         report = TaskReport(task.name, Outcome.FAILED, failure=describe(error))
+    except BaseException as error:
+        if type(error).__name__ != _PANIC:
+            raise
+        report = TaskReport(task.name, Outcome.FAILED, failure=describe(error))
     return replace(report, duration_s=time.perf_counter() - began, attempts=attempt)
 
 
-def describe(error: Exception | SystemExit) -> Failure:
+def describe(error: BaseException) -> Failure:
     """Turn what a task raised into what the user reads.
 
     An exception with a string attribute ``hint`` explains itself; any other keeps its traceback.
@@ -220,15 +228,22 @@ def describe(error: Exception | SystemExit) -> Failure:
     if isinstance(hint, str):
         is_lost = isinstance(error, CorruptObject | MissingObject)
         return Failure(
-            str(getattr(error, "message", "") or error),
-            hint,
+            without_secrets_in_addresses(str(getattr(error, "message", "") or _text_of(error))),
+            without_secrets_in_addresses(hint),
             is_final=is_lost or isinstance(error, TaskError),
             has_lost_input=is_lost,
         )
     name = type(error).__name__
-    text = str(error).strip()
-    trace = "".join(traceback.format_exception(error))
+    text = without_secrets_in_addresses(_text_of(error).strip())
+    trace = without_secrets_in_addresses("".join(traceback.format_exception(error)))
     return Failure(f"{name}: {text}" if text else name, "", trace)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # whoever wrote the exception's own words failed at it
+        return ""
 
 
 def finish(report: TaskReport, run: TaskRun) -> TaskReport:

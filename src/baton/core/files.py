@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes, *, durable: bool = False) -> None:
+def write_atomically(path: Path, content: bytes, *, durable: bool = False, mode: int | None = None) -> None:
     """Write a whole file: a temporary one beside it, then renamed.
 
     Parameters
@@ -17,6 +17,8 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = False) -> No
         All of it.
     durable : bool
         Whether to wait until the disk has it, for what cannot be computed again.
+    mode : int, optional
+        Its permissions; as the umask says unless given.
 
     Raises
     ------
@@ -26,7 +28,9 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = False) -> No
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:80]}.{os.urandom(6).hex()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             file.write(content)
             if durable:
                 file.flush()

@@ -9,6 +9,7 @@ Outputs are named after the task unless ``outputs`` names them.
 from __future__ import annotations
 
 import inspect
+import math
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -201,10 +202,10 @@ def task(
         if arguments.tracking is not None and not effect:
             problems.append("it takes the tracking run, so it must say effect=True")
         kinds = _outputs(task_name, named, hints.get("return"), problems)
-        if retries < 0 or retry_delay_s < 0 or retry_backoff < 1:
+        if retries < 0 or not (0 <= retry_delay_s < math.inf and 1 <= retry_backoff < math.inf):
             problems.append("retries and retry_delay_s are at least 0, retry_backoff at least 1")
-        if timeout_s is not None and timeout_s <= 0:
-            problems.append("timeout_s is more than 0")
+        if timeout_s is not None and not 0 < timeout_s < math.inf:
+            problems.append("timeout_s is more than 0, and finite")
         return Task(
             name=task_name,
             function=target,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -66,7 +67,7 @@ class _Build:
         self._pool = pool
         self._waiting: list[AnyTask] = list(execution.dag.order)
         self._running: set[str] = set()
-        self._tried_again: set[str] = set()
+        self._tried_again: Counter[str] = Counter()
         self._made: dict[str, Artifact] = {}
         self._ends: queue.SimpleQueue[TaskReport] = queue.SimpleQueue()
 
@@ -106,13 +107,13 @@ class _Build:
             self._pool.start(task, dict(self._made), reason, self._ends.put)
 
     def _take(self, report: TaskReport) -> None:
-        """Take note of an end; where an input was corrupt, make it again first, once."""
+        """Take note of an end; where an input was corrupt, make it again first, each once."""
         self._running.discard(report.task)
         makers = makers_of_lost_inputs(
             report, self._execution.dag, self.reports, self._execution.project.store
         )
-        if makers and report.task not in self._tried_again:
-            self._tried_again.add(report.task)
+        if makers and self._tried_again[report.task] < len(self._execution.dag.task(report.task).inputs):
+            self._tried_again[report.task] += 1
             for maker in makers:
                 del self.reports[maker.name]
             self._waiting = [*makers, self._execution.dag.task(report.task), *self._waiting]

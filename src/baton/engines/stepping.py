@@ -75,18 +75,20 @@ class Stepping:
             self._worker.close()
 
     def _again_if_lost(self, task: AnyTask) -> TaskReport:
-        """Run a task; where an input was corrupt, make it again first."""
+        """Run a task; where inputs were corrupt, make them again first, one after another."""
         execution = self._execution
         report = self._attempt(task)
-        makers = makers_of_lost_inputs(report, execution.dag, self.reports, execution.project.store)
-        if not makers:
-            return report
-        for maker in makers:
-            again = self._again_if_lost(maker)
-            self.reports[maker.name] = finish(again, execution.task_run)
-            if not again.outcome.is_good:
-                return report
-        return self._attempt(task)
+        for _ in task.inputs:
+            makers = makers_of_lost_inputs(report, execution.dag, self.reports, execution.project.store)
+            if not makers:
+                break
+            for maker in makers:
+                again = self._again_if_lost(maker)
+                self.reports[maker.name] = finish(again, execution.task_run)
+                if not again.outcome.is_good:
+                    return report
+            report = self._attempt(task)
+        return report
 
     def _attempt(self, task: AnyTask) -> TaskReport:
         if self._worker is not None and task.tracking:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from baton.core.files import write_atomically
+from baton.core.records import decode_record
 from baton.store.modules import Location, locate
 from baton.store.source import EMPTY, SUMMARY_VERSION, ModuleSummary, summarise
 from baton.store.walk import NEVER_SAME, Reach, ReadModule, Walk
@@ -104,9 +105,11 @@ class CodeReader:
         remembered = self._memory / hashlib.sha256(label + content).hexdigest()[:40] if self._memory else None
         if remembered is not None:
             try:
-                return msgspec.json.decode(remembered.read_bytes(), type=ModuleSummary)
-            except (OSError, msgspec.MsgspecError):
-                pass  # not remembered, or torn: parse it again
+                known = decode_record(remembered.read_bytes(), ModuleSummary)
+            except OSError:
+                known = None
+            if known is not None:
+                return known  # otherwise not remembered, or torn: parse it again
         try:
             summary = summarise(content, package)
         except (SyntaxError, ValueError, RecursionError):

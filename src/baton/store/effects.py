@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from baton.core.files import write_atomically
-from baton.store.index import Entry
+from baton.core.records import decode_record
+from baton.store.index import Entry, are_artifacts
 
 _VERSION = 2
 
@@ -85,7 +86,9 @@ class EffectMemory:
 
 def _read(path: Path) -> EffectRecord | None:
     try:
-        record = msgspec.json.decode(path.read_bytes(), type=EffectRecord)
-    except (OSError, msgspec.MsgspecError):
+        record = decode_record(path.read_bytes(), EffectRecord)
+    except OSError:
         return None
-    return record if record.version == _VERSION else None
+    if record is None or record.version != _VERSION or not are_artifacts(record.outputs):
+        return None
+    return record

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from baton.core.artifact import Artifact
+from baton.core.records import decode_record
 from baton.store.fingerprint import fingerprint
 from baton.store.objects import ObjectStore, is_digest
 
@@ -84,10 +85,8 @@ class Index:
         """Return the keys that files below ``latest/`` name; nothing for those that cannot be read."""
         found = {}
         for name, content in self._objects.place.read_all(names).items():
-            try:
-                found[name] = msgspec.json.decode(content, type=Latest).key
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                found[name] = ""
+            latest = decode_record(content, Latest)
+            found[name] = latest.key if latest is not None else ""
         return found
 
     def remove(self, names: Iterable[str]) -> None:
@@ -105,13 +104,10 @@ class Index:
     def latest_key(self, pipeline: str, task: str) -> str | None:
         """Return the key of a task's latest entry, or None where it is not known or cannot be read."""
         text = self._objects.read_text(_latest_name(pipeline, task))
-        if text is None:
+        latest = None if text is None else decode_record(text, Latest)
+        if latest is None or latest.version != ENTRY_VERSION or not is_digest(latest.key):
             return None
-        try:
-            latest = msgspec.json.decode(text, type=Latest)
-        except msgspec.MsgspecError:
-            return None
-        return latest.key if latest.version == ENTRY_VERSION else None
+        return latest.key
 
 
 def _latest_name(pipeline: str, task: str) -> str:
@@ -133,10 +129,8 @@ def _key_in(name: str) -> str:
 
 def is_of_another_version(content: bytes) -> bool:
     """Whether bytes that are no entry are one of another version of baton."""
-    try:
-        return msgspec.json.decode(content, type=_Versioned).version != ENTRY_VERSION
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return False
+    versioned = decode_record(content, _Versioned)
+    return versioned is not None and versioned.version != ENTRY_VERSION
 
 
 class _Versioned(msgspec.Struct, frozen=True):
@@ -146,9 +140,18 @@ class _Versioned(msgspec.Struct, frozen=True):
 
 
 def _decode(content: str | bytes, key: str) -> Entry | None:
-    try:
-        entry = msgspec.json.decode(content, type=Entry)
-        msgspec.convert(list(entry.outputs.values()), list[Artifact])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    entry = decode_record(content, Entry)
+    if entry is None or entry.version != ENTRY_VERSION or entry.key != key:
         return None
-    return entry if entry.version == ENTRY_VERSION and entry.key == key else None
+    return entry if are_artifacts(entry.outputs) else None
+
+
+def are_artifacts(outputs: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether what a record lists as outputs are artifacts under their own names."""
+    try:
+        artifacts = msgspec.convert(list(outputs.values()), list[Artifact])
+    except msgspec.ValidationError:
+        return False
+    return [one.name for one in artifacts] == list(outputs) and all(
+        is_digest(one.digest) for one in artifacts
+    )

@@ -72,7 +72,7 @@ class LocalPlace:
         final = self.root / name
         with translated(self.shown, "written"):
             final.parent.mkdir(parents=True, exist_ok=True)
-            path.chmod(0o444)
+            path.chmod(path.stat().st_mode & 0o444)  # read-only, and no more readable than the umask lets it
             path.replace(final)
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:

@@ -260,7 +260,11 @@ class RemotePlace:
     def _find_file_system(self) -> None:
         from fsspec.registry import get_filesystem_class
 
-        if self._protocol in _S3 and "@" in urlsplit(self._url).netloc:
+        try:
+            place = urlsplit(self._url).netloc
+        except ValueError as error:
+            raise Unavailable(f"the store at {self.shown} cannot be used: {error}", _HINT) from error
+        if self._protocol in _S3 and "@" in place:
             raise Unavailable(
                 f"the store at {self.shown} cannot be used: its URL holds credentials",
                 "take them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or aws_profile",

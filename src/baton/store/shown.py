@@ -10,13 +10,12 @@ from typing import Any
 
 import msgspec
 
-from baton.tracking.location import without_secrets
+from baton.core.addresses import without_secrets_in_addresses
 
 HIDDEN = "(hidden)"
 """Stands for what may be a secret."""
 
 _LIMIT = 80
-_ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://[^\s'\"<>]+")
 _TELLING_NAME = (
     r"\w*(?:password|passwd|passphrase|secret|token|credentials?|(?:api|access|private|secret)_?key)"
 )
@@ -61,14 +60,7 @@ def shortened(text: str) -> str:
 def without_secrets_in(text: str) -> str:
     """Return a text without secrets in addresses, and without texts assigned to a secret's name."""
     hidden = _SECRET_TEXT.sub(lambda found: f"{found[1]}{found[2]}{HIDDEN}{found[2]}", text)
-    return _ADDRESS.sub(lambda found: _address(found[0]), hidden)
-
-
-def _address(address: str) -> str:
-    try:
-        return without_secrets(address)
-    except ValueError:
-        return HIDDEN  # not an address after all, or one that nobody can take apart
+    return without_secrets_in_addresses(hidden)
 
 
 def _cleaned(value: Any) -> Any:

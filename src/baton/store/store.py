@@ -148,6 +148,8 @@ class Store:
         entry = self.index.get(key)
         if entry is None:
             return _missed(key, self.changes(task, work))
+        if not _are_outputs_of(task, entry.outputs):
+            return _missed(key, [Cause(CauseKind.CORRUPT)])
         outputs = {name: Artifact.from_dict(fields) for name, fields in entry.outputs.items()}
         faults = self._faults(outputs)
         if faults:
@@ -157,7 +159,7 @@ class Store:
 
     def _decide_effect(self, task: Task[..., Any], work: Work, world: str) -> CacheDecision:
         record = self.effects.last(world, task.name)
-        if record is None or record.key != work.key:
+        if record is None or record.key != work.key or not _are_outputs_of(task, record.outputs):
             return _missed(work.key, self.changes(task, work, world=world))
         if record.missing_product is not None:
             return _missed(work.key, [Cause(CauseKind.MISSING, place=record.missing_product)])
@@ -335,7 +337,7 @@ class Store:
         for name, digest in self._members(artifact).items():
             found[name] = folder / name
             target = self.objects.path_of(digest)
-            if found[name].exists():
+            if found[name].is_symlink() and found[name].readlink() == target:
                 continue
             found[name].parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):  # another run made it in between
@@ -375,6 +377,12 @@ def _fault(
     if artifact.digest not in sizes or not sizes.keys() >= set(digests):
         return CauseKind.MISSING
     return None if sum(sizes[digest] for digest in digests) == artifact.size else CauseKind.CORRUPT
+
+
+def _are_outputs_of(task: Task[..., Any], outputs: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a record, which others may have written, names what the task makes."""
+    made = {name: fields["kind"] for name, fields in outputs.items()}
+    return made == {name: kind.name for name, kind in task.outputs.items()}
 
 
 def _unreadable(work: Work) -> Cause:

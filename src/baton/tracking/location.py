@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from baton.core.addresses import without_secrets
+from baton.core.addresses import without_secrets, without_secrets_in_addresses
 from baton.errors import Unavailable
 
 __all__ = ["check_server", "local_database", "tracking_uri", "without_secrets"]
@@ -44,8 +44,11 @@ def check_server(uri: str) -> None:
     for _ in range(2):
         try:
             answer = httpx.post(question, json={"max_results": 1}, timeout=_CHECK_TIMEOUT_S)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            failure = str(error)
+        except httpx.InvalidURL:
+            failure = "it is not an address"  # httpx's own words quote it, secrets included
+            break
+        except httpx.HTTPError as error:
+            failure = without_secrets_in_addresses(str(error))
             continue
         if answer.is_success:
             return

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from baton.core.addresses import without_secrets_in_addresses
 from baton.core.tracker import Champion
 from baton.errors import Unavailable
 from baton.tracking.database import make_local_database
@@ -420,7 +421,7 @@ def translated(uri: str) -> Iterator[None]:
 def _as_unavailable(error: Exception, uri: str) -> Unavailable:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return Unavailable(
-        f"MLflow at {without_secrets(uri)} failed: {without_secrets(lines[0])[:300]}",
+        f"MLflow at {without_secrets(uri)} failed: {without_secrets_in_addresses(lines[0])[:300]}",
         "check the store or server, then resume the run",
     )
 

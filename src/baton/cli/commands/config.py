@@ -13,7 +13,7 @@ from baton.config import file
 from baton.config.resolve import convert_one
 from baton.core.checks import nearest
 from baton.errors import SettingsError
-from baton.tracking.location import without_secrets
+from baton.store.shown import plain
 
 if TYPE_CHECKING:
     from baton.config.resolve import Configuration
@@ -53,8 +53,7 @@ def show_configuration(configuration: Configuration) -> None:
 def _rows_of(configuration: Configuration) -> Iterator[tuple[str, Any, str, str]]:
     for leaf in configuration.leaves:
         value, origin = configuration.value(leaf), configuration.origins[leaf.key]
-        shown = without_secrets(value) if isinstance(value, str) else value
-        yield leaf.key, shown, origin.source, origin.place
+        yield leaf.key, plain(leaf.name, value), origin.source, origin.place
 
 
 @command.command("set", cls=ProjectCommand)
@@ -79,7 +78,7 @@ def set_value(ctx: click.Context, key: str, value: str) -> None:
         return
     converted = convert_one(leaf, value)
     file.write_value(configuration.path, leaf.path, converted)
-    output.say(f"set {leaf.key} = {without_secrets(str(converted))} in {configuration.path}")
+    output.say(f"set {leaf.key} = {output.shown(plain(leaf.name, converted))} in {configuration.path}")
 
 
 @command.command(cls=ProjectCommand)

@@ -8,6 +8,7 @@ import click
 
 from baton.cli import output
 from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.store.shown import plain
 
 if TYPE_CHECKING:
     from baton.core.dag import Dag
@@ -40,7 +41,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
                     }
                     for task in dag.order
                 ],
-                "parameters": {leaf.key: configuration.value(leaf) for leaf in own},
+                "parameters": {leaf.key: plain(leaf.name, configuration.value(leaf)) for leaf in own},
             }
         )
         return
@@ -50,7 +51,10 @@ def command(ctx: click.Context, as_json: bool) -> None:
     output.show_data("")
     output.show_table(
         ("parameter", "value", "description"),
-        [(leaf.name, output.shown(configuration.value(leaf)), leaf.description) for leaf in own],
+        [
+            (leaf.name, output.shown(plain(leaf.name, configuration.value(leaf))), leaf.description)
+            for leaf in own
+        ],
     )
 
 

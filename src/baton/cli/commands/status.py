@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 import msgspec
 
 from baton.cli import output
 from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.store.shown import plain
+
+if TYPE_CHECKING:
+    from baton.runs import RunRecord
 
 
 @click.command(cls=ProjectCommand)
@@ -22,13 +28,13 @@ def command(ctx: click.Context, run_id: str | None, limit: int, as_json: bool) -
     if run_id is not None:
         record = api.read_run(ctx.obj.home, run_id)
         if as_json:
-            output.show_json(msgspec.to_builtins(record))
+            output.show_json(_as_json(record))
         else:
             _show_one(record)
         return
     records = api.status(ctx.obj, limit)
     if as_json:
-        output.show_json(msgspec.to_builtins(records))
+        output.show_json([_as_json(record) for record in records])
         return
     if not records:
         output.say("no run yet; start one with: baton run")
@@ -49,10 +55,12 @@ def command(ctx: click.Context, run_id: str | None, limit: int, as_json: bool) -
     output.show_table(("run", "pipeline", "engine", "targets", "state", "time", headline), rows)
 
 
-def _show_one(record: msgspec.Struct) -> None:
-    from baton.runs import RunRecord
+def _as_json(record: RunRecord) -> Any:
+    """Return a record as plain JSON values, without secrets among the parameters."""
+    return {**msgspec.to_builtins(record), "parameters": plain("", record.parameters)}
 
-    assert isinstance(record, RunRecord)
+
+def _show_one(record: RunRecord) -> None:
     where = f"{record.pipeline} on {record.engine}"
     output.show_data(f"run {record.run_id}: {where}, {record.state}, {record.duration_s:.2f} s")
     rows = [
