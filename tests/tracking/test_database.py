@@ -8,12 +8,14 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from baton.errors import Unavailable
 from baton.tracking import database
 from baton.tracking.database import make_local_database, schema_of_installed_mlflow
+from baton.tracking.location import database_file
 
 
 def shape(path: Path) -> dict[str, object]:
@@ -78,6 +80,38 @@ def test_many_at_once_make_one_whole_database(tmp_path: Path) -> None:
         list(pool.map(make_local_database, [path] * 8))
     assert "experiments" in shape(path)
     assert sorted(found.suffix for found in path.parent.iterdir()) == [".db", ".lock"]
+
+
+def test_two_processes_may_begin_with_a_database_that_the_user_names(tmp_path: Path) -> None:
+    """MLflow alone fails here: both migrate, and one finds the other's columns."""
+    script = (
+        "import sys; from pathlib import Path; from baton.tracking.mlflow import MlflowTracker; "
+        "folder = Path(sys.argv[1]); "
+        "tracker = MlflowTracker(f'sqlite:///{folder}/named.db', folder / 'home', 'one', None); "
+        "print(tracker.client.get_experiment('0').name)"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", script, str(tmp_path)], stdout=PIPE, stderr=PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    ended = [(*process.communicate(timeout=120), process.returncode) for process in processes]
+    assert [(stdout, code) for stdout, _, code in ended] == [("Default\n", 0)] * 2, ended
+
+
+@pytest.mark.parametrize(
+    ("uri", "file"),
+    [
+        ("sqlite:////srv/mlflow.db", Path("/srv/mlflow.db")),
+        ("sqlite:///mlflow.db", Path.cwd() / "mlflow.db"),
+        ("sqlite:///mlflow.db?timeout=9", None),
+        ("sqlite://", None),
+        ("http://127.0.0.1:5000", None),
+    ],
+)
+def test_only_a_plain_file_is_made_here(uri: str, file: Path | None) -> None:
+    assert database_file(uri) == file
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ class Asked:
         Groups or tasks; the pipeline's default target where there is none.
     forced : tuple of str
         Tasks that run whatever is remembered.
-    jobs : int
-        How many tasks may run at once.
+    jobs : int, optional
+        How many tasks may run at once; as many as the engine chooses unless given.
     report : callable
         Prints the run.
     """
@@ -40,7 +40,7 @@ class Asked:
     project: Project
     targets: tuple[str, ...]
     forced: tuple[str, ...]
-    jobs: int
+    jobs: int | None
     report: Reporter
 
 
@@ -72,15 +72,13 @@ def script_command(
             return _list_targets(ctx.obj)
         if chosen.get("clean"):
             return _clean(ctx.obj, chosen["targets"])
-        return _run(ctx, run, force, chosen.get("targets", ()), chosen.get("jobs", 1))
+        return _run(ctx, run, force, chosen.get("targets", ()), chosen.get("jobs"))
 
     if like_make:
         for add in (
             click.option("--list", "list_targets", is_flag=True, help="List the targets and their tasks"),
             click.option("--clean", is_flag=True, help="Forget the results, so that everything runs again"),
-            click.option(
-                "-j", "--jobs", type=click.IntRange(min=1), default=1, help="Tasks that may run at once [1]"
-            ),
+            click.option("-j", "--jobs", type=click.IntRange(min=1), help="Tasks that may run at once [1]"),
             click.argument("targets", nargs=-1),
         ):
             command = add(command)
@@ -109,7 +107,11 @@ def _kept(about: str) -> str:
 
 
 def _run(
-    ctx: click.Context, run: Callable[[Asked], RunReport], force: bool, targets: tuple[str, ...], jobs: int
+    ctx: click.Context,
+    run: Callable[[Asked], RunReport],
+    force: bool,
+    targets: tuple[str, ...],
+    jobs: int | None,
 ) -> int:
     from baton.cli.commands.run import resume_command
     from baton.cli.script_output import ScriptReporter, show_script_end

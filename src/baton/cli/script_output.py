@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from baton.cli.output import retry_text, show_data
-from baton.core.events import Event, RunStarted, TaskFinished, TaskRetried, TaskStarted
+from baton.cli.output import retry_text, say, show_data
+from baton.core.events import Event, RunNoted, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from baton.core.outcome import Outcome, RunReport, TaskReport
 from baton.core.parameters import flatten
 
@@ -44,6 +44,8 @@ class ScriptReporter:
                 for name in event.tasks:
                     self._waiting.setdefault(self._group(name), set()).add(name)
                 self._show_headline(event)
+            case RunNoted():
+                say(event.message)
             case TaskStarted():
                 self._announce(self._group(event.task))
             case TaskRetried():

@@ -1,4 +1,4 @@
-"""The project's own MLflow database, made in one step.
+"""A new MLflow database in a file, the project's own or another, made in one step.
 
 MLflow makes a new SQLite database by running all its migrations, about a second of work.  The
 result is always the same, so it is kept here as SQL for one version of MLflow
@@ -21,7 +21,7 @@ _VERSION_LINE = "-- The database of MLflow "
 
 
 def make_local_database(database: Path) -> None:
-    """Make the project's own MLflow database unless it is there.
+    """Make an MLflow database unless it is there.
 
     It appears under its name only when whole, so that a process killed on the way leaves nothing
     that another could take for a database.
@@ -45,7 +45,7 @@ def make_local_database(database: Path) -> None:
     except (OSError, sqlite3.Error) as error:
         raise Unavailable(
             f"the MLflow store {database} cannot be made: {error}",
-            "free space, or choose another place for what baton writes: --home FOLDER",
+            "free space, or choose another place for what baton writes: --home FOLDER, or --tracking-uri URI",
         ) from error
     finally:
         with contextlib.suppress(OSError):  # what kept it from being made was told already

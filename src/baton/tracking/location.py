@@ -7,7 +7,7 @@ from pathlib import Path
 from baton.core.addresses import without_secrets, without_secrets_in_addresses
 from baton.errors import Unavailable
 
-__all__ = ["check_server", "local_database", "tracking_uri", "without_secrets"]
+__all__ = ["check_server", "database_file", "local_database", "tracking_uri", "without_secrets"]
 
 _CHECK_TIMEOUT_S = 4.0
 
@@ -24,6 +24,12 @@ def tracking_uri(home: Path, *, uri: str | None, host: str | None) -> str:
 def local_database(home: Path) -> Path:
     """Return the file of the project's own MLflow store."""
     return home.absolute() / "mlflow" / "mlflow.db"
+
+
+def database_file(uri: str) -> Path | None:
+    """Return the file of a SQLite store, or None where the records go elsewhere."""
+    path = uri.removeprefix("sqlite:///")
+    return Path(path).absolute() if path not in (uri, "") and "?" not in path else None
 
 
 def check_server(uri: str) -> None:

@@ -21,7 +21,7 @@ from baton.core.addresses import without_secrets_in_addresses
 from baton.core.tracker import Champion
 from baton.errors import Unavailable
 from baton.tracking.database import make_local_database
-from baton.tracking.location import check_server, local_database, without_secrets
+from baton.tracking.location import check_server, database_file, local_database, without_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -114,8 +114,9 @@ class MlflowTracker:
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        if self.local_database is not None:
-            make_local_database(self.local_database)
+        database = database_file(self.uri)
+        if database is not None:  # MLflow itself fails where two processes make one at the same time
+            make_local_database(database)
         with translated(self.uri):
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
