@@ -366,12 +366,20 @@ def test_cleanup_removes_what_interrupted_runs_left(baton: Command, tmp_path: Pa
     whole.parent.mkdir(parents=True)
     for path in (whole, part, scratch / "half"):
         path.write_text("x")
+    days_ago = time.time() - 2 * 24 * 3600
+    for path in (whole, part, scratch / "half", scratch):
+        os.utime(path, (days_ago, days_ago))
+    of_another_run = [whole.with_name("next.parquet.part"), tmp_path / ".baton/scratch/evaluate-now/picture"]
+    for path in of_another_run:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
     ended = baton("run", "cleanup", "-v")
     assert ended.code == 0, ended.stderr
     assert "removed 2 leftovers" in ended.stderr
     assert whole.exists()
     assert not part.exists()
     assert not scratch.exists()
+    assert all(path.exists() for path in of_another_run)
 
 
 @pytest.mark.parametrize("during", ["extract_train", "train", "track"])

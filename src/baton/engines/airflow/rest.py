@@ -10,7 +10,8 @@ from baton.errors import Unavailable, UsageError
 if TYPE_CHECKING:
     import httpx
 
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 90.0
+"""Longer than an Airflow on SQLite waits for its lock."""
 
 
 class AirflowApi:
