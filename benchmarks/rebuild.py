@@ -33,8 +33,8 @@ and add a line, and other tools on the same chain."""
 ONE_CHANGE = f"""\
 Whole processes after one parameter was changed. In the chain of {STAGES} stages it is one that the middle
 stage reads: that stage and all after it must run, and the last file must hold the new value. In the
-duration pipeline it is `max_rmse`: the gate and the deployment run again, MLflow is loaded, nothing is
-trained."""
+duration pipeline it is `max_rmse`: the gate runs again, for which MLflow is loaded; as its verdict is the
+same, the deployment does not, and nothing is trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def _built_pipeline(scratch: Path, tell: Callable[[str], None]) -> Built:
         (folder / CONFIGURATION).write_text(json.dumps(settings), encoding="utf-8")
 
     def require(_folder: Path, stdout: str, _number: int) -> None:
-        _require_ran(stdout, ["validate", "deploy"])
+        _require_ran(stdout, ["validate"])
 
     return Built(PIPELINE, Command(PIPELINE, words, folder=folder), change, require)
 
