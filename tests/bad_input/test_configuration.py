@@ -172,7 +172,7 @@ WORDS = st.one_of(
     st.sampled_from(["latest", "0", "-1", "1", "nan", "1e999", "9" * 50, "mermaid", "true", "json:dumps"]),
     TEXTS,
 )
-NEVER = {"ui", "doctor", "menu"}
+NEVER = {"ui", "doctor", "menu", "compare", "prefect", "airflow"}
 """Commands that start a server, ask the network, or wait for a person."""
 
 
@@ -182,6 +182,8 @@ NEVER = {"ui", "doctor", "menu"}
 @example(words=("run", ["--resume", "\0"]))
 @example(words=("list", ["-C", "\0"]))
 @example(words=("list", ["--config", "\0"]))
+@example(words=("run", ["-C", "http://someone:hunter2@["]))
+@example(words=("list", ["--config", "http://someone:hunter2@["]))
 def test_no_command_line_is_a_defect(words: tuple[str, list[str]]) -> None:
     first, rest = words
     must_be_told(attempt(first, *(word for word in rest if word not in NEVER)))
