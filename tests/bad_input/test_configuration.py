@@ -181,6 +181,7 @@ NEVER = {"ui", "doctor", "menu"}
 @example(words=("status", ["-n", "9" * 30]))
 @example(words=("run", ["--resume", "\0"]))
 @example(words=("list", ["-C", "\0"]))
+@example(words=("run", ["-C", f"http://someone:{SECRET}@["]))
 @example(words=("list", ["--config", "\0"]))
 def test_no_command_line_is_a_defect(words: tuple[str, list[str]]) -> None:
     first, rest = words
