@@ -181,6 +181,7 @@ NEVER = {"ui", "doctor", "menu", "compare", "prefect", "airflow"}
 @example(words=("status", ["-n", "9" * 30]))
 @example(words=("run", ["--resume", "\0"]))
 @example(words=("list", ["-C", "\0"]))
+@example(words=("run", ["-C", f"http://someone:{SECRET}@["]))
 @example(words=("list", ["--config", "\0"]))
 @example(words=("run", ["-C", "http://someone:hunter2@["]))
 @example(words=("list", ["--config", "http://someone:hunter2@["]))

@@ -10,6 +10,9 @@ _HOST = re.compile(r"[^:]*(:\d*)?|\[[^\]]*\](:\d*)?")
 
 _IN_TEXT = re.compile(r"[A-Za-z][\w+.-]*://[^\s'\"<>]+")
 
+_AS_PATH = re.compile(r"([A-Za-z][\w+.-]+:/)(?!/)[^\s'\"<>]*@[^\s'\"<>]*")
+"""An address that was taken for a path, which keeps one of its two slashes."""
+
 
 def without_secrets(uri: str) -> str:
     """Return a URI without user, password and query, fit to be shown."""
@@ -28,6 +31,7 @@ def without_secrets(uri: str) -> str:
 
 def without_secrets_in_addresses(text: str) -> str:
     """Return a text with every address in it as `without_secrets` shows it."""
+<<<<<<< HEAD
     return _IN_TEXT.sub(lambda found: without_secrets(found[0]), text)
 
 
@@ -42,3 +46,7 @@ def without_password(path: str) -> str:
     'me@home/trips'
     """
     return re.sub(r"^([A-Za-z][\w+.-]*:/+)[^@]*@", r"\1...@", path)
+=======
+    shown = _IN_TEXT.sub(lambda found: without_secrets(found[0]), text)
+    return _AS_PATH.sub(r"\1...", shown)
+>>>>>>> hardening
