@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from baton.core.addresses import without_password
 from baton.errors import BatonError, InvalidPipeline, UsageError
 
 if TYPE_CHECKING:
@@ -73,8 +72,7 @@ def project_from(ctx: click.Context, options: dict[str, str]) -> Project:
     folder = ctx.params.pop("project_path", None)
     config = ctx.params.pop("config_path", None)
     if folder is not None and not folder.is_dir():
-        shown = without_password(str(folder))
-        raise UsageError(f"the project's folder {shown} does not exist", f"make it with: mkdir {shown}")
+        raise UsageError(f"the project's folder {folder} does not exist", f"make it with: mkdir {folder}")
     ctx.meta.update(project=folder, config=config)
     config = config.absolute() if config else None
     if folder is not None:

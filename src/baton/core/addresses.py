@@ -31,22 +31,5 @@ def without_secrets(uri: str) -> str:
 
 def without_secrets_in_addresses(text: str) -> str:
     """Return a text with every address in it as `without_secrets` shows it."""
-<<<<<<< HEAD
-    return _IN_TEXT.sub(lambda found: without_secrets(found[0]), text)
-
-
-def without_password(path: str) -> str:
-    """Return what was given as a path, without the user and password of an address given by mistake.
-
-    Examples
-    --------
-    >>> without_password("http:/me:secret@example.org/trips")
-    'http:/...@example.org/trips'
-    >>> without_password("me@home/trips")
-    'me@home/trips'
-    """
-    return re.sub(r"^([A-Za-z][\w+.-]*:/+)[^@]*@", r"\1...@", path)
-=======
     shown = _IN_TEXT.sub(lambda found: without_secrets(found[0]), text)
     return _AS_PATH.sub(r"\1...", shown)
->>>>>>> hardening
