@@ -137,29 +137,22 @@ def train_booster(
     }
     train_rows = _dmatrix(train_matrix, train_duration_min, used_threads)
     val_rows = _dmatrix(val_matrix, val_duration_min, used_threads)
-    train_errors = _Errors(train_duration_min)
-    val_errors = _Errors(val_duration_min, keeps_best=early_stopping_rounds > 0)
     afterwards = _can_follow_afterwards(val_matrix, hyperparameters) and not (
         0 < early_stopping_rounds < num_boost_round
     )
-
-    def after_round(trained: xgb.Booster, iteration: int) -> bool:
-        """Take note of the round just trained; return whether to stop."""
-        # XGBoost keeps the predictions on matrices it has seen and adds each round's tree to them.
-        train_errors.take(trained.predict(train_rows))
-        if on_round is not None:
-            on_round(iteration + 1, num_boost_round, train_errors.history[-1])
-        if afterwards:
-            return False
-        val_errors.take(trained.predict(val_rows))
-        return 0 < early_stopping_rounds <= iteration - val_errors.best_iteration
-
+    rounds = _Rounds(
+        (train_rows, _Errors(train_duration_min)),
+        (val_rows, _Errors(val_duration_min, keeps_best=early_stopping_rounds > 0)),
+        patience=early_stopping_rounds,
+        follows_validation=not afterwards,
+        on_round=on_round and (lambda done, error: on_round(done, num_boost_round, error)),
+    )
     try:
         booster = xgb.train(
             parameters,
             train_rows,
             num_boost_round,
-            callbacks=[_as_callback(after_round)],
+            callbacks=[_as_callback(rounds.after_round)],
             verbose_eval=False,
         )
     except xgb.core.XGBoostError as error:
@@ -171,21 +164,8 @@ def train_booster(
         reference_booster = form.booster
         if afterwards and isinstance(val_matrix, np.ndarray):
             for predictions in form.predict_by_round(to_onehot(val_matrix, pair_count)):
-                val_errors.take(predictions)
-    best = val_errors.best_iteration
-    best_score = val_errors.history[best]
-    booster = _cut_after(best, booster, best_score)
-    return Trained(
-        booster=booster,
-        reference_booster=booster
-        if reference_booster is booster
-        else _cut_after(best, reference_booster, best_score),
-        history={"train": train_errors.history, "validation": val_errors.history},
-        val_predictions=val_errors.best_predictions,
-        best_iteration=best,
-        device=used_device,
-        threads=used_threads,
-    )
+                rounds.val_errors.take(predictions)
+    return rounds.trained(booster, reference_booster, used_device, used_threads)
 
 
 def _can_follow_afterwards(matrix: Matrix, hyperparameters: Mapping[str, float | int | str]) -> bool:
@@ -259,6 +239,54 @@ class _Errors:
         is_best = iteration == 0 or self.history[iteration] < self.history[self.best_iteration]
         if is_best or not self._keeps_best:
             self.best_iteration, self.best_predictions = iteration, predictions
+
+
+class _Rounds:
+    """Follows the rounds: measures the errors, says when to stop, and cuts after the best round."""
+
+    def __init__(
+        self,
+        train: tuple[xgb.DMatrix, _Errors],
+        validation: tuple[xgb.DMatrix, _Errors],
+        *,
+        patience: int,
+        follows_validation: bool,
+        on_round: Callable[[int, float], None] | None,
+    ) -> None:
+        self._train_rows, self._train_errors = train
+        self._val_rows, self.val_errors = validation
+        self._patience = patience
+        self._follows_validation = follows_validation
+        self._on_round = on_round
+
+    def after_round(self, booster: xgb.Booster, iteration: int) -> bool:
+        """Take note of the round just trained; return whether to stop."""
+        # XGBoost keeps the predictions on matrices it has seen and adds each round's tree to them.
+        self._train_errors.take(booster.predict(self._train_rows))
+        if self._on_round is not None:
+            self._on_round(iteration + 1, self._train_errors.history[-1])
+        if not self._follows_validation:
+            return False
+        self.val_errors.take(booster.predict(self._val_rows))
+        return 0 < self._patience <= iteration - self.val_errors.best_iteration
+
+    def trained(
+        self, booster: xgb.Booster, reference_booster: xgb.Booster, device: Device, threads: int
+    ) -> Trained:
+        """Return both boosters up to the best round, with what was learned on the way."""
+        best = self.val_errors.best_iteration
+        best_score = self.val_errors.history[best]
+        cut = _cut_after(best, booster, best_score)
+        is_one = reference_booster is booster
+        return Trained(
+            booster=cut,
+            reference_booster=cut if is_one else _cut_after(best, reference_booster, best_score),
+            history={"train": self._train_errors.history, "validation": self.val_errors.history},
+            val_predictions=self.val_errors.best_predictions,
+            best_iteration=best,
+            device=device,
+            threads=threads,
+        )
 
 
 def _as_callback(after_round: Callable[[xgb.Booster, int], bool]) -> xgb.callback.TrainingCallback:

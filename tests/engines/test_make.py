@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from baton import api
+from baton.core.events import TaskStarted
 from baton.core.outcome import Outcome
 from baton.testing import EngineSuite, RecordingReporter
+from tests.conftest import BATON
 
 DIAMOND = "baton.testing.pipelines:diamond"
 
@@ -101,20 +103,59 @@ def test_a_deleted_tracking_database_is_recorded_anew(tmp_path):
     assert second.tracking_run_id != first.tracking_run_id
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_killed_worker_is_a_failed_attempt_and_the_next_succeeds(tmp_path, jobs):
-    if jobs == 1:
-        pytest.skip("with one job a pure task runs in the process that would be killed")
+def test_a_killed_worker_is_a_failed_attempt_and_the_next_succeeds(tmp_path):
     report, reporter = make(tmp_path, "killable", jobs=2, killed=True)
     assert report.is_good
     assert any("worker process ended" in getattr(event, "message", "") for event in reporter.events)
 
 
+MEETING = """\
+import time
+
+from baton import Dag, Json, TaskContext, task
+
+
+@task
+def one(context: TaskContext) -> Json:
+    return _meet(context.project, "one", "other")
+
+
+@task
+def other(context: TaskContext) -> Json:
+    return _meet(context.project, "other", "one")
+
+
+def _meet(folder, own, awaited):
+    (folder / own).touch()
+    for _ in range(400):
+        if (folder / awaited).exists():
+            return own
+        time.sleep(0.05)
+    raise TimeoutError(f"{own} was alone")
+
+
+dag = Dag("meeting", [one, other])
+"""
+
+
 def test_independent_tasks_run_at_the_same_time(tmp_path):
-    report, _ = make(tmp_path, "naps", jobs=2, nap_s=1.0)
-    assert report.is_good
-    seconds = [report.of(name).duration_s for name in ("nap_one", "nap_two")]
-    assert sum(seconds) > 1.2 * report.duration_s - 0.5
+    (tmp_path / "meeting.py").write_text(MEETING)
+    words = ["run", "--engine", "make", "-j", "2", "--pipeline", "meeting:dag"]
+    ended = subprocess.run([*BATON, *words], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_what_goes_wrong_around_a_worker_is_a_failed_task_and_no_standstill(tmp_path):
+    def broken(event):
+        if isinstance(event, TaskStarted):
+            raise ValueError("the screen is gone")
+
+    options = {"pipeline": "baton.testing.pipelines:naps"}
+    project = api.open_project(folder=tmp_path, options=options, environ={})
+    report = api.run(project, engine="make", jobs=2, report=broken)
+    failure = report.of("nap_one").failure
+    assert failure is not None
+    assert failure.message == "ValueError: the screen is gone"
 
 
 def test_two_runs_on_one_store_compute_each_key_once(tmp_path):
@@ -153,7 +194,7 @@ def test_an_interrupt_ends_the_workers_and_leaves_a_usable_store(tmp_path):
 
 
 def test_events_of_parallel_tasks_are_told_one_at_a_time():
-    from baton.engines.make import one_at_a_time
+    from baton.core.events import one_at_a_time
 
     inside = []
 

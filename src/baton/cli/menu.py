@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from baton.child_processes import stop_child
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
 from baton.command_line import shown_word
@@ -222,7 +223,7 @@ def _run(words: Sequence[str], shown: str, endings: Mapping[int, str]) -> int:
         try:
             code = child.wait()
         except BaseException:
-            _end(child)
+            stop_child(child, within_s=_STOP_WITHIN_S)
             raise
     code = 128 - code if code < 0 else code  # as a shell tells the signal that ended it
     meaning = endings.get(code, "done" if code == 0 else "see above")
@@ -238,13 +239,3 @@ def _interrupts_passed_by() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    for stop in (child.terminate, child.kill):
-        if child.poll() is None:
-            stop()
-            try:
-                child.wait(_STOP_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                continue

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _ALWAYS = {"pipeline", "home", "store"}
+_EVERYTHING = "*"
 
 
 class ProjectCommand(click.Command):
@@ -63,6 +64,26 @@ def place_options(function: Decorated) -> Decorated:
 def json_option(function: Decorated) -> Decorated:
     """Add ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout")(function)
+
+
+def force_option(help_text: str) -> Callable[[Decorated], Decorated]:
+    """Return a decorator that adds ``--force [TASK]``; `forced_tasks` says what it means."""
+    return click.option(
+        "--force",
+        "forced",
+        multiple=True,
+        is_flag=False,
+        flag_value=_EVERYTHING,
+        metavar="[TASK]",
+        help=help_text,
+    )
+
+
+def forced_tasks(project: Project, targets: Sequence[str], forced: Sequence[str]) -> tuple[str, ...]:
+    """Return what ``--force`` names: every task that the targets need where it names none."""
+    if _EVERYTHING in forced:
+        return tuple(task.name for task in project.dag.subset(targets).tasks)
+    return tuple(forced)
 
 
 def project_from(ctx: click.Context, options: dict[str, str]) -> Project:

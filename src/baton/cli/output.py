@@ -200,6 +200,16 @@ def task_line(report: TaskReport, width: int, *, with_reason: bool = False) -> s
     return f"{report.task:{width}}  {outcome} {seconds}{reason}".rstrip()
 
 
+def show_end(report: RunReport, *, as_json: bool, verbose: bool = False) -> None:
+    """Show how a run ended: its results on stdout, and why tasks failed on stderr."""
+    if as_json:
+        show_json(run_as_json(report))
+    elif report.is_good:
+        show_facts(report)
+    if not report.is_good:
+        show_failures(report, verbose=verbose)
+
+
 def show_facts(report: RunReport) -> None:
     """Print what the tasks reported, on stdout."""
     facts = list(report.facts)

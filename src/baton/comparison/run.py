@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from baton.child_processes import stop_child
 from baton.command_line import given_options, options_of, shown_word
 from baton.comparison.result import Comparison, EngineRun, Machine, Unusable, longest_chain_s, pure_outputs
 from baton.engines.find import engine_names, find_engine
@@ -181,11 +182,7 @@ def _end(child: subprocess.Popen[bytes], *, at_once: bool) -> None:
     if not at_once:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_STOP_WITHIN_S)
-    for stop in (child.terminate, child.kill):
-        if child.poll() is None:
-            stop()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(_STOP_WITHIN_S)
+    stop_child(child, within_s=_STOP_WITHIN_S)
 
 
 def _metrics(project: Project, run: EngineRun) -> dict[str, float]:

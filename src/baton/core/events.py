@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -92,3 +93,14 @@ Reporter = Callable[[Event], None]
 
 def ignore_events(_event: Event) -> None:
     """Report nothing."""
+
+
+def one_at_a_time(report: Reporter) -> Reporter:
+    """Return a reporter for several threads that tells the events to `report` one after another."""
+    lock = threading.Lock()
+
+    def tell(event: Event) -> None:
+        with lock:
+            report(event)
+
+    return tell

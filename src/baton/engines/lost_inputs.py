@@ -1,43 +1,52 @@
-"""Making an input again that was found corrupt: the same on every engine that runs tasks itself."""
+"""Making inputs again that were found corrupt or gone: the same rule on every engine."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from baton.core.dag import Dag
-from baton.core.execute import ArtifactStore
 from baton.core.outcome import TaskReport
 from baton.core.task import Task
+from baton.execution import Execution
 
 AnyTask = Task[..., Any]
 
 
-def makers_of_lost_inputs(
-    report: TaskReport, dag: Dag, reports: Mapping[str, TaskReport], store: ArtifactStore
-) -> tuple[AnyTask, ...]:
-    """Return the tasks that must run again because what they made is gone from the store.
+class LostInputs:
+    """Says which tasks must run again because what they made is gone from the store.
+
+    A task gets as many further attempts as it has inputs: each may be found corrupt once.
 
     Parameters
     ----------
-    report : TaskReport
-        The end of a task.
-    dag : Dag
-        The DAG of the run.
-    reports : mapping of str to TaskReport
-        The ends so far, by task.
-    store : ArtifactStore
-        The run's store.
-
-    Returns
-    -------
-    tuple of Task
-        Empty unless the task failed for a corrupt input that a task of the run made.
+    execution : Execution
+        The run's execution.
     """
-    if report.failure is None or not report.failure.has_lost_input:
-        return ()
-    return tuple(
-        maker
-        for maker in dag.upstream_of(dag.task(report.task))
-        if any(not store.has(made) for made in reports[maker.name].outputs.values())
-    )
+
+    def __init__(self, execution: Execution) -> None:
+        self._dag = execution.dag
+        self._store = execution.project.store
+        self._tried_again: Counter[str] = Counter()
+
+    def makers(self, report: TaskReport, reports: Mapping[str, TaskReport]) -> tuple[AnyTask, ...]:
+        """Return what must run again before the task is tried again; empty where that is of no use.
+
+        Parameters
+        ----------
+        report : TaskReport
+            The end of a task.
+        reports : mapping of str to TaskReport
+            The ends so far, by task.
+        """
+        task = self._dag.task(report.task)
+        if report.failure is None or not report.failure.has_lost_input:
+            return ()
+        if self._tried_again[task.name] >= len(task.inputs):
+            return ()
+        self._tried_again[task.name] += 1
+        return tuple(
+            maker
+            for maker in self._dag.upstream_of(task)
+            if any(not self._store.has(made) for made in reports[maker.name].outputs.values())
+        )

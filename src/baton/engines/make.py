@@ -8,20 +8,18 @@ this process, as nothing is gained by another.
 from __future__ import annotations
 
 import queue
-import threading
 import time
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 from baton.core.artifact import Artifact
-from baton.core.events import Event, Reporter
+from baton.core.events import one_at_a_time
 from baton.core.execute import finish, look_up
 from baton.core.outcome import RunReport, TaskReport
 from baton.core.task import Task
 from baton.engines.attempts import run_with_retries
 from baton.engines.engine import EngineOptions
-from baton.engines.lost_inputs import makers_of_lost_inputs
+from baton.engines.lost_inputs import LostInputs
 from baton.engines.pool import Pool
 from baton.engines.readiness import may_start, why_not_run
 from baton.execution import Execution
@@ -67,7 +65,7 @@ class _Build:
         self._pool = pool
         self._waiting: list[AnyTask] = list(execution.dag.order)
         self._running: set[str] = set()
-        self._tried_again: Counter[str] = Counter()
+        self._lost_inputs = LostInputs(execution)
         self._made: dict[str, Artifact] = {}
         self._ends: queue.SimpleQueue[TaskReport] = queue.SimpleQueue()
 
@@ -109,25 +107,11 @@ class _Build:
     def _take(self, report: TaskReport) -> None:
         """Take note of an end; where an input was corrupt, make it again first, each once."""
         self._running.discard(report.task)
-        makers = makers_of_lost_inputs(
-            report, self._execution.dag, self.reports, self._execution.project.store
-        )
-        if makers and self._tried_again[report.task] < len(self._execution.dag.task(report.task).inputs):
-            self._tried_again[report.task] += 1
+        makers = self._lost_inputs.makers(report, self.reports)
+        if makers:
             for maker in makers:
                 del self.reports[maker.name]
             self._waiting = [*makers, self._execution.dag.task(report.task), *self._waiting]
             return
         self._made.update(report.outputs)
         self.reports[report.task] = finish(report, self._execution.task_run)
-
-
-def one_at_a_time(report: Reporter) -> Reporter:
-    """Return a reporter for several threads that tells the events to `report` one after another."""
-    lock = threading.Lock()
-
-    def tell(event: Event) -> None:
-        with lock:
-            report(event)
-
-    return tell

@@ -11,7 +11,8 @@ from typing import Any
 from baton.core.artifact import Artifact
 from baton.core.dag import Dag
 from baton.core.events import TaskRetried
-from baton.core.outcome import Failure, Outcome, TaskReport
+from baton.core.execute import describe
+from baton.core.outcome import Outcome, TaskReport
 from baton.core.task import Task
 from baton.engines.worker import Worker, modules_for
 from baton.errors import Unavailable
@@ -38,6 +39,7 @@ class Pool:
         self._recorder: Worker | None = None
         self._tracking_run_id = execution.tracking_run_id
         self._has_recorded = False
+        self._closed = False
         self._lock = threading.Lock()
         self._tracking_lock = threading.Lock()
 
@@ -49,6 +51,8 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the workers, at once where something went wrong."""
+        with self._lock:
+            self._closed = True
         for worker in self._all:
             worker.close(at_once=kind is not None)
 
@@ -84,14 +88,19 @@ class Pool:
         return worker.finish_tracking(self._tracking_run_id, good=good)
 
     def _run(self, task: AnyTask, inputs: Mapping[str, Artifact], reason: str) -> TaskReport:
-        """Run a task; a worker that dies counts as a failed attempt."""
+        """Run a task; a worker that dies counts as a failed attempt.
+
+        Whatever goes wrong is in the report: the scheduler waits for one from this thread.
+        """
         began = time.perf_counter()
         delays_s = (*task.retry.delays_s, None)
         for attempt, delay_s in enumerate(delays_s, start=1):
             try:
                 return self._run_once(task, inputs, reason)
-            except Unavailable as error:
-                failure = Failure(error.message, error.hint)
+            except Exception as error:  # the thread's boundary: mostly a worker that ended
+                failure = describe(error)
+            if self._closed:
+                break
             if delay_s is not None:
                 told = TaskRetried(task.name, attempt, len(delays_s), delay_s, failure.message)
                 self._execution.report(told)
@@ -100,7 +109,7 @@ class Pool:
             task.name,
             Outcome.FAILED,
             failure=failure,
-            attempts=len(delays_s),
+            attempts=attempt,
             duration_s=time.perf_counter() - began,
         )
 
@@ -127,6 +136,8 @@ class Pool:
 
     def _take_worker(self, *, tracking: bool) -> Worker:
         with self._lock:
+            if self._closed:
+                raise Unavailable("the run is over")
             fitting = [worker for worker in self._idle if tracking or worker is not self._recorder]
             if not fitting:
                 return self._new_worker()

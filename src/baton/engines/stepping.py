@@ -14,7 +14,7 @@ from baton.core.execute import finish
 from baton.core.outcome import RunReport, TaskReport
 from baton.core.task import Task
 from baton.engines.attempts import run_with_retries
-from baton.engines.lost_inputs import makers_of_lost_inputs
+from baton.engines.lost_inputs import LostInputs
 from baton.engines.readiness import why_not_run
 from baton.engines.worker import Worker, modules_for
 from baton.execution import Execution
@@ -38,6 +38,7 @@ class Stepping:
         self._began = time.perf_counter()
         self._execution = execution
         self._keep_going = keep_going
+        self._lost_inputs = LostInputs(execution)
         tracked = [task for task in execution.dag.order if task.tracking]
         self._worker = Worker(execution, modules_for(tracked), steps_back=True) if tracked else None
         execution.project.store.texts.keep_later()  # the worker keeps them, or the end of the run
@@ -76,15 +77,11 @@ class Stepping:
 
     def _again_if_lost(self, task: AnyTask) -> TaskReport:
         """Run a task; where inputs were corrupt, make them again first, one after another."""
-        execution = self._execution
         report = self._attempt(task)
-        for _ in task.inputs:
-            makers = makers_of_lost_inputs(report, execution.dag, self.reports, execution.project.store)
-            if not makers:
-                break
+        while makers := self._lost_inputs.makers(report, self.reports):
             for maker in makers:
                 again = self._again_if_lost(maker)
-                self.reports[maker.name] = finish(again, execution.task_run)
+                self.reports[maker.name] = finish(again, self._execution.task_run)
                 if not again.outcome.is_good:
                     return report
             report = self._attempt(task)

@@ -105,14 +105,8 @@ def trigger(
         return ExitCode.DONE
     with output.reporting(quiet=as_json, verbose=False) as report:
         ended = follow(api, dag_id, run, report)
-    if as_json:
-        output.show_json(output.run_as_json(ended))
-    elif ended.is_good:
-        output.show_facts(ended)
-    if ended.is_good:
-        return ExitCode.DONE
-    output.show_failures(ended, verbose=False)
-    return ExitCode.TASK_FAILED
+    output.show_end(ended, as_json=as_json)
+    return ExitCode.DONE if ended.is_good else ExitCode.TASK_FAILED
 
 
 def _told(ctx: click.Context) -> dict[str, Any]:

@@ -5,21 +5,12 @@ from __future__ import annotations
 import click
 
 from baton.cli import output
-from baton.cli.commands.run import EVERYTHING
-from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.cli.options import ProjectCommand, force_option, forced_tasks, json_option, place_options
 
 
 @click.command(cls=ProjectCommand)
 @click.argument("targets", nargs=-1)
-@click.option(
-    "--force",
-    "forced",
-    multiple=True,
-    is_flag=False,
-    flag_value=EVERYTHING,
-    metavar="[TASK]",
-    help="As if run with --force",
-)
+@force_option("As if run with --force")
 @json_option
 @place_options
 @click.pass_context
@@ -28,9 +19,7 @@ def command(ctx: click.Context, targets: tuple[str, ...], forced: tuple[str, ...
     from baton import api
     from baton.engines.find import find_engine
 
-    if EVERYTHING in forced:
-        forced = tuple(task.name for task in ctx.obj.dag.subset(targets).tasks)
-    planned = api.plan(ctx.obj, targets, forced=forced)
+    planned = api.plan(ctx.obj, targets, forced=forced_tasks(ctx.obj, targets, forced))
     output.show_plan(planned, as_json=as_json)
     if as_json:
         return

@@ -10,15 +10,11 @@ import click
 
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
-from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.cli.options import ProjectCommand, force_option, forced_tasks, json_option, place_options
 from baton.tracking.location import without_secrets
 
 if TYPE_CHECKING:
     from baton.project import Project
-
-
-EVERYTHING = "*"
-"""What ``--force`` without a task means."""
 
 
 @click.command(cls=ProjectCommand)
@@ -35,15 +31,7 @@ EVERYTHING = "*"
     type=click.IntRange(min=1),
     help="Tasks that may run at once, where the engine can [as the engine chooses]",
 )
-@click.option(
-    "--force",
-    "forced",
-    multiple=True,
-    is_flag=False,
-    flag_value=EVERYTHING,
-    metavar="[TASK]",
-    help="Run this task whatever is remembered; everything where none is named",
-)
+@force_option("Run this task whatever is remembered; everything where none is named")
 @click.option("--keep-going", is_flag=True, help="After a failure, run what does not depend on it")
 @click.option(
     "--resume",
@@ -78,8 +66,7 @@ def command(
     project = ctx.obj
     if resumed is not None:
         project, targets = api.resume(project, resumed, targets)
-    if EVERYTHING in forced:
-        forced = tuple(task.name for task in project.dag.subset(targets).tasks)
+    forced = forced_tasks(project, targets, forced)
     use_cache = True if resumed is not None else use_cache
     if dry_run:
         planned = api.plan(project, targets, forced=forced, use_cache=use_cache)
@@ -95,13 +82,9 @@ def command(
             forced=forced,
             report=report,
         )
-    if as_json:
-        output.show_json(output.run_as_json(ended))
-    elif ended.is_good:
-        output.show_facts(ended)
+    output.show_end(ended, as_json=as_json, verbose=verbose)
     if ended.is_good:
         return ExitCode.DONE
-    output.show_failures(ended, verbose=verbose)
     output.say(f"\nresume: {resume_command(project, ended.run_id, ctx.meta)}")
     return ExitCode.TASK_FAILED
 

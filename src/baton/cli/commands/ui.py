@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import subprocess
 import sys
 
 import click
 
+from baton.child_processes import stop_group
 from baton.cli import output
 from baton.cli.options import ProjectCommand, place_options
 from baton.errors import Unavailable
@@ -47,12 +45,4 @@ def command(ctx: click.Context, port: int) -> int:
     try:
         return server.wait()
     finally:
-        _stop_group(server)
-
-
-def _stop_group(server: subprocess.Popen[bytes]) -> None:
-    """End the server and every process that it started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(server.pid, number)
-            server.wait(_STOP_WITHIN_S)
+        stop_group(server, within_s=_STOP_WITHIN_S)

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from baton.child_processes import stop_group
 from baton.core.outcome import RunReport
 from baton.engines.airflow.home import airflow_folder, environment, write_dag_file
 from baton.engines.engine import EngineOptions
@@ -113,12 +114,8 @@ def _ask(request: dict[str, Any], home: Path, execution: Execution) -> dict[str,
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End the runner, if need be by force, and whatever it started."""
-    for number in (signal.SIGINT, signal.SIGKILL):
-        if process.poll() is not None:
-            break
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(process.pid, number)
-            process.wait(_STOP_WITHIN_S)
+    if process.poll() is None:
+        stop_group(process, within_s=_STOP_WITHIN_S, asking=(signal.SIGINT,))
     for stream in (process.stdin, process.stdout):
         with contextlib.suppress(BrokenPipeError):
             _stream(stream).close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from airflow.sdk import Asset, BaseOperator, BaseOperatorLink
@@ -21,7 +22,7 @@ from baton.engines.airflow.messages import Message
 from baton.engines.airflow.part import Context, Part, line_of
 from baton.engines.airflow.steps import Step
 from baton.engines.attempts import TaskTimedOut, run_with_retries
-from baton.engines.lost_inputs import makers_of_lost_inputs
+from baton.engines.lost_inputs import LostInputs
 from baton.engines.readiness import why_not_run
 from baton.errors import BatonError, Unavailable
 from baton.execution import Execution
@@ -98,8 +99,13 @@ class StepOperator(BaseOperator):
         again: tuple[TaskReport, ...] = ()
         if report.failure is not None and report.failure.has_lost_input:
             reports = {one.task: one for one in hear(ti, self.step.before, execution).reports}
-            again = self._make_again(report, execution, reports)
-            report = _attempt(task, execution, Message(tuple(reports.values())), ti.try_number)
+            report, again = self._again_if_lost(
+                report,
+                LostInputs(execution),
+                execution,
+                reports,
+                lambda: _attempt(task, execution, Message(tuple(reports.values())), ti.try_number),
+            )
         if report.failure is not None and not report.failure.is_final and ti.try_number <= ti.max_tries:
             delays_s = task.retry.delays_s or (0.0,)
             delay_s = delays_s[min(ti.try_number, len(delays_s)) - 1]
@@ -109,20 +115,35 @@ class StepOperator(BaseOperator):
             self.part.ended(execution, report)
         return (*again, report)
 
-    def _make_again(
-        self, report: TaskReport, execution: Execution, reports: dict[str, TaskReport]
-    ) -> tuple[TaskReport, ...]:
-        """Make the inputs again that a task found gone from the store, and what those need."""
-        made: list[TaskReport] = []
-        for maker in makers_of_lost_inputs(report, execution.dag, reports, execution.project.store):
-            again = _retried(maker, execution, reports)
-            if again.failure is not None and again.failure.has_lost_input:
-                made += self._make_again(again, execution, reports)
-                again = _retried(maker, execution, reports)
-            reports[maker.name] = again
-            self.part.ended(execution, again)
-            made.append(again)
-        return tuple(made)
+    def _again_if_lost(
+        self,
+        report: TaskReport,
+        lost_inputs: LostInputs,
+        execution: Execution,
+        reports: dict[str, TaskReport],
+        attempt: Callable[[], TaskReport],
+    ) -> tuple[TaskReport, tuple[TaskReport, ...]]:
+        """Make the inputs again that a task found gone from the store, and try the task again.
+
+        Returns
+        -------
+        report : TaskReport
+            The task's last end.
+        again : tuple of TaskReport
+            The ends of the tasks that were run again.
+        """
+        again: list[TaskReport] = []
+        while makers := lost_inputs.makers(report, reports):
+            for maker in makers:
+                retry = partial(_retried, maker, execution, reports)
+                made, before = self._again_if_lost(retry(), lost_inputs, execution, reports, retry)
+                reports[maker.name] = made
+                self.part.ended(execution, made)
+                again += [*before, made]
+                if not made.outcome.is_good:
+                    return report, tuple(again)
+            report = attempt()
+        return report, tuple(again)
 
     def _pass_on(
         self, execution: Execution, reports: tuple[TaskReport, ...], context: Context
@@ -187,13 +208,13 @@ class SeveralOperator(TrackedStepOperator):
     def _run(self, execution: Execution, told: Message, ti: Any) -> tuple[TaskReport, ...]:  # noqa: ARG002
         reports = {report.task: report for report in told.reports}
         own: list[TaskReport] = []
+        lost_inputs = LostInputs(execution)
         for name in self.step.tasks:
             task = execution.dag.task(name)
             report = why_not_run(task, execution.dag, reports, keep_going=False)
-            report = report or _retried(task, execution, reports)
-            if report.failure is not None and report.failure.has_lost_input:
-                own += self._make_again(report, execution, reports)
-                report = _retried(task, execution, reports)
+            retry = partial(_retried, task, execution, reports)
+            report, again = self._again_if_lost(report or retry(), lost_inputs, execution, reports, retry)
+            own += again
             reports[name] = report
             own.append(report)
             self.part.ended(execution, report)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shlex
-import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from baton.child_processes import stop_group
 from baton.core.files import write_atomically
 from baton.engines.airflow.home import airflow_folder, environment, write_dag_file
 from baton.errors import Unavailable
@@ -136,7 +135,7 @@ def standalone(
         yield Standalone(address, username, password, process)
     finally:
         (own / _ADDRESS).unlink(missing_ok=True)
-        stop_group(process)
+        stop_group(process, within_s=_STOP_WITHIN_S)
 
 
 def address_of(home: Path) -> str:
@@ -166,27 +165,6 @@ def refuse_taken(port: int) -> None:
             raise Unavailable(
                 f"port {port} on {HOST} cannot be used: {error.strerror}", "choose another one: --port PORT"
             ) from error
-
-
-def stop_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process that leads its own group, and everything that it started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        ends = time.monotonic() + _STOP_WITHIN_S
-        while _group_lives(process) and time.monotonic() < ends:
-            time.sleep(0.1)
-
-
-def _group_lives(process: subprocess.Popen[bytes]) -> bool:
-    process.poll()
-    try:
-        os.killpg(process.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _write_program(own: Path) -> Path:

@@ -17,7 +17,7 @@ from prefect.states import Completed, Failed
 from baton.core.execute import finish
 from baton.core.outcome import Outcome, RunReport, TaskReport
 from baton.core.task import Task
-from baton.engines.lost_inputs import makers_of_lost_inputs
+from baton.engines.lost_inputs import LostInputs
 from baton.engines.prefect.logs import leave_out_thread_warning
 from baton.engines.prefect.summary import publish_summary
 from baton.engines.prefect.tasks import as_prefect_task, end_of
@@ -113,7 +113,7 @@ def _run_tasks(execution: Execution, submit: Submit, *, keep_going: bool, jobs: 
     waiting = list(dag.order)
     running: dict[str, PrefectFuture[Any]] = {}
     ended: queue.SimpleQueue[str] = queue.SimpleQueue()
-    tried_again: set[str] = set()
+    lost_inputs = LostInputs(execution)
     while waiting or running:
         for task in list(waiting):
             if len(running) >= jobs:
@@ -126,9 +126,8 @@ def _run_tasks(execution: Execution, submit: Submit, *, keep_going: bool, jobs: 
             running[task.name].add_done_callback(_tell_end(ended, task.name))
         name = ended.get()
         report = end_of(dag.task(name), running.pop(name))
-        makers = makers_of_lost_inputs(report, dag, reports, execution.project.store)
-        if makers and name not in tried_again:
-            tried_again.add(name)
+        makers = lost_inputs.makers(report, reports)
+        if makers:
             for maker in makers:
                 del reports[maker.name]
             waiting = [*makers, dag.task(name), *waiting]

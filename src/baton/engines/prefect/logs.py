@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
-from baton.core.events import Event, Reporter, TaskFinished, TaskLogged, TaskRetried, TaskStarted
+from baton.core.events import (
+    Event,
+    Reporter,
+    TaskFinished,
+    TaskLogged,
+    TaskRetried,
+    TaskStarted,
+    one_at_a_time,
+)
 
 _NOTHING = logging.CRITICAL + 1
 
@@ -20,11 +27,10 @@ def logged_in_prefect(report: Reporter) -> Reporter:
 
     It may be called from several threads; `report` is told one event at a time.
     """
-    telling = threading.Lock()
+    tell_one = one_at_a_time(report)
 
     def tell(event: Event) -> None:
-        with telling:
-            report(event)
+        tell_one(event)
         level, text = log_line(event)
         if not text:
             return

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from baton.child_processes import stop_group
 from baton.errors import Unavailable
 
 _READY_WITHIN_S = 90.0
@@ -85,7 +86,7 @@ def _server(port: int, log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]
             _wait_until_ready(url, server, log)
             yield url, server
         finally:
-            _stop_group(server)
+            stop_group(server, within_s=_STOP_WITHIN_S, asking=(signal.SIGINT, signal.SIGTERM))
 
 
 def _require_free(port: int) -> None:
@@ -112,11 +113,3 @@ def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> N
                 return
         time.sleep(0.2)
     raise Unavailable(f"the Prefect server did not answer within {_READY_WITHIN_S:g} s", f"see {log}")
-
-
-def _stop_group(server: subprocess.Popen[bytes]) -> None:
-    """End the server and every process that it started."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(server.pid, number)
-            server.wait(_STOP_WITHIN_S)
