@@ -49,9 +49,8 @@ class Ends:
             if task.name not in self.reports:
                 reason = f"'{failed}' failed" if failed else "Airflow did not start it"
                 self._announce(TaskReport(task.name, Outcome.UPSTREAM_FAILED, reason=reason))
-        return RunReport(
-            self._execution.run_id, tuple(self.reports.values()), time.perf_counter() - self._began
-        )
+        tasks = tuple(self.reports[task.name] for task in dag.order)
+        return RunReport(self._execution.run_id, tasks, time.perf_counter() - self._began)
 
     def _announce(self, report: TaskReport) -> None:
         self.reports[report.task] = finish(report, self._execution.task_run)
