@@ -41,7 +41,6 @@ class Stepping:
         self._lost_inputs = LostInputs(execution)
         tracked = [task for task in execution.dag.order if task.tracking]
         self._worker = Worker(execution, modules_for(tracked), steps_back=True) if tracked else None
-        execution.project.store.texts.keep_later()  # the worker keeps them, or the end of the run
 
     @property
     def made(self) -> dict[str, Artifact]:
@@ -62,7 +61,6 @@ class Stepping:
         good : bool
             False where the run is given up, whatever its tasks say.
         """
-        self._execution.project.store.texts.keep_noted()
         ended = RunReport(
             self._execution.run_id, tuple(self.reports.values()), time.perf_counter() - self._began
         )

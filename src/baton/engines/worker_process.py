@@ -39,9 +39,6 @@ def serve(requests: Iterable[bytes], answers: IO[bytes]) -> None:
         step_back()
     execution = Execution.join(first["spec"], report)
     _get_ready(execution, first["modules"])
-    if first["steps_back"]:  # it has time for what the run's own process notes only
-        with contextlib.suppress(BatonError):
-            execution.project.store.keep_texts(execution.dag.tasks)
     for line in waiting:
         request = json.loads(line)
         tracking_run_id = request.get("tracking_run_id", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import msgspec
 from baton.core.files import write_atomically
 from baton.core.records import decode_record
 from baton.store.modules import Location, locate
-from baton.store.source import EMPTY, SUMMARY_VERSION, ModuleSummary, summarise
+from baton.store.source import EMPTY, SUMMARY_VERSION, DefinitionText, ModuleSummary, read_source
 from baton.store.walk import NEVER_SAME, Reach, ReadModule, Walk
 
 _AS_LOADED: dict[str, ReadModule] = {}
@@ -97,10 +97,12 @@ class CodeReader:
             content = place.file.read_bytes()
         except OSError:
             return ReadModule(identity, place, None, NEVER_SAME + os.urandom(8).hex())
-        summary = self._summarise(content, place.package) if place.is_source else None
-        return ReadModule(identity, place, summary, hashlib.sha256(content).hexdigest()[:32])
+        summary, texts = self._summarise(content, place.package) if place.is_source else (None, None)
+        return ReadModule(identity, place, summary, hashlib.sha256(content).hexdigest()[:32], texts)
 
-    def _summarise(self, content: bytes, package: str) -> ModuleSummary | None:
+    def _summarise(
+        self, content: bytes, package: str
+    ) -> tuple[ModuleSummary | None, Mapping[str, DefinitionText] | None]:
         label = f"{SUMMARY_VERSION}\0{sys.version_info[:2]}\0{package}\0".encode()
         remembered = self._memory / hashlib.sha256(label + content).hexdigest()[:40] if self._memory else None
         if remembered is not None:
@@ -109,14 +111,14 @@ class CodeReader:
             except OSError:
                 known = None
             if known is not None:
-                return known  # otherwise not remembered, or torn: parse it again
+                return known, None  # otherwise not remembered, or torn: parse it again
         try:
-            summary = summarise(content, package)
+            summary, texts = read_source(content, package)
         except (SyntaxError, ValueError, RecursionError):
-            return None
+            return None, None
         if remembered is not None and self._writes:
             _remember(remembered, msgspec.json.encode(summary))
-        return summary
+        return summary, texts
 
 
 def _identity(name: str, place: Location | None) -> object:

@@ -9,7 +9,7 @@ import ast
 import builtins
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -131,8 +131,26 @@ EMPTY = ModuleSummary({}, {}, (), None, (), {}, {}, ())
 """The summary of a folder without ``__init__.py``."""
 
 
-def summarise(source: str | bytes, package: str) -> ModuleSummary:
-    """Summarise a module.
+class DefinitionText(NamedTuple):
+    """The text of one definition, with the digest that `Definition` has."""
+
+    digest: str
+    text: str
+
+
+class ReadSource(NamedTuple):
+    """What was read of a module's source: its summary, and the text of each definition as it counts.
+
+    The texts have no comments and no docstrings; what the module does on import stands under the empty
+    name.
+    """
+
+    summary: ModuleSummary
+    texts: dict[str, DefinitionText]
+
+
+def read_source(source: str | bytes, package: str) -> ReadSource:
+    """Read a module.
 
     Parameters
     ----------
@@ -147,29 +165,15 @@ def summarise(source: str | bytes, package: str) -> ModuleSummary:
         If the text is not Python.
     """
     tree = ast.parse(source)
-    texts = _short_texts(tree)
-    return _collect(tree, package).summary(texts)
-
-
-def definition_texts(source: str | bytes, package: str) -> dict[str, DefinitionText]:
-    """Return the text of every definition of a module, as it counts: no comments, no docstrings.
-
-    Parameters and errors are those of `summarise`; what the module does on import stands under the
-    empty name.
-    """
-    parts, on_import = _collect(ast.parse(source), package).parts()
-    return {
+    short_texts = _short_texts(tree)
+    found = _collect(tree, package)
+    parts, on_import = found.parts()
+    texts = {
         name: DefinitionText(_digest_of(part), "\n\n".join(map(ast.unparse, part.nodes)))
         for name, part in {**parts, "": on_import}.items()
         if part.nodes
     }
-
-
-class DefinitionText(NamedTuple):
-    """The text of one definition, with the digest that `Definition` has."""
-
-    digest: str
-    text: str
+    return ReadSource(found.summary(parts, on_import, short_texts), texts)
 
 
 def _collect(tree: ast.Module, package: str) -> _Collector:
@@ -304,9 +308,10 @@ class _Collector:
         bound = {name for one in self.statements if not one.is_definition for name in one.bound}
         return bound - set(self.imports)
 
-    def summary(self, texts: tuple[str, ...]) -> ModuleSummary:
+    def summary(
+        self, parts: Mapping[str, _Parts], on_import: _Parts, texts: tuple[str, ...]
+    ) -> ModuleSummary:
         """Return everything that was taken in."""
-        parts, on_import = self.parts()
         variables = self._variables
         often = [name for statement in self.statements for name in statement.bound]
         for name, part in parts.items():

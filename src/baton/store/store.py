@@ -298,11 +298,6 @@ class Store:
             duration_s=report.duration_s,
         )
 
-    def keep_texts(self, tasks: tuple[Task[..., Any], ...]) -> None:
-        """Keep the text of the code that `tasks` can reach, so that a change can be shown later."""
-        for task in tasks:
-            self.texts.keep(self.code.reach(task.function).parts)
-
     def code_digest(self, tasks: tuple[Task[..., Any], ...]) -> str:
         """Return one digest of the code that `tasks` can reach, 64 hexadecimal digits."""
         parts: dict[str, str] = {}

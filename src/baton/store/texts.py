@@ -17,7 +17,7 @@ from baton.core.reasons import Cause
 from baton.store.code import CodeReader
 from baton.store.objects import ObjectStore
 from baton.store.shown import without_secrets_in
-from baton.store.source import ModuleSummary, definition_texts
+from baton.store.source import ModuleSummary, read_source
 from baton.store.walk import ON_IMPORT
 
 _LINES = 40
@@ -39,17 +39,6 @@ class CodeTexts:
         self._objects = objects
         self._code = code
         self._kept: set[str] = set()
-        self._later: dict[str, str] | None = None
-
-    def keep_later(self) -> None:
-        """Only note from now on which texts to keep, for `keep_noted`: it takes a tenth of a second."""
-        self._later = self._later or {}
-
-    def keep_noted(self) -> None:
-        """Keep the texts noted so far, those that nobody kept meanwhile."""
-        noted, self._later = self._later or {}, None
-        for state, module in noted.items():
-            self._write(state, module)
 
     def keep(self, parts: Iterable[str]) -> dict[str, str]:
         """Keep the text of the modules of `parts`; return the digest of each module's state."""
@@ -59,10 +48,7 @@ class CodeTexts:
             if summary is None or not _digests(summary):
                 continue
             states[module] = state = _state_of(summary)
-            if self._later is not None:
-                self._later[state] = module
-            else:
-                self._write(state, module)
+            self._write(state, module)
         return states
 
     def _write(self, state: str, module: str) -> None:
@@ -88,10 +74,12 @@ class CodeTexts:
         found = self._code.module(module)
         if found.summary is None or found.place is None or found.place.file is None:
             return {}
-        try:
-            read = definition_texts(found.place.file.read_bytes(), found.place.package)
-        except (OSError, SyntaxError, ValueError, RecursionError):
-            return {}
+        read = found.texts
+        if read is None:
+            try:
+                read = read_source(found.place.file.read_bytes(), found.place.package).texts
+            except (OSError, SyntaxError, ValueError, RecursionError):
+                return {}
         texts = {name or ON_IMPORT: one for name, one in read.items()}
         if {name: one.digest for name, one in texts.items()} != _digests(found.summary):
             return {}  # edited since it was read

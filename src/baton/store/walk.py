@@ -11,13 +11,13 @@ import builtins
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from baton.store.modules import Location, is_installed, locate, modules_below
 from baton.store.packages import version_of
-from baton.store.source import COMPUTED_IMPORT, EMPTY, READS_FILES, ModuleSummary
+from baton.store.source import COMPUTED_IMPORT, EMPTY, READS_FILES, DefinitionText, ModuleSummary
 
 WHOLE = "*"
 """Stands for the name of a definition where the whole module counts."""
@@ -72,12 +72,16 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class ReadModule:
-    """What was read of one module: its summary, or the digest of what is no Python source."""
+    """What was read of one module: its summary, or the digest of what is no Python source.
+
+    `texts` are those of its definitions where it was parsed now, None where its summary was remembered.
+    """
 
     identity: object
     place: Location | None
     summary: ModuleSummary | None
     digest: str = ""
+    texts: Mapping[str, DefinitionText] | None = None
 
 
 class Walk:

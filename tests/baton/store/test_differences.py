@@ -12,7 +12,7 @@ from baton.core.execute import execute_task
 from baton.core.reasons import CauseKind
 from baton.store.differences import described, differences, place_of
 from baton.store.key import describe_work
-from baton.store.source import definition_texts, summarise
+from baton.store.source import read_source
 
 
 class Tree(Parameters, frozen=True):
@@ -151,7 +151,7 @@ def f(x):
     """Say."""
     return x  + LIMIT
 '''
-    summary, texts = summarise(source, ""), definition_texts(source, "")
+    summary, texts = read_source(source, "")
     assert {name: text for name, (_, text) in texts.items()} == {
         "LIMIT": "LIMIT = 1",
         "f": "def f(x):\n    return x + LIMIT",
