@@ -470,16 +470,18 @@ def _binds_constant(statement: ast.stmt) -> bool:
 
 def _short_texts(tree: ast.Module) -> tuple[str, ...]:
     """Return the texts that may name files, where the module knows its own place."""
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    modules = {
-        module
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for module in imported_modules(node, "")
-    }
-    if "__file__" not in names and not any(module.startswith(("importlib", "pkgutil")) for module in modules):
+    texts: set[str] = set()
+    knows_its_place = False
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            knows_its_place |= node.id == "__file__"
+        elif isinstance(node, ast.Constant):
+            texts |= {node.value} if isinstance(node.value, str) else set()
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            modules = imported_modules(node, "")
+            knows_its_place |= any(module.startswith(("importlib", "pkgutil")) for module in modules)
+    if not knows_its_place:
         return ()
-    texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
     return tuple(
         sorted(text for text in texts if 0 < len(text) <= 120 and text.strip("./") and text.isprintable())
     )
