@@ -15,7 +15,7 @@ import msgspec
 from baton.core.files import write_atomically
 from baton.core.records import decode_record
 from baton.store.modules import Location, locate
-from baton.store.source import EMPTY, SUMMARY_VERSION, DefinitionText, ModuleSummary, read_source
+from baton.store.summary import EMPTY, SUMMARY_VERSION, DefinitionText, ModuleSummary
 from baton.store.walk import NEVER_SAME, Reach, ReadModule, Walk
 
 _AS_LOADED: dict[str, ReadModule] = {}
@@ -36,6 +36,7 @@ class CodeReader:
         self._writes = True
         self._modules: dict[str, ReadModule] = {}
         self._reached: dict[str, Reach] = {}
+        self._first_party: dict[str, dict[str, bool]] = {}
 
     def reach(self, function: Callable[..., Any]) -> Reach:
         """Return what `function`, defined at the top of its module, can reach.
@@ -46,7 +47,8 @@ class CodeReader:
         label = f"{function.__module__}:{name}"
         self._forget_changed()
         if label not in self._reached:
-            walk = Walk(self.module, function.__module__)
+            top = function.__module__.partition(".")[0]
+            walk = Walk(self.module, function.__module__, self._first_party.setdefault(top, {}))
             walk.take(function.__module__, name)
             self._reached[label] = walk.result()
         return self._reached[label]
@@ -76,6 +78,7 @@ class CodeReader:
             del self._modules[name]
         if changed:
             self._reached.clear()
+            self._first_party.clear()
 
     def _read(self, name: str) -> ReadModule:
         remembered = _AS_LOADED.get(name)
@@ -112,6 +115,8 @@ class CodeReader:
                 known = None
             if known is not None:
                 return known, None  # otherwise not remembered, or torn: parse it again
+        from baton.store.source import read_source  # not needed where all is remembered
+
         try:
             summary, texts = read_source(content, package)
         except (SyntaxError, ValueError, RecursionError):

@@ -17,7 +17,7 @@ from baton.core.reasons import Cause
 from baton.store.code import CodeReader
 from baton.store.objects import ObjectStore
 from baton.store.shown import without_secrets_in
-from baton.store.source import ModuleSummary, read_source
+from baton.store.summary import ModuleSummary
 from baton.store.walk import ON_IMPORT
 
 _LINES = 40
@@ -76,6 +76,8 @@ class CodeTexts:
             return {}
         read = found.texts
         if read is None:
+            from baton.store.source import read_source  # not needed where all is remembered
+
             try:
                 read = read_source(found.place.file.read_bytes(), found.place.package).texts
             except (OSError, SyntaxError, ValueError, RecursionError):

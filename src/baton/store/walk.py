@@ -17,7 +17,7 @@ from pathlib import Path
 
 from baton.store.modules import Location, is_installed, locate, modules_below
 from baton.store.packages import version_of
-from baton.store.source import COMPUTED_IMPORT, EMPTY, READS_FILES, DefinitionText, ModuleSummary
+from baton.store.summary import COMPUTED_IMPORT, EMPTY, READS_FILES, DefinitionText, ModuleSummary
 
 WHOLE = "*"
 """Stands for the name of a definition where the whole module counts."""
@@ -85,9 +85,21 @@ class ReadModule:
 
 
 class Walk:
-    """One walk over definitions."""
+    """One walk over definitions.
 
-    def __init__(self, read: Callable[[str], ReadModule], home_module: str) -> None:
+    Parameters
+    ----------
+    read : callable
+        Returns what can be read of a module.
+    home_module : str
+        The module where the walk begins; its top-level package is first-party wherever it lies.
+    first_party : dict of str to bool
+        What is known already of top-level modules, from walks that began in the same package.
+    """
+
+    def __init__(
+        self, read: Callable[[str], ReadModule], home_module: str, first_party: dict[str, bool]
+    ) -> None:
         self._read = read
         self._home = home_module.partition(".")[0]
         self._home_module = home_module
@@ -99,7 +111,7 @@ class Walk:
         self._seen: set[tuple[str, str, tuple[str, ...]]] = set()
         self._loaded: dict[str, ModuleSummary] = {}
         self._finds_subclasses = False
-        self._first_party: dict[str, bool] = {}
+        self._first_party = first_party
 
     def result(self) -> Reach:
         """Return what the walk has found so far."""
@@ -267,6 +279,8 @@ class Walk:
 
     def _load(self, module: str) -> None:
         """Take in what runs when a module is imported: its own acts, its parents', its imports'."""
+        if module in self._loaded:
+            return
         waiting = [module]
         while waiting:
             name = waiting.pop()
@@ -294,9 +308,8 @@ class Walk:
 
     def _shares_state(self, module: str, refs: tuple[str, ...], *, of_bases: bool = False) -> bool:
         """Whether code that runs on import can put something where the task finds it."""
-        walk = Walk(self._read, self._home_module)
+        walk = Walk(self._read, self._home_module, self._first_party)
         walk._loaded = dict(self._loaded)
-        walk._first_party = self._first_party
         for ref in refs:
             walk._follow(module, ref)
         while walk._waiting:

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from baton.core.addresses import without_secrets_in_addresses
 from baton.core.tracker import Champion
 from baton.errors import Unavailable
-from baton.tracking.database import make_local_database
 from baton.tracking.location import check_server, database_file, local_database, without_secrets
 
 if TYPE_CHECKING:
@@ -111,6 +110,8 @@ class MlflowTracker:
         import logging
 
         from mlflow import MlflowClient
+
+        from baton.tracking.database import make_local_database
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.WARNING)
