@@ -6,11 +6,11 @@ import contextlib
 import gc
 import os
 
-_FEW = (100_000, 20, 100)
+_FEW = (500_000, 20, 100)
 
 
 def collect_garbage_seldom() -> None:
-    """Look for garbage in cycles every 100,000 new objects, not every 700.
+    """Look for garbage in cycles every 500,000 new objects, not every 700.
 
     Importing the machine learning libraries makes millions of objects and next to no garbage: the
     looks are a tenth of the time that the imports take, and the process is soon over.

@@ -148,13 +148,12 @@ def train_booster(
         on_round=on_round and (lambda done, error: on_round(done, num_boost_round, error)),
     )
     try:
-        booster = xgb.train(
-            parameters,
-            train_rows,
-            num_boost_round,
-            callbacks=[_as_callback(rounds.after_round)],
-            verbose_eval=False,
-        )
+        # Not `xgb.train`: at its end it writes and reads the model to forget what it trained with.
+        booster = xgb.Booster(parameters, [train_rows])
+        for iteration in range(num_boost_round):
+            booster.update(train_rows, iteration)
+            if rounds.after_round(booster, iteration):
+                break
     except xgb.core.XGBoostError as error:
         raise refused(error) from error
     reference_booster = booster
@@ -287,15 +286,3 @@ class _Rounds:
             device=device,
             threads=threads,
         )
-
-
-def _as_callback(after_round: Callable[[xgb.Booster, int], bool]) -> xgb.callback.TrainingCallback:
-    """Return a function as a callback of XGBoost, whose base class is imported only here."""
-    import xgboost as xgb
-
-    class Callback(xgb.callback.TrainingCallback):
-        def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: object) -> bool:
-            del evals_log  # empty: the errors are measured here
-            return after_round(model, epoch)
-
-    return Callback()

@@ -6,12 +6,13 @@ import ast
 import builtins
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from baton.store.scopes import (
     ReferenceVisitor,
+    all_nodes,
     bound_names,
     imported_modules,
     imported_names,
@@ -110,7 +111,7 @@ def read_source(source: str | bytes, package: str) -> ReadSource:
         If the text is not Python.
     """
     tree = ast.parse(source)
-    short_texts = _short_texts(tree)
+    short_texts = _short_texts(tree) if _may_know_its_place(source) else ()
     found = _collect(tree, package)
     parts, on_import = found.parts()
     texts = {
@@ -195,10 +196,9 @@ class _Collector:
         imported = self._take_imports(statement)
         if isinstance(statement, ast.Import | ast.ImportFrom) or _is_bare_constant(statement):
             return
-        normalise(statement, self.imports)
-        self.globals |= {
-            name for node in ast.walk(statement) if isinstance(node, ast.Global) for name in node.names
-        }
+        nodes = all_nodes(statement)
+        normalise(nodes, self.imports)
+        self.globals |= {name for node in nodes if isinstance(node, ast.Global) for name in node.names}
         visitor = ReferenceVisitor(self.package)
         visitor.visit(statement)
         bound = set(bound_names([statement])) | imported
@@ -329,18 +329,21 @@ class _Collector:
                     statement.dynamic.add(COMPUTED_IMPORT)
 
 
-def normalise(statement: ast.stmt, imports: dict[str, tuple[str, ...]]) -> None:
-    """Take docstrings out of a statement, and baton's own task decorator.
+def normalise(nodes: Sequence[ast.AST], imports: dict[str, tuple[str, ...]]) -> None:
+    """Take docstrings out of a statement, the first of the nodes, and baton's own task decorator.
 
     The decorator holds retries, timeouts and targets; names and kinds of outputs are part of the
     cache key by themselves.
     """
-    for node in ast.walk(statement):
+    for node in nodes:
+        if "body" not in node._fields:
+            continue
         for block in ("body", "orelse", "finalbody"):
             inner = getattr(node, block, None)
             if isinstance(inner, list) and any(_is_bare_constant(one) for one in inner):
                 kept = [one for one in inner if not _is_bare_constant(one)]
                 setattr(node, block, kept or ([ast.Pass()] if block == "body" else []))
+    statement = nodes[0]
     if isinstance(statement, ast.FunctionDef):
         statement.decorator_list = [d for d in statement.decorator_list if not _is_task_decorator(d, imports)]
 
@@ -410,14 +413,20 @@ def _binds_constant(statement: ast.stmt) -> bool:
     if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
         return False
     allowed = (ast.Constant, ast.UnaryOp, ast.unaryop, ast.BinOp, ast.operator, ast.Tuple, ast.Load)
-    return all(isinstance(node, allowed) for node in ast.walk(statement.value))
+    return all(isinstance(node, allowed) for node in all_nodes(statement.value))
+
+
+def _may_know_its_place(source: str | bytes) -> bool:
+    """Whether a module can name files beside itself; names beyond ASCII have several spellings."""
+    text = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
+    return not text.isascii() or any(word in text for word in (b"__file__", b"importlib", b"pkgutil"))
 
 
 def _short_texts(tree: ast.Module) -> tuple[str, ...]:
     """Return the texts that may name files, where the module knows its own place."""
     texts: set[str] = set()
     knows_its_place = False
-    for node in ast.walk(tree):
+    for node in all_nodes(tree):
         if isinstance(node, ast.Name):
             knows_its_place |= node.id == "__file__"
         elif isinstance(node, ast.Constant):
