@@ -7,9 +7,11 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tripduration.gate import TRAINED_ON
 
 if TYPE_CHECKING:
     from baton import Provenance, TrackingRun
@@ -25,6 +27,7 @@ def deploy_model(
     tracked: Mapping[str, str],
     verdict: Mapping[str, Any],
     metrics: Mapping[str, float],
+    train_months: Sequence[str],
     report: Path,
     model_name: str,
     models_dir: Path,
@@ -46,6 +49,8 @@ def deploy_model(
         From `tripduration.gate.judge`.
     metrics
         Of the evaluation.
+    train_months
+        The months that the model was trained on, as ``2021-01``; the gate of later runs reads them.
     report
         The HTML report.
     model_name
@@ -65,6 +70,7 @@ def deploy_model(
         "code_digest": origin.code_digest,
         "engine": origin.engine,
         "rmse": repr(metrics["rmse"]),
+        TRAINED_ON: " ".join(train_months),
     }
     champion = registry.champion(model_name)
     if champion is not None and champion.tags.get("model_digest") == tracked["model_digest"]:

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
     from baton import Champion, TrackingRun
+
+TRAINED_ON = "trained_on"
+"""Tag of a registered version: the months that it was trained on, ``2021-01 2021-02``."""
 
 
 def judge(
@@ -18,6 +23,7 @@ def judge(
     *,
     rmse: float,
     val_trips: pl.DataFrame,
+    val_months: Sequence[str],
     model_digest: str,
     model_name: str,
     min_rmse: float,
@@ -25,6 +31,9 @@ def judge(
     max_regression: float,
 ) -> dict[str, Any]:
     """Decide whether a model may be deployed.
+
+    A champion that was trained on validation trips is not compared with: it knows their durations,
+    so that no model could win.
 
     Parameters
     ----------
@@ -34,6 +43,8 @@ def judge(
         The model's root mean squared error in minutes on `val_trips`.
     val_trips
         The validation trips.
+    val_months
+        Their months, as ``2021-02``.
     model_digest
         Digest of the model; the champion itself is not compared with itself.
     model_name
@@ -67,6 +78,13 @@ def judge(
             "accepted": True,
             "reason": "it is the champion's own model",
         }
+    seen = sorted(set(val_months) & set(champion.tags.get(TRAINED_ON, "").split()))
+    if seen:
+        reason = (
+            f"RMSE {rmse:.4f} is within {min_rmse:g} to {max_rmse:g}; champion version {champion.version} "
+            f"is not compared, as it was trained on {', '.join(seen)}, the trips to compare on"
+        )
+        return {**verdict, "accepted": True, "reason": reason}
     theirs = _rmse_of(registry, champion, val_trips)
     limit = theirs * (1 + max_regression)
     verdict["champion_rmse"] = theirs

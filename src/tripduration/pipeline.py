@@ -208,17 +208,19 @@ def evaluate(
     assert isinstance(val_predictions, np.ndarray)
     importance = rank_importance(reference_booster, pairs)
     evaluation = evaluate_predictions(val_trips, val_predictions, history, zones, importance)
+    months = {"training": list(_by_month(train_files)), "validation": list(_by_month(val_files))}
     pictures = draw_pictures(evaluation, val_trips, val_predictions, context.scratch / "pictures")
     report = context.scratch / "report.html"
     facts = {
-        "Trained on": ", ".join(_by_month(train_files)),
-        "Validated on": ", ".join(_by_month(val_files)),
+        "Trained on": ", ".join(months["training"]),
+        "Validated on": ", ".join(months["validation"]),
         "Pairs of zones": f"{len(pairs):,}",
         "Rounds": str(len(history["validation"])),
     }
     write_report(evaluation, pictures, facts, report)
     context.fact("RMSE", f"{evaluation['metrics']['rmse']:.4f}")
-    return evaluation, {f"{name}.png": path for name, path in pictures.items()}, report
+    drawn = {f"{name}.png": path for name, path in pictures.items()}
+    return {**evaluation, "months": months}, drawn, report
 
 
 @task(effect=True, outputs="tracked", group="train", retries=2, retry_delay_s=2)
@@ -268,6 +270,7 @@ def validate(
         tracking,
         rmse=evaluation["metrics"]["rmse"],
         val_trips=val_trips,
+        val_months=evaluation["months"]["validation"],
         model_digest=tracked["model_digest"],
         model_name=model_name,
         min_rmse=min_rmse,
@@ -301,6 +304,7 @@ def deploy(
         tracked=tracked,
         verdict=verdict,
         metrics=evaluation["metrics"],
+        train_months=evaluation["months"]["training"],
         report=report,
         model_name=model_name,
         models_dir=context.models_dir,

@@ -141,6 +141,23 @@ class TestOnTheSample:
         assert "worse by more than 5%" in ended.stderr
         assert (folder / ".baton/models/deployment.json").read_text() == before
 
+    def test_a_champion_that_was_trained_on_the_validation_trips_is_not_compared_with(
+        self, tmp_path: Path
+    ) -> None:
+        chosen = ("--source", "sample", "--max-rmse", "60")
+        # Even a champion that is good at its own trips: the next model is bad.
+        assert _run(tmp_path, "run", *chosen, "--month", "2", "--num-boost-round", "30").code == 0
+        ended = _run(tmp_path, "run", *chosen, "--month", "1", *FAST)
+        assert ended.code == 0, ended.stderr
+        record = json.loads((tmp_path / ".baton/models/deployment.json").read_text())
+        assert record["verdict"]["champion_rmse"] is None
+        assert record["verdict"]["reason"].endswith(
+            "champion version 1 is not compared, as it was trained on 2021-02, the trips to compare on"
+        )
+        assert _run(tmp_path, "run", *chosen, "--month", "1", "--num-boost-round", "30").code == 0
+        refused = _run(tmp_path, "run", *chosen, "--month", "1", *FAST)
+        assert refused.code == 1, "a champion of the same months is compared with"
+
     def test_a_model_above_the_limit_is_refused_with_the_figures(
         self, sample_project: tuple[Path, Ended]
     ) -> None:
