@@ -173,9 +173,7 @@ def _run_apart(execution: Execution, engine: str, store: str, words: Sequence[st
     tell(shlex.join(command))
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     began = time.perf_counter()
-    child = subprocess.Popen(
-        tied("baton.cli.app", *words), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
+    child = subprocess.Popen(tied("baton.cli.app", *words), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     try:
         exit_code = child.wait()
     except BaseException as error:
