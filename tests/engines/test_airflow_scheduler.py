@@ -398,7 +398,7 @@ def test_a_scheduler_that_goes_away_in_mid_run(airflow, started, project, how):
 @pytest.mark.parametrize("how", ["ended", pytest.param("killed", marks=LONG)])
 @pytest.mark.fault(
     "Airflow's API server is ended or killed while `baton airflow trigger` follows a run",
-    "it ends 4 within seconds and names the run, which may go on",
+    "it ends 4 within seconds and names the run; with a server again that run or the next one ends well",
 )
 def test_an_api_server_that_goes_away_while_a_run_is_followed(airflow, started, project, how):
     naps = Naps(project.folder, f"server {how}")
@@ -424,8 +424,10 @@ def test_an_api_server_that_goes_away_while_a_run_is_followed(airflow, started, 
     assert "Traceback" not in told
     run_id = told.partition("run '")[2].partition("'")[0]
     wait_until_answers(airflow)
-    ended = follow(airflow, "slow", run_id)
-    assert {task.outcome.value for task in ended.tasks} == {"succeeded"}
+    if not follow(airflow, "slow", run_id).is_good:
+        # A task that ended while no server took its word counts as failed in Airflow; the store has it.
+        assert run(airflow, "slow", {"label": naps.label})[1].is_good
+    assert (naps.of("first"), naps.of("third"), naps.of("record")) == (1, 1, 1)
 
 
 @dataclass(frozen=True)
