@@ -40,7 +40,8 @@ class Recorder:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Any:
         report = yield
         if item.get_closest_marker("fault") is not None:
-            self._take(item.nodeid.partition("[")[0], item.nodeid, report)
+            file, *_classes, name = item.nodeid.partition("[")[0].split("::")
+            self._take(f"{file}::{name}", item.nodeid, report)
         return report
 
     def _take(self, test: str, case: str, report: pytest.TestReport) -> None:
