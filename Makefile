@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 INSTALL = VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes --compile-bytecode
 DEMO_DIR ?= demo
 
-.PHONY: help demo test lint types docs bench check long audit lock clean
+.PHONY: help demo test lint types docs bench check long faults audit lock clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
@@ -65,6 +65,9 @@ bench: $(VENV)/all.stamp .venv-bench/stamp  ## Measure the budgets side by side
 
 long: $(VENV)/all.stamp  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m long
+
+faults: $(VENV)/all.stamp  ## Run the tests of faults, long ones too, and record how each ended in the docs
+	$(BIN)/python -m pytest -m fault -p tests.record_faults --record-faults docs/explanation/faults.json; ended=$$?; $(BIN)/python docs/generate.py; exit $$ended
 
 audit: $(VENV)/uv.stamp  ## Ask the advisory database about the locked dependencies, where it answers
 	$(BIN)/python requirements/audit.py $(UV)

@@ -33,6 +33,7 @@ from baton.core.parameters import Leaf, leaves
 
 REFERENCE = Path(__file__).parent / "reference"
 TESTS = Path(__file__).parents[1] / "tests"
+FAULT_RESULTS = Path(__file__).parent / "explanation" / "faults.json"
 PIPELINE = "tripduration.pipeline:dag"
 WIDTH = 96
 NOTE = "<!-- Written by docs/generate.py from the program: do not edit. -->\n\n"
@@ -183,19 +184,24 @@ def tasks_page(dag: Dag) -> str:
 
 def faults_page() -> str:
     """Return the page of all faults that tests cause: one row for each ``pytest.mark.fault``."""
-    rows = [
-        f"| {what} | {outcome} | `{path.relative_to(TESTS.parent).as_posix()}`: {test} |"
-        for path in sorted(TESTS.rglob("test_*.py"))
-        for test, what, outcome in _faults_in(path)
-    ]
+    results = json.loads(FAULT_RESULTS.read_text(encoding="utf-8"))
+    rows = []
+    for path in sorted(TESTS.rglob("test_*.py")):
+        file = path.relative_to(TESTS.parent).as_posix()
+        for test, what, outcome in _faults_in(path):
+            words = test.removeprefix("test_").replace("_", " ")
+            rows.append(
+                f"| {what} | {outcome} | `{file}`: {words} | {_result(results.get(f'{file}::{test}'))} |"
+            )
     return "\n".join(
         [
             "# Faults\n",
             "What goes wrong on purpose in the tests, and what must happen then. Each row stands beside its",
             "test, as `@pytest.mark.fault(...)`. `make check` runs all, `make test` those that do not",
-            "take minutes.\n",
-            "| fault | what happens | test |",
-            "|---|---|---|",
+            "take minutes. `make faults` runs them alone and records how each ended: the last column, where",
+            "*not yet* is a test that was never recorded.\n",
+            "| fault | what happens | test | last result |",
+            "|---|---|---|---|",
             *rows,
             "",
         ]
@@ -203,13 +209,22 @@ def faults_page() -> str:
 
 
 def _faults_in(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield the test's name in words, the fault and the outcome of each marked test."""
+    """Yield the test's name, the fault and the outcome of each marked test."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         for mark in getattr(node, "decorator_list", ()):
             if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.fault":
                 assert isinstance(node, ast.FunctionDef)
                 what, outcome = (ast.literal_eval(argument) for argument in mark.args)
-                yield node.name.removeprefix("test_").replace("_", " "), what, outcome
+                yield node.name, what, outcome
+
+
+def _result(result: Mapping[str, Any] | None) -> str:
+    """Return how a test ended when it was recorded, in words."""
+    if result is None:
+        return "not yet"
+    cases = f" ({result['cases']} cases)" if result["cases"] > 1 else ""
+    reason = f": {result['reason']}" if result["reason"] else ""
+    return f"{result['outcome']}{cases}{reason}, {result['date']}, {result['duration_s']:.0f} s"
 
 
 def _pipeline() -> Dag:

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from baton.comparison.markdown import BEGIN, END
@@ -128,6 +129,27 @@ def test_the_first_artifact_that_differs_is_named_and_kept(baton: Command, tmp_p
     for store, digest in zip(kept, digests, strict=True):
         (found,) = (tmp_path / store / "objects" / digest[:2]).glob(f"{digest}*")
         assert json.loads(found.read_bytes()) > 1
+
+
+@pytest.mark.fault(
+    "kill -9 on `baton compare`", "what it started ends; the next one removes the stores that it left"
+)
+def test_a_comparison_that_was_killed_leaves_nothing_for_long(baton: Command, tmp_path: Path) -> None:
+    nap = "    (context.project / 'asleep').touch()\n    time.sleep(30)\n"
+    own = write_pipeline(tmp_path, SAME + TOLD + nap)
+    killed = subprocess.Popen([*BATON, "compare", *own, *BOTH], cwd=tmp_path, stderr=subprocess.PIPE)
+    while not (tmp_path / "asleep").exists():
+        assert killed.poll() is None
+        time.sleep(0.02)
+    kept = tmp_path / ".baton" / "compare"
+    (running,) = psutil.Process(killed.pid).children()
+    killed.kill()
+    killed.communicate(timeout=10)
+    assert psutil.wait_procs([running], timeout=10)[1] == []
+    assert len([path for path in kept.iterdir() if path.is_dir()]) == 2
+    write_pipeline(tmp_path, SAME + QUIET)
+    assert baton("compare", *own, *BOTH).code == 0
+    assert not kept.exists()
 
 
 def test_a_failing_engine_stops_no_other_and_is_resumed_as_told(baton: Command, tmp_path: Path) -> None:

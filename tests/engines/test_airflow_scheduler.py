@@ -1,12 +1,17 @@
 """The DAG on a real scheduler: standalone, its LocalExecutor, runs triggered through its REST API."""
 
+import contextlib
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
+import psutil
 import pytest
 
 from baton import api
@@ -15,10 +20,11 @@ from baton.engines.airflow.follow import follow
 from baton.engines.airflow.home import environment
 from baton.engines.airflow.rest import AirflowApi
 from baton.engines.airflow.standalone import standalone, standalone_home
+from baton.errors import Unavailable
 from baton.project import open_project
 from baton.store.objects import ObjectStore
 from baton.testing.engine_suite import SMALL_BYTES
-from tests.conftest import free_port
+from tests.conftest import BATON, free_port, stop_group
 
 pytestmark = pytest.mark.timeout(290)
 
@@ -30,6 +36,7 @@ from baton.engines.airflow.dag import airflow_dag
 
 folder = {folder!r}
 small = "baton.testing.pipelines:"
+slow = airflow_dag(folder, dag_id="slow", options={{"pipeline": "slow:dag"}}, schedule=None)
 diamond = airflow_dag(folder, options={{"pipeline": small + "diamond"}}, schedule=None)
 killable = airflow_dag(folder, options={{"pipeline": small + "killable", "killed": True}}, schedule=None)
 whole = airflow_dag(
@@ -58,6 +65,49 @@ monthly = airflow_dag(
 )
 """
 
+# Each call of a task leaves a line, so that what is computed twice is seen.
+SLOW = """
+import time
+from typing import Annotated
+
+from baton import Dag, Json, Parameters, TaskContext, TrackingRun, parameter, task
+
+
+class Chosen(Parameters, frozen=True):
+    label: Annotated[str, parameter("what makes its runs other work")] = ""
+
+
+def call(context, name, label, nap_s):
+    with (context.project / f"{name} {label}.calls").open("a") as calls:
+        calls.write("called\\n")
+    time.sleep(nap_s)
+    return [name, label]
+
+
+@task
+def first(label: str, context: TaskContext) -> Json:
+    return call(context, "first", label, 0)
+
+
+@task
+def second(first: Json, label: str, context: TaskContext) -> Json:
+    return call(context, "second", label, 3)
+
+
+@task
+def third(second: Json, label: str, context: TaskContext) -> Json:
+    return call(context, "third", label, 0)
+
+
+@task(effect=True)
+def record(third: Json, label: str, context: TaskContext, tracking: TrackingRun) -> None:
+    tracking.set_tags({"label": label})
+    call(context, "record", label, 0)
+
+
+dag = Dag("slow", [first, second, third, record], parameters=Chosen)
+"""
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
@@ -76,14 +126,25 @@ def airflow(project):
     home = standalone_home(project.home)
     (home / "dags").mkdir(parents=True)
     source = os.environ.get("BATON_TEST_DATA", "sample")
+    (project.folder / "slow.py").write_text(SLOW)
     (home / "dags" / "others.py").write_text(DAGS.format(folder=str(project.folder), source=source))
     port = free_port()
+    # A scheduler that was killed is taken for dead, and its tasks are taken over, sooner than in minutes.
+    sooner = {
+        "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
+    }
     with standalone(
-        project.home, project.folder, project.dag.name, port=port, environ=without_ours()
+        *(project.home, project.folder, project.dag.name),
+        port=port,
+        environ=without_ours(),
+        settings=sooner,
     ) as running:
         client = AirflowApi(running.address, username=running.username, password=running.password)
         yield client
         client.close()
+        for process in started_again:
+            stop_group(process)
     assert _group_is_gone(running.process.pid)
 
 
@@ -96,7 +157,7 @@ def run(airflow, dag_id, conf=None):
 @pytest.fixture(scope="module")
 def started(airflow, project):
     """Let all DAGs run and start the long runs, so that Airflow's waits overlap; the id of the first."""
-    names = ("refused", "monthly", "whole", "grouped", "killable", "diamond")
+    names = ("refused", "monthly", "whole", "grouped", "killable", "diamond", "slow")
     for name in (*names, "january"):
         airflow.unpause(name)
     arguments = ["--dag-id", "monthly", "--from-date", "2021-01-01", "--to-date", "2021-02-28"]
@@ -282,8 +343,6 @@ def test_the_command_says_that_no_airflow_answers(tmp_path, baton):
 
 
 def test_everything_listens_on_this_machine_only(airflow):
-    import psutil
-
     own = [one for one in psutil.Process().children(recursive=True) if "airflow" in " ".join(one.cmdline())]
     places = [c.laddr.ip for one in own for c in one.net_connections("inet") if c.status == "LISTEN"]
     assert set(places) == {"127.0.0.1"}
@@ -305,6 +364,151 @@ def test_a_real_month_gives_the_model_of_the_other_engines_and_then_only_hits(
     assert facts["Model digest"] == again["Model digest"] == simple.facts["Model digest"]
     known = tracking_runs(project, "nyc-taxi-experiment-airflow")
     assert [known[end.tracking_run_id][0] for end in ends] == ["FINISHED", "FINISHED"]
+
+
+SIGNALS = {"ended": signal.SIGTERM, "killed": signal.SIGKILL}
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize("how", [pytest.param("ended", marks=LONG), "killed"])
+@pytest.mark.fault(
+    "Airflow's scheduler is ended, or killed with the task that it runs, in mid-run, and started again",
+    "the run ends well, in one MLflow run; what was done is not done again",
+)
+def test_a_scheduler_that_goes_away_in_mid_run(airflow, started, project, how):
+    naps = Naps(project.folder, f"scheduler {how}")
+    run_id = airflow.trigger("slow", {"label": naps.label})
+    naps.wait_for("second")
+    scheduler = part("scheduler")
+    start = starting("scheduler")
+    end_part(scheduler, SIGNALS[how])
+    start()
+    ended = follow(airflow, "slow", run_id)
+    assert {task.task: task.outcome.value for task in ended.tasks} == dict.fromkeys(
+        ("first", "second", "third", "record"), "succeeded"
+    )
+    # A scheduler that is asked to end waits for what it runs; one that is killed takes it along.
+    assert (naps.of("first"), naps.of("second"), naps.of("third")) == (1, 1 if how == "ended" else 2, 1)
+    assert naps.of("record") == 1
+    known = tracking_runs(project, "slow-airflow")
+    assert known[ended.tracking_run_id][0] == "FINISHED"
+    assert len([ours for _, ours in known.values() if ours == known[ended.tracking_run_id][1]]) == 1
+
+
+@pytest.mark.parametrize("how", ["ended", pytest.param("killed", marks=LONG)])
+@pytest.mark.fault(
+    "Airflow's API server is ended or killed while `baton airflow trigger` follows a run",
+    "it ends 4 within seconds and names the run; with a server again that run or the next one ends well",
+)
+def test_an_api_server_that_goes_away_while_a_run_is_followed(airflow, started, project, how):
+    naps = Naps(project.folder, f"server {how}")
+    words = ["--pipeline", "slow:dag", "--label", naps.label]
+    following = subprocess.Popen(
+        [*BATON, "airflow", "trigger", *words],
+        cwd=project.folder,
+        env=without_ours(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    naps.wait_for("second")
+    server = part("api-server")
+    start = starting("api-server")
+    end_part(server, SIGNALS[how])
+    try:
+        _, told = following.communicate(timeout=30)
+    finally:
+        start()
+    assert following.returncode == 4, told
+    assert "does not answer" in told
+    assert "was triggered, and may go on" in told
+    assert "Traceback" not in told
+    run_id = told.partition("run '")[2].partition("'")[0]
+    wait_until_answers(airflow)
+    if not follow(airflow, "slow", run_id).is_good:
+        # A task that ended while no server took its word counts as failed in Airflow; the store has it.
+        assert run(airflow, "slow", {"label": naps.label})[1].is_good
+    assert (naps.of("first"), naps.of("third"), naps.of("record")) == (1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Naps:
+    """What a run of the slow pipeline called, known by its parameter ``label``."""
+
+    folder: Path
+    label: str
+
+    def of(self, task):
+        path = self.folder / f"{task} {self.label}.calls"
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+    def wait_for(self, task, within_s=90):
+        ends = time.monotonic() + within_s
+        while not self.of(task):
+            assert time.monotonic() < ends, f"'{task}' did not begin"
+            time.sleep(0.05)
+
+
+def part(name):
+    """Return the process of one of Airflow's parts."""
+    title = f"airflow {name.replace('-', '_')} "
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # zombies too
+            line = [*one.cmdline(), ""]
+            if line[3:4] == [name] or line[0].startswith(title):
+                found.append(one)
+    return found[0]
+
+
+def end_part(leader, number):
+    """Send a signal to a part; where it kills, to all that the part started too."""
+    below = leader.children(recursive=True) if number == signal.SIGKILL else []
+    for one in (leader, *below):
+        one.send_signal(number)
+    ends = time.monotonic() + 60
+    while any(lives(one) for one in (leader, *below)):
+        assert time.monotonic() < ends, f"{leader} does not end"
+        time.sleep(0.1)
+
+
+def lives(process):
+    """Whether a process works: what is dead may wait for its parent to notice."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+started_again = []
+"""Processes of `starting`, which the fixture ends."""
+
+
+def starting(name):
+    """Return what starts a part again as it was started."""
+    environ = part("scheduler").environ()
+    command = [sys.executable, "-m", "airflow", name]
+    command += ["--skip-serve-logs"] if name == "scheduler" else []
+
+    def start():
+        with (Path(environ["AIRFLOW_HOME"]) / f"{name}-again.log").open("ab") as log:
+            again = subprocess.Popen(
+                command,
+                env=environ,
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        started_again.append(again)
+
+    return start
+
+
+def wait_until_answers(airflow, within_s=90):
+    ends = time.monotonic() + within_s
+    while True:
+        try:
+            return airflow.dag("slow")
+        except Unavailable:
+            assert time.monotonic() < ends, "Airflow does not answer again"
+            time.sleep(0.3)
 
 
 def _group_is_gone(leader):

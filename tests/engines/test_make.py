@@ -210,3 +210,46 @@ def test_events_of_parallel_tasks_are_told_one_at_a_time():
         thread.start()
     for thread in threads:
         thread.join()
+
+
+REFUSED = """
+import time
+from baton import Dag, Json, TaskError, task
+
+@task(timeout_s=2)
+def refused() -> Json:
+    time.sleep(1)
+    raise TaskError("no", "never")
+
+dag = Dag("refused", [refused])
+"""
+
+
+def test_a_timeout_does_not_count_what_other_runs_take(tmp_path):
+    (tmp_path / "refused.py").write_text(REFUSED)
+    words = ("run", "--engine", "make", "--pipeline", "refused:dag")
+    runs = [
+        subprocess.Popen([*BATON, *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    told = [run.communicate(timeout=60)[1] for run in runs]
+    assert all("error: task 'refused' failed: no" in one for one in told), told
+
+
+LOUD = """
+from baton import Dag, Json, task
+
+@task
+def loud() -> Json:
+    print("heard")
+    return 1
+
+dag = Dag("loud", [loud])
+"""
+
+
+def test_what_a_task_prints_in_a_worker_is_not_lost(tmp_path):
+    (tmp_path / "loud.py").write_text(LOUD)
+    words = ("run", "--engine", "make", "-j", "2", "--pipeline", "loud:dag")
+    plain = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    ended = subprocess.run([*BATON, *words], cwd=tmp_path, env=plain, capture_output=True, text=True)
+    assert "heard\n" in ended.stderr

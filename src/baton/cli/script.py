@@ -113,6 +113,7 @@ def _run(
     targets: tuple[str, ...],
     jobs: int | None,
 ) -> int:
+    from baton import api
     from baton.cli.commands.run import resume_command
     from baton.cli.script_output import ScriptReporter, show_script_end
 
@@ -123,7 +124,8 @@ def _run(
     if ended.is_good:
         return ExitCode.DONE
     output.show_failures(ended, verbose=False)
-    output.say(f"\nresume: {resume_command(project, ended.run_id, ctx.meta)}")
+    engine = api.read_run(project.home, ended.run_id).engine
+    output.say(f"\nresume: {resume_command(project, ended.run_id, ctx.meta, engine=engine)}")
     return ExitCode.TASK_FAILED
 
 

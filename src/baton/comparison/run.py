@@ -7,10 +7,9 @@ import datetime
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +21,10 @@ from baton.errors import BatonError, Unavailable, UsageError
 from baton.execution import Execution
 from baton.project import Project
 from baton.runs import RunRecord, list_runs
+from baton.tied_process import tied
 
 _FOLDER = "compare"
+_MARK = ".running"
 _STOP_WITHIN_S = 5.0
 _RUNS_LOOKED_AT = 20
 
@@ -83,12 +84,15 @@ def compare(
     execution.check()
     machine = Machine.here()
     common = [f"--jobs={jobs}", *(["--quiet"] if quiet else []), *options_of(project, anywhere=anywhere)]
-    stores = {} if shared else {engine: _new_store(project, engine) for engine in usable}
+    stores: dict[str, str] = {}
     try:
-        runs = [
-            _run_apart(execution, engine, stores.get(engine, ""), [*targets, *common], tell)
-            for engine in usable
-        ]
+        with contextlib.ExitStack() as marks:
+            if not shared:
+                stores.update((engine, _new_store(project, engine, marks)) for engine in usable)
+            runs = [
+                _run_apart(execution, engine, stores.get(engine, ""), [*targets, *common], tell)
+                for engine in usable
+            ]
     except BaseException:
         _remove(project, stores.values())
         raise
@@ -116,12 +120,39 @@ def _choose(engines: Sequence[str]) -> tuple[tuple[str, ...], tuple[Unusable, ..
     return tuple(usable), tuple(unusable)
 
 
-def _new_store(project: Project, engine: str) -> str:
-    """Make an empty folder for the artifacts of one run, and return it as the setting names it."""
+def _new_store(project: Project, engine: str, marks: contextlib.ExitStack) -> str:
+    """Make an empty folder for the artifacts of one run, and return it as the setting names it.
+
+    Until `marks` close, a locked file beside it says that its comparison goes on.
+    """
     place = project.home / _FOLDER
     place.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(place)
     store = Path(tempfile.mkdtemp(prefix=f"{engine}-", dir=place))
+    marks.enter_context(_marked(store))
     return str(store.relative_to(project.folder) if store.is_relative_to(project.folder) else store)
+
+
+@contextlib.contextmanager
+def _marked(store: Path) -> Iterator[None]:
+    from filelock import FileLock
+
+    mark = FileLock(f"{store}{_MARK}")
+    with mark:
+        try:
+            yield
+        finally:
+            Path(mark.lock_file).unlink(missing_ok=True)
+
+
+def _remove_abandoned(place: Path) -> None:
+    """Remove the stores of comparisons that were killed: their marks are there, and nobody holds them."""
+    from filelock import FileLock, Timeout
+
+    for mark in place.glob(f"*{_MARK}"):
+        with contextlib.suppress(Timeout, OSError), FileLock(mark, timeout=0):
+            shutil.rmtree(mark.with_suffix(""), ignore_errors=True)
+            mark.unlink(missing_ok=True)
 
 
 def _remove(project: Project, stores: Iterable[str]) -> None:
@@ -142,16 +173,15 @@ def _run_apart(execution: Execution, engine: str, store: str, words: Sequence[st
     tell(shlex.join(command))
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     began = time.perf_counter()
-    child = subprocess.Popen(
-        [sys.executable, "-m", "baton.cli.app", *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
+    child = subprocess.Popen(tied("baton.cli.app", *words), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     try:
         exit_code = child.wait()
     except BaseException as error:
         _end(child, at_once=type(error) is not KeyboardInterrupt)
         raise
+    finally:
+        if child.stdin is not None:
+            child.stdin.close()
     wall_s = time.perf_counter() - began
     record = _record_of(project, child.pid, started_at)
     tasks = record.tasks if record is not None else []

@@ -5,14 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from types import FrameType
 from typing import Any
 
 from baton.core.artifact import Artifact
-from baton.core.events import TaskRetried
+from baton.core.events import Event, TaskRetried, TaskStarted
 from baton.core.execute import TaskRun, execute_task
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.task import Task
@@ -45,33 +44,51 @@ def _attempt_in_time(
 ) -> TaskReport:
     if task.timeout_s is None:
         return execute_task(task, inputs, run, attempt=attempt)
-    began = time.perf_counter()
-    with _alarm_after(task.timeout_s):
-        report = execute_task(task, inputs, run, attempt=attempt)
-    late = time.perf_counter() - began > task.timeout_s
-    if late and report.outcome is Outcome.SUCCEEDED:
+    with _Alarm(task.timeout_s) as alarm:
+
+        def report_and_count(event: Event) -> None:
+            run.report(event)
+            if isinstance(event, TaskStarted):  # waiting for another run's lock is over
+                alarm.start()
+
+        report = execute_task(task, inputs, replace(run, report=report_and_count), attempt=attempt)
+    if alarm.is_late and report.outcome is Outcome.SUCCEEDED:
         error = TaskTimedOut(task.timeout_s)
         return replace(report, outcome=Outcome.FAILED, outputs={}, failure=Failure(error.message, error.hint))
     return report
 
 
-@contextmanager
-def _alarm_after(timeout_s: float) -> Iterator[None]:
-    """Raise `TaskTimedOut` in the running code after `timeout_s`.
+class _Alarm:
+    """Raises `TaskTimedOut` in the running code, some time after it was started.
 
     Works in the main thread of a POSIX system; elsewhere the caller notices afterwards.
     """
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def on_alarm(_signal: int, _frame: FrameType | None) -> None:
-        raise TaskTimedOut(timeout_s)
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._began: float | None = None
+        self._previous: Any = None
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        self._can_ring = hasattr(signal, "setitimer") and in_main_thread
 
-    previous = signal.signal(signal.SIGALRM, on_alarm)
-    signal.setitimer(signal.ITIMER_REAL, timeout_s)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+    @property
+    def is_late(self) -> bool:
+        return self._began is not None and time.perf_counter() - self._began > self._timeout_s
+
+    def start(self) -> None:
+        self._began = time.perf_counter()
+        if self._can_ring:
+            signal.setitimer(signal.ITIMER_REAL, self._timeout_s)
+
+    def __enter__(self) -> _Alarm:
+        if self._can_ring:
+            self._previous = signal.signal(signal.SIGALRM, self._ring)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._can_ring:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._previous)
+
+    def _ring(self, _signal: int, _frame: FrameType | None) -> None:
+        raise TaskTimedOut(self._timeout_s)

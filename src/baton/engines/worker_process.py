@@ -6,9 +6,12 @@ import contextlib
 import importlib
 import json
 import os
+import queue
 import signal
 import sys
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import IO, Any
 
@@ -20,6 +23,8 @@ from baton.engines.worker import encode_event, encode_report
 from baton.errors import BatonError
 from baton.execution import Execution
 from baton.process import collect_garbage_seldom, step_back
+
+_ALONE_AT_MOST_S = 3.0
 
 
 def serve(requests: Iterable[bytes], answers: IO[bytes]) -> None:
@@ -83,14 +88,34 @@ def _get_ready(execution: Execution, modules: Iterable[str]) -> None:
             execution.tracker.get_ready()
 
 
+def _lines_while_parent_lives(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a stream; some seconds after its end, end this process, even in mid-task.
+
+    The parent closes the stream when nothing is asked any more, and the system does where the parent
+    was killed: then nobody waits for what is being computed.
+    """
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in stream:
+            lines.put(line)
+        lines.put(b"")
+        time.sleep(_ALONE_AT_MOST_S)
+        os._exit(1)
+
+    threading.Thread(target=read, name="requests", daemon=True).start()
+    yield from iter(lines.get, b"")
+
+
 def main() -> None:
     """Serve on the standard streams; what tasks print goes to standard error."""
     collect_garbage_seldom()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and closes the stream
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is what Python opened
     with contextlib.suppress(BrokenPipeError):  # the parent is gone
-        serve(sys.stdin.buffer, answers)
+        serve(_lines_while_parent_lives(sys.stdin.buffer), answers)
     # Everything was answered: leave without waiting for what libraries do at the end.
     sys.stderr.flush()
     os._exit(0)

@@ -12,7 +12,7 @@ from baton.cli import output
 from baton.cli.exit_codes import ExitCode
 from baton.cli.options import ProjectCommand, json_option, place_options
 from baton.config.environment import variable_for
-from baton.errors import UsageError
+from baton.errors import Unavailable, UsageError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -104,7 +104,12 @@ def trigger(
         output.show_data(run)
         return ExitCode.DONE
     with output.reporting(quiet=as_json, verbose=False) as report:
-        ended = follow(api, dag_id, run, report)
+        try:
+            ended = follow(api, dag_id, run, report)
+        except Unavailable as error:
+            raise Unavailable(
+                f"{error.message}; run '{run}' of DAG '{dag_id}' was triggered, and may go on", error.hint
+            ) from error
     output.show_end(ended, as_json=as_json)
     return ExitCode.DONE if ended.is_good else ExitCode.TASK_FAILED
 

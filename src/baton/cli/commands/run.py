@@ -89,8 +89,20 @@ def command(
     return ExitCode.TASK_FAILED
 
 
-def resume_command(project: Project, run_id: str, place: Mapping[str, Any]) -> str:
-    """Return the command that goes on with a run: parameters come from the run, settings are repeated."""
+def resume_command(project: Project, run_id: str, place: Mapping[str, Any], *, engine: str = "") -> str:
+    """Return the command that goes on with a run: parameters come from the run, settings are repeated.
+
+    Parameters
+    ----------
+    project : Project
+        The run's project.
+    run_id : str
+        The run.
+    place : mapping of str to Any
+        Where the command line said that the project is.
+    engine : str
+        The run's engine, where its caller chose it and not the project's configuration.
+    """
     words = ["baton", "run", "--resume", run_id]
     for option in ("project", "config"):
         if place.get(option) is not None:
@@ -98,6 +110,8 @@ def resume_command(project: Project, run_id: str, place: Mapping[str, Any]) -> s
     configuration = project.configuration
     for leaf in configuration.leaves:
         is_setting = leaf.path[0] in configuration.settings.__struct_fields__
-        if is_setting and configuration.origins[leaf.key].source == "command line":
+        if leaf.name == "engine" and engine not in ("", configuration.value(leaf)):
+            words += ["--engine", engine]
+        elif is_setting and configuration.origins[leaf.key].source == "command line":
             words += [f"--{leaf.name.replace('_', '-')}", without_secrets(str(configuration.value(leaf)))]
     return shlex.join(words)

@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import traceback
 from pathlib import Path
 from types import FrameType
@@ -24,6 +23,7 @@ from baton.engines.airflow.part import LocalPart
 from baton.engines.worker import encode_event, encode_report
 from baton.execution import Execution
 from baton.process import collect_garbage_seldom
+from baton.tied_process import end_with_starter
 
 
 def run(request: dict[str, Any], answers: IO[bytes]) -> None:
@@ -61,20 +61,15 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _end_with_parent() -> None:
-    """End at once when the process that started this one has gone."""
-    sys.stdin.buffer.read()
-    os._exit(1)
-
-
 def main() -> None:
     """Serve one request."""
     collect_garbage_seldom()
     signal.signal(signal.SIGINT, _interrupt)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is what Python opened
     request = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_starter(lambda: os._exit(1))
     code = 0
     try:
         run(request, answers)

@@ -18,6 +18,7 @@ from baton.child_processes import stop_group
 from baton.core.files import write_atomically
 from baton.engines.airflow.home import airflow_folder, environment, write_dag_file
 from baton.errors import Unavailable
+from baton.tied_process import tied
 
 HOST = "127.0.0.1"
 READY_WITHIN_S = 180.0
@@ -120,10 +121,9 @@ def standalone(
     log = own / "airflow.log"
     with log.open("wb") as words:
         process = subprocess.Popen(
-            ["airflow", "standalone"],
-            executable=str(own / "bin" / "airflow"),
+            tied("airflow", "standalone"),
             env=variables,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=words,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -136,6 +136,8 @@ def standalone(
     finally:
         (own / _ADDRESS).unlink(missing_ok=True)
         stop_group(process, within_s=_STOP_WITHIN_S)
+        if process.stdin is not None:
+            process.stdin.close()
 
 
 def address_of(home: Path) -> str:

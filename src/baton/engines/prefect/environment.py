@@ -30,6 +30,9 @@ def prepare_environment(home: Path) -> None:
     """
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    # Long enough for a server that is started again; by its own count a flow hangs for minutes on one
+    # that is gone.
+    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "3")
     if not os.environ.get("PREFECT_HOME"):
         os.environ["PREFECT_HOME"] = str(home.absolute() / "prefect")
         profiles = Path.home() / ".prefect" / "profiles.toml"

@@ -80,8 +80,11 @@ def quiet_console() -> Iterator[None]:
     }
     for handler in handlers:
         handler.setLevel(_NOTHING)
+    # Where the server is gone Prefect would also write on stderr of each batch of logs that is lost.
+    raises, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield
     finally:
+        logging.raiseExceptions = raises
         for handler, level in handlers.items():
             handler.setLevel(level)

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from baton.child_processes import stop_group
 from baton.errors import Unavailable
+from baton.tied_process import tied
 
 _READY_WITHIN_S = 90.0
 _STOP_WITHIN_S = 8.0
@@ -72,12 +72,9 @@ def _server(port: int, log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         server = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "prefect", "server", "start"),
-                *("--host", _HOST, "--port", str(port)),
-            ],
+            tied("prefect", "server", "start", "--host", _HOST, "--port", str(port)),
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -87,6 +84,8 @@ def _server(port: int, log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]
             yield url, server
         finally:
             stop_group(server, within_s=_STOP_WITHIN_S, asking=(signal.SIGINT, signal.SIGTERM))
+            if server.stdin is not None:
+                server.stdin.close()
 
 
 def _require_free(port: int) -> None:
