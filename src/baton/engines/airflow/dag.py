@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,9 @@ from baton.engines.airflow.operators import (
 )
 from baton.engines.airflow.parameters import fields_of, follows_interval
 from baton.engines.airflow.part import Part, ScheduledPart, refuse_relative
-from baton.engines.airflow.sharing import refuse_unshared
+from baton.engines.airflow.sharing import executor_of, refuse_unshared
 from baton.engines.airflow.steps import FINISH, START, Granularity, Step, divide
-from baton.errors import UsageError
+from baton.errors import BatonError, UsageError
 from baton.project import open_project
 
 FIRST_DAY = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
@@ -40,6 +42,18 @@ LOST = 1
 """Attempts that each step has for a lost process or worker, also where the declaration has none."""
 
 
+@contextmanager
+def _hint_in_traceback() -> Iterator[None]:
+    """Let Airflow, which shows the traceback of a file that it cannot read, show the hint too."""
+    try:
+        yield
+    except BatonError as error:
+        if error.hint:
+            error.add_note(f"hint: {error.hint}")
+        raise
+
+
+@_hint_in_traceback()
 def airflow_dag(
     project: str | Path,
     *,
@@ -103,7 +117,7 @@ def airflow_dag(
     positioned = [task.name for task in whole.tasks if task.position is not None]
     wanted = tuple(dict.fromkeys([*whole.targets_or_default(targets), *positioned]))
     chosen = whole.subset(wanted)
-    executor = conf.get("core", "executor", fallback="LocalExecutor")
+    executor = executor_of(conf.get_mandatory_value("core", "executor"), os.environ)
     refuse_unshared(opened, executor, is_tracked=any(task.tracking for task in chosen.tasks))
     steps = divide(chosen, granularity)
     fields = list(fields_of(whole, opened.configuration))

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from baton.errors import UsageError
 from baton.project import Project
 
 _HERE = "LocalExecutor"
 """The only executor whose tasks run where the scheduler does."""
+
+
+def executor_of(setting: str, environ: Mapping[str, str]) -> str:
+    """Return the name of the executor that takes tasks which name none.
+
+    Parameters
+    ----------
+    setting : str
+        Airflow's ``[core] executor``: one or several, each perhaps with an alias or a module, and
+        more of them for teams.
+    environ : mapping of str to str
+        The environment; in a pod the setting is not the scheduler's.
+    """
+    if environ.get("AIRFLOW_IS_K8S_EXECUTOR_POD") == "True":
+        return "KubernetesExecutor"
+    first = setting.strip().lstrip("=").split(";")[0].split(",")[0]
+    return first.split(":")[-1].strip().rpartition(".")[2]
 
 
 def refuse_unshared(project: Project, executor: str, *, is_tracked: bool) -> None:
@@ -19,7 +38,7 @@ def refuse_unshared(project: Project, executor: str, *, is_tracked: bool) -> Non
     project : Project
         The project.
     executor : str
-        Airflow's setting ``[core] executor``; where it names several, the first takes the tasks.
+        Name of the executor that takes the tasks, from `executor_of`.
     is_tracked : bool
         Whether any task records with the tracker.
 
@@ -28,11 +47,10 @@ def refuse_unshared(project: Project, executor: str, *, is_tracked: bool) -> Non
     UsageError
         If the store or the tracking records lie where they do unless a project says otherwise.
     """
-    name = _first_of(executor)
-    if name == _HERE:
+    if executor == _HERE:
         return
     settings = project.configuration.settings
-    where = f"{name} runs tasks on other machines, and"
+    where = f"{executor} runs tasks on other machines, and"
     if settings.baton.store is None:
         raise UsageError(
             f"{where} each would have a store of its own in {project.store_url}",
@@ -44,9 +62,3 @@ def refuse_unshared(project: Project, executor: str, *, is_tracked: bool) -> Non
             f"{where} each would have MLflow records of its own in {project.home / 'mlflow'}",
             "name one server for all, for example BATON_TRACKING_URI=http://mlflow.internal:5000",
         )
-
-
-def _first_of(setting: str) -> str:
-    """Return the class of the first executor, which may stand behind an alias or a module's name."""
-    first = setting.strip().lstrip("=").split(";")[0].split(",")[0]
-    return first.split(":")[-1].strip().rpartition(".")[2]
