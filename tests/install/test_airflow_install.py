@@ -20,7 +20,8 @@ import sys
 from airflow.dag_processing.dagbag import DagBag
 
 bag = DagBag(dag_folder=sys.argv[1], collect_dags=True)
-there = [name for name in ("prefect", "dask", "celery", "s3fs", "pytest", "ruff") if importlib.util.find_spec(name)]
+others = ("prefect", "dask", "celery", "s3fs", "pytest", "ruff")
+there = [name for name in others if importlib.util.find_spec(name)]
 print(bag.import_errors, sorted(bag.dags), there)
 """
 
