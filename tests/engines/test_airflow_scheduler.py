@@ -175,7 +175,7 @@ def test_a_task_process_killed_in_mid_task_is_tried_again(airflow, started):
 
 def test_a_task_that_fails_has_no_more_attempts_than_it_declares(airflow, started):
     run_id, ended = run(airflow, "diamond", {"broken": "left!"})
-    assert "left divided by nothing" in ended.of("left").failure.message
+    assert ended.of("left").outcome is Outcome.FAILED
     (task,) = [task for task in airflow.tasks("diamond", run_id) if task["task_id"] == "left"]
     assert task["try_number"] == 1  # Airflow's other attempt is for a process that is lost
 

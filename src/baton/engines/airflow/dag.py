@@ -127,7 +127,7 @@ def airflow_dag(
         "description": whole.description or f"the pipeline {whole.name}",
         "doc_md": _page(whole, chosen, steps),
         "catchup": False,
-        "max_active_runs": 1,  # a model is compared with the champion that the run before left
+        "max_active_runs": 1,  # side by side only where asked for: effects of the later run would wait
     }
     built = DAG(
         dag_id or whole.name,
