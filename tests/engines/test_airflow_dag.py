@@ -16,6 +16,7 @@ from baton.engines.airflow.home import environment
 from baton.engines.airflow.messages import MOST_BYTES, Message, decode, encode, join
 from baton.engines.airflow.parameters import fields_of, options_from
 from baton.engines.airflow.part import reports_of
+from baton.engines.airflow.sharing import executor_of
 from baton.engines.airflow.steps import FINISH, START, divide
 from baton.errors import InvalidPipeline, UsageError
 from baton.project import open_project
@@ -48,9 +49,9 @@ print(json.dumps({
 """
 
 
-def load(folder, home, seed="0"):
+def load(folder, home, seed="0", **variables):
     """Return what Airflow, in a process of its own, makes of a folder of DAG files."""
-    environ = {**environment(home, os.environ), "PYTHONHASHSEED": seed}
+    environ = {**environment(home, os.environ), "PYTHONHASHSEED": seed, **variables}
     command = [sys.executable, "-c", LOAD, str(folder), ",".join(HEAVY)]
     ended = subprocess.run(command, env=environ, cwd=home, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
@@ -153,6 +154,52 @@ def test_retries_delay_timeout_and_pool_are_the_declared_ones(loaded):
     assert fit["execution_timeout"] == 90.0
     assert tasks["plain"]["retries"] == 1
     assert "retry_exponential_backoff" not in tasks["plain"]
+
+
+def test_every_step_has_another_attempt_for_a_lost_worker(loaded):
+    retries = {name: tasks_of(loaded["dags"][name]) for name in ("duration", "grouped", "whole")}
+    assert {entry["retries"] for tasks in retries.values() for entry in tasks.values()} == {1, 2}
+    assert retries["duration"]["train"]["retries"] == 1  # none is declared
+
+
+CELERY = {"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"}
+SHARED = {"BATON_STORE": "s3://models/baton", "BATON_TRACKING_URI": "http://mlflow.internal:5000"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        (CELERY, "each would have a store of its own in"),
+        ({**CELERY, "BATON_STORE": SHARED["BATON_STORE"]}, "each would have MLflow records of its own in"),
+        ({"AIRFLOW_IS_K8S_EXECUTOR_POD": "True"}, "KubernetesExecutor runs tasks on other machines"),
+    ],
+    ids=["no store", "no tracking server", "in a pod"],
+)
+def test_a_file_is_refused_where_machines_would_share_nothing(project, tmp_path, variables, said):
+    (tmp_path / "shipped.py").write_text(DAG_FILE.read_text().replace("/srv/trips", str(project)))
+    ((_, error),) = load(tmp_path, tmp_path, **variables)["errors"].items()
+    assert said in error
+    assert "hint: " in error
+
+
+def test_a_file_is_taken_where_machines_share_by_address_or_by_a_named_folder(project, tmp_path):
+    (tmp_path / "shipped.py").write_text(DAG_FILE.read_text().replace("/srv/trips", str(project)))
+    assert load(tmp_path, tmp_path, **CELERY, **SHARED)["errors"] == {}
+    named = {"BATON_STORE": str(tmp_path / "mounted"), "BATON_TRACKING_SERVER_HOST": "mlflow.internal"}
+    assert load(tmp_path, tmp_path, **CELERY, **named)["errors"] == {}
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [
+        ("LocalExecutor", "LocalExecutor"),
+        ("LocalExecutor,CeleryExecutor", "LocalExecutor"),
+        ("airflow.providers.celery.executors.celery_executor.CeleryExecutor", "CeleryExecutor"),
+        ("far:my.company.RemoteExecutor;team=LocalExecutor", "RemoteExecutor"),
+    ],
+)
+def test_the_first_executor_takes_the_tasks(setting, name):
+    assert executor_of(setting, {}) == name
 
 
 def test_params_are_typed_as_the_parameters_are(loaded):

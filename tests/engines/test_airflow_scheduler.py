@@ -161,7 +161,7 @@ def started(airflow, project):
     for name in (*names, "january"):
         airflow.unpause(name)
     arguments = ["--dag-id", "monthly", "--from-date", "2021-01-01", "--to-date", "2021-02-28"]
-    arguments += ["--max-active-runs", "1"]  # each month is compared with the champion before it
+    arguments += ["--max-active-runs", "2"]  # each month waits for the champion before it
     made = subprocess.run(
         [sys.executable, "-m", "airflow", "backfill", "create", *arguments],
         env=environment(standalone_home(project.home), without_ours()),
@@ -232,6 +232,13 @@ def test_a_task_process_killed_in_mid_task_is_tried_again(airflow, started):
     assert ended.is_good
     (task,) = [task for task in airflow.tasks("killable", run_id) if task["task_id"] == "mortal"]
     assert task["try_number"] == 2
+
+
+def test_a_task_that_fails_has_no_more_attempts_than_it_declares(airflow, started):
+    run_id, ended = run(airflow, "diamond", {"broken": "left!"})
+    assert ended.of("left").outcome is Outcome.FAILED
+    (task,) = [task for task in airflow.tasks("diamond", run_id) if task["task_id"] == "left"]
+    assert task["try_number"] == 1  # Airflow's other attempt is for a process that is lost
 
 
 def test_a_refused_model_stops_before_deploy_and_cleanup_still_runs(airflow, started, project):

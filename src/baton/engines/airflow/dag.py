@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import datetime
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TaskGroup
+from airflow.sdk.configuration import conf
 
 from baton.core.dag import Dag
 from baton.core.pipeline import load_pipeline
@@ -27,14 +30,30 @@ from baton.engines.airflow.operators import (
 )
 from baton.engines.airflow.parameters import fields_of, follows_interval
 from baton.engines.airflow.part import Part, ScheduledPart, refuse_relative
+from baton.engines.airflow.sharing import executor_of, refuse_unshared
 from baton.engines.airflow.steps import FINISH, START, Granularity, Step, divide
-from baton.errors import UsageError
+from baton.errors import BatonError, UsageError
 from baton.project import open_project
 
 FIRST_DAY = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 """Where a DAG's schedule begins unless its file says otherwise: before any month to be backfilled."""
 
+LOST = 1
+"""Attempts that each step has for a lost process or worker, also where the declaration has none."""
 
+
+@contextmanager
+def _hint_in_traceback() -> Iterator[None]:
+    """Let Airflow, which shows the traceback of a file that it cannot read, show the hint too."""
+    try:
+        yield
+    except BatonError as error:
+        if error.hint:
+            error.add_note(f"hint: {error.hint}")
+        raise
+
+
+@_hint_in_traceback()
 def airflow_dag(
     project: str | Path,
     *,
@@ -80,7 +99,8 @@ def airflow_dag(
     Raises
     ------
     UsageError
-        If the folder is not there, or a target or the granularity does not exist.
+        If the folder is not there, a target or the granularity does not exist, or tasks run on
+        several machines and each would have a store of its own.
     SettingsError
         If a setting or parameter cannot be used.
     InvalidPipeline
@@ -97,6 +117,8 @@ def airflow_dag(
     positioned = [task.name for task in whole.tasks if task.position is not None]
     wanted = tuple(dict.fromkeys([*whole.targets_or_default(targets), *positioned]))
     chosen = whole.subset(wanted)
+    executor = executor_of(conf.get_mandatory_value("core", "executor"), os.environ)
+    refuse_unshared(opened, executor, is_tracked=any(task.tracking for task in chosen.tasks))
     steps = divide(chosen, granularity)
     fields = list(fields_of(whole, opened.configuration))
     if isinstance(schedule, str):
@@ -105,7 +127,7 @@ def airflow_dag(
         "description": whole.description or f"the pipeline {whole.name}",
         "doc_md": _page(whole, chosen, steps),
         "catchup": False,
-        "max_active_runs": 1,  # a model is compared with the champion that the run before left
+        "max_active_runs": 1,  # side by side only where asked for: effects of the later run would wait
     }
     built = DAG(
         dag_id or whole.name,
@@ -162,6 +184,7 @@ def _add_steps(
         operators[step.name] = _operator_of(step, tasks, granularity)(
             step=step,
             part=part,
+            in_order=any(task.effect and task.position is None for task in tasks),
             dag=built,
             task_group=group if step.position is None else None,
             outlets=[asset_of(dag.name, task.name) for task in ends],
@@ -197,13 +220,13 @@ def _conditions(tasks: Sequence[Task[..., Any]]) -> dict[str, Any]:
     pools = sorted({task.pool for task in tasks if task.pool})
     conditions: dict[str, Any] = {"pool": pools[0]} if pools else {}
     if len(tasks) != 1:
-        # The tasks have their attempts inside; Airflow tries again when the process was killed.
+        # The tasks have their attempts inside; Airflow tries again when the process was lost.
         again = datetime.timedelta(seconds=max((task.retry.delay_s for task in tasks), default=5.0))
-        retries = max((task.retry.retries for task in tasks), default=1)
-        return {"retries": retries, "retry_delay": again, **conditions}
+        retries = max((task.retry.retries for task in tasks), default=0)
+        return {"retries": max(retries, LOST), "retry_delay": again, **conditions}
     (task,) = tasks
     conditions |= {
-        "retries": task.retry.retries,
+        "retries": max(task.retry.retries, LOST),
         "retry_delay": datetime.timedelta(seconds=task.retry.delay_s),
     }
     if task.retry.backoff != 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from airflow.sdk import Asset, BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
+    AirflowRescheduleException,
     AirflowSkipException,
     AirflowTaskTimeout,
 )
@@ -28,6 +30,8 @@ from baton.errors import BatonError, Unavailable
 from baton.execution import Execution
 
 RETURNED = "return_value"
+_LOOK_AGAIN_AFTER_S = 10
+"""Between looks whether an earlier run of the DAG has ended; each look is a short process of its own."""
 
 
 class TrackingLink(BaseOperatorLink):
@@ -49,12 +53,15 @@ class StepOperator(BaseOperator):
         What to run.
     part : Part
         How to find the execution.
+    in_order : bool
+        Whether it waits for the DAG's earlier runs, because it does something to the world.
     arguments : Any
         Airflow's own arguments.
     """
 
-    def __init__(self, *, step: Step, part: Part, **arguments: Any) -> None:
+    def __init__(self, *, step: Step, part: Part, in_order: bool = False, **arguments: Any) -> None:
         super().__init__(task_id=step.name, **arguments)
+        self.in_order = in_order
         self.step = step
         self.part = part
         self.tracking_page = ""
@@ -66,6 +73,8 @@ class StepOperator(BaseOperator):
         ------
         AirflowSkipException
             If it was decided already that the step does not run.
+        AirflowRescheduleException
+            If an earlier run goes first.
         AirflowFailException
             If a task failed for good.
         AirflowException
@@ -74,6 +83,11 @@ class StepOperator(BaseOperator):
         skipped = self.part.why_not_run(self.step)
         if skipped:
             raise AirflowSkipException(skipped)
+        if self.in_order and (earlier := self.part.earlier_run(context)):
+            self.log.info("run %s goes first; looking again in %d s", earlier, _LOOK_AGAIN_AFTER_S)
+            later = datetime.timedelta(seconds=_LOOK_AGAIN_AFTER_S)
+            again_at = datetime.datetime.now(datetime.UTC) + later
+            raise AirflowRescheduleException(again_at)  # type: ignore[no-untyped-call]  # Airflow's
         try:
             execution, told = self.join(context)
         except BatonError as error:
@@ -106,10 +120,10 @@ class StepOperator(BaseOperator):
                 reports,
                 lambda: _attempt(task, execution, Message(tuple(reports.values())), ti.try_number),
             )
-        if report.failure is not None and not report.failure.is_final and ti.try_number <= ti.max_tries:
-            delays_s = task.retry.delays_s or (0.0,)
+        if report.failure is not None and not self._is_final(report.failure, execution, ti):
+            delays_s = task.retry.delays_s
             delay_s = delays_s[min(ti.try_number, len(delays_s)) - 1]
-            attempts = ti.max_tries + 1
+            attempts = self._last_attempt(execution, ti)
             execution.report(TaskRetried(name, ti.try_number, attempts, delay_s, report.failure.message))
         else:
             self.part.ended(execution, report)
@@ -158,12 +172,23 @@ class StepOperator(BaseOperator):
             context["ti"].xcom_push(RETURNED, content)
             failure = failed[0].failure
             message = f"task '{failed[0].task}' failed: {_explained(failure.message, failure.hint)}"
-            raise (AirflowFailException if self._is_final(failure) else AirflowException)(message)
+            is_final = self._is_final(failure, execution, context["ti"])
+            raise (AirflowFailException if is_final else AirflowException)(message)
         self._tell_assets(execution, reports, context)
         return content
 
-    def _is_final(self, failure: Failure) -> bool:
-        return failure.is_final
+    def _is_final(self, failure: Failure, execution: Execution, ti: Any) -> bool:
+        return failure.is_final or ti.try_number >= self._last_attempt(execution, ti)
+
+    def _last_attempt(self, execution: Execution, ti: Any) -> int:
+        """Return the number of the last attempt that a task has which fails.
+
+        Airflow may allow one more, for a process that is lost; and after a task was cleared the
+        numbers go on from its last attempt.
+        """
+        (name,) = self.step.tasks
+        spare = (self.retries or 0) - execution.dag.task(name).retry.retries
+        return int(ti.max_tries) + 1 - spare
 
     def _refused(self, error: BatonError, context: Context) -> AirflowException:
         """Say that the execution cannot be joined; a service that does not answer may do so later."""
@@ -220,7 +245,7 @@ class SeveralOperator(TrackedStepOperator):
             self.part.ended(execution, report)
         return tuple(own)
 
-    def _is_final(self, _failure: Failure) -> bool:
+    def _is_final(self, _failure: Failure, _execution: Execution, _ti: Any) -> bool:
         return True
 
 

@@ -48,6 +48,9 @@ class Part(Protocol):
     def why_not_run(self, step: Step) -> str:
         """Return why the step is skipped, or nothing."""
 
+    def earlier_run(self, context: Context) -> str:
+        """Return a run of the DAG that comes before this one and still goes on, or nothing."""
+
     def ended(self, execution: Execution, report: TaskReport) -> None:
         """Hear how a task ended."""
 
@@ -119,6 +122,11 @@ class ScheduledPart:
         """Leave it to Airflow's trigger rules."""
         return ""
 
+    def earlier_run(self, context: Context) -> str:
+        """Ask Airflow; runs without a logical date have no order."""
+        earlier = context["ti"].get_previous_dagrun(state="running")
+        return str(earlier.run_id) if earlier is not None else ""
+
     def ended(self, execution: Execution, report: TaskReport) -> None:
         """Write into the task's log."""
         finish(report, execution.task_run)
@@ -177,6 +185,10 @@ class LocalPart:
         """Return why it was decided already that the step's task does not run."""
         known = [self.ends.reports[name].reason for name in step.tasks if name in self.ends.reports]
         return known[0] if known else ""
+
+    def earlier_run(self, _context: Context) -> str:
+        """Return nothing: there is one run."""
+        return ""
 
     def ended(self, _execution: Execution, report: TaskReport) -> None:
         """Tell the command that started the run."""
