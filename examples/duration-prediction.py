@@ -18,6 +18,7 @@ from sklearn.metrics import root_mean_squared_error
 
 CONFIG = json.loads(Path(__file__).with_name("orchestration_config.json").read_text())
 FEATURES = ["PU_DO", "trip_distance"]
+PUBLISHED = "https://d37ci6vzurychx.cloudfront.net/trip-data/green_tripdata_{year}-{month:02d}.parquet"
 
 
 def read_month(source: str, year: int, month: int) -> pd.DataFrame:
@@ -32,10 +33,13 @@ def read_month(source: str, year: int, month: int) -> pd.DataFrame:
     return df
 
 
-def main(year: int, month: int, source: str, host: str | None) -> None:
+def main(year: int, month: int, source: str, tracking_uri: str) -> None:
     """Train on a month, validate on the next, and record both in MLflow."""
-    mlflow.set_tracking_uri(f"http://{host}:5000" if host else "sqlite:///mlflow.db")
-    mlflow.set_experiment(CONFIG["mlflow"]["experiment_name"])
+    mlflow.set_tracking_uri(tracking_uri)
+    try:
+        mlflow.set_experiment(CONFIG["mlflow"]["experiment_name"])
+    except mlflow.MlflowException as error:
+        raise SystemExit(f"MLflow at {tracking_uri} cannot be used: {error}") from error
 
     df_train = read_month(source, year, month)
     df_val = read_month(source, year + month // 12, month % 12 + 1)
@@ -74,13 +78,17 @@ def main(year: int, month: int, source: str, host: str | None) -> None:
 
 if __name__ == "__main__":
     data, tracking = CONFIG["data"], CONFIG["mlflow"]
+    source = data.get("source") or data.get("url_template") or PUBLISHED
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--year", type=int, default=data["year"])
     parser.add_argument("--month", type=int, default=data["month"])
-    parser.add_argument("--source", default=data["source"] or data["url_template"], help="folder or address")
-    parser.add_argument("--tracking-server-host", default=tracking["tracking_server_host"])
-    parser.add_argument("--aws-profile", default=tracking["aws_profile"])
+    parser.add_argument("--source", default=source, help="folder or address")
+    parser.add_argument("--tracking-server-host", default=tracking.get("tracking_server_host"))
+    parser.add_argument("--aws-profile", default=tracking.get("aws_profile"))
     given = parser.parse_args()
     if given.aws_profile:
         os.environ["AWS_PROFILE"] = given.aws_profile
-    main(given.year, given.month, given.source, given.tracking_server_host)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that is down is soon told
+    host = given.tracking_server_host
+    own = tracking.get("tracking_uri") or "sqlite:///mlflow.db"
+    main(given.year, given.month, given.source, f"http://{host}:5000" if host else own)

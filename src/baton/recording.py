@@ -13,7 +13,7 @@ from baton.runs import RunRecord, write_run
 
 
 def record_run(execution: Execution, run: Callable[[], RunReport]) -> RunReport:
-    """Run an execution and keep its record: running, then how it ended or that it was interrupted."""
+    """Run an execution and keep its record: running, then how it ended, was given up or interrupted."""
     home = execution.project.home
     record = RunRecord.begin(execution.task_run, execution.targets)
     write_run(home, record)
@@ -23,9 +23,9 @@ def record_run(execution: Execution, run: Callable[[], RunReport]) -> RunReport:
     )
     try:
         ended = run()
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(Unavailable):  # what ended the run is what is told
-            write_run(home, record.interrupted())
+            write_run(home, record.given_up() if isinstance(error, Exception) else record.interrupted())
         raise
     write_run(home, record.ended(ended))
     execution.report(RunFinished(ended))

@@ -81,6 +81,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         """Return the record of a run that was ended from outside."""
         return msgspec.structs.replace(self, state="interrupted")
 
+    def given_up(self) -> RunRecord:
+        """Return the record of a run that its engine, the store or a service let down."""
+        return msgspec.structs.replace(self, state="failed")
+
     def ended(self, report: RunReport) -> RunRecord:
         """Return the record of a run that came to its end."""
         return msgspec.structs.replace(

@@ -112,7 +112,7 @@ def source_version(month: Month, source: str, url_template: str) -> str:
     if local is None:
         return identity(month_url(source or url_template, month))
     with storage_errors(local):
-        return f"sha256:{sha256_of(local)}"
+        return f"{local.name} sha256:{sha256_of(local)}"
 
 
 def fetch_zones(

@@ -240,6 +240,14 @@ def test_a_signal_ends_the_run_with_its_own_code(tmp_path: Path, number: signal.
     assert "Traceback" not in told
     record = json.loads(next((tmp_path / ".baton" / "runs").iterdir()).read_text())
     assert record["state"] == "interrupted"
+    assert f"resume: baton run --resume {record['run_id']} --pipeline sleepy:dag" in told
+
+
+def test_plan_repeats_its_own_words_in_the_command_that_runs_it(baton: Command) -> None:
+    told = baton("plan", "--broken", "left", *DIAMOND).stderr
+    assert f"hint: run it so with: baton run --cache --broken left {' '.join(DIAMOND)}" in told
+    told = baton("plan", "--engine", "make", *DIAMOND).stderr
+    assert "hint: run it so with: baton run --engine make --pipeline" in told
 
 
 def test_status_shows_the_latest_runs(baton: Command) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from baton.runs import read_run
 from tests.conftest import BATON, free_port, stop_group, wait_until_healthy
 from tests.faults.killed_runs import SLOWER, kill_runs, left_after, start
 from tests.faults.test_make_faults import digests, ended, torn_objects
@@ -219,6 +220,7 @@ def dies_in_mid_run(
     assert "hint: check the server" in told
     assert "Traceback" not in told
     assert left_after(5, folder) == []
+    assert read_run(folder / ".baton", "latest").state == "failed"
     server.start()
     after = json.loads(ended_well(start_naps(folder, server.environ)))
     outcomes = {task["task"]: task["outcome"] for task in after["tasks"]}

@@ -32,6 +32,7 @@ class ProjectCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Find the pipeline in the arguments, then parse them with its options."""
+        ctx.meta["words"] = tuple(args)
         self._extra = list(_parameter_options(args, {name for p in self.params for name in p.opts}))
         return super().parse_args(ctx, args)
 

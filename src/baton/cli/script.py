@@ -114,12 +114,13 @@ def _run(
     jobs: int | None,
 ) -> int:
     from baton import api
-    from baton.cli.commands.run import resume_command
+    from baton.cli.commands.run import resume_command, telling_how_to_resume
     from baton.cli.script_output import ScriptReporter, show_script_end
 
     project: Project = ctx.obj
     forced = tuple(task.name for task in project.dag.subset(targets).tasks) if force else ()
-    ended = run(Asked(project, targets, forced, jobs, ScriptReporter(project, forced=force)))
+    with telling_how_to_resume(project, ctx.meta, ScriptReporter(project, forced=force)) as report:
+        ended = run(Asked(project, targets, forced, jobs, report))
     show_script_end(ended, project.dag.headline)
     if ended.is_good:
         return ExitCode.DONE

@@ -102,7 +102,7 @@ class Cause:
             case CauseKind.CODE:
                 return f"code: {self.place or self.subject} {self._event}"
             case CauseKind.WORLD:
-                return f"what version= says {self._change}"
+                return f"input from outside {self._change}"
             case CauseKind.INPUT:
                 return f"input '{self.subject}' {self._event}"
             case CauseKind.UPSTREAM:

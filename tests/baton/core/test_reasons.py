@@ -21,7 +21,7 @@ TOLD = {
     "package scipy 1.0 removed": Cause(CauseKind.PACKAGE, "scipy", "1.0", None),
     "Python 3.11 -> 3.12": Cause(CauseKind.PYTHON, "", "3.11", "3.12"),
     "rule of the cache key 1 -> 2": Cause(CauseKind.RULE, "", "1", "2"),
-    "what version= says a -> b": Cause(CauseKind.WORLD, "version", "a", "b"),
+    "input from outside a -> b": Cause(CauseKind.WORLD, "version", "a", "b"),
     "outputs model json -> table": Cause(CauseKind.OUTPUTS, "model", "json", "table"),
     "its output 'model' is missing from the store": Cause(CauseKind.MISSING, "model"),
     "models/a.json, which it made, is gone": Cause(CauseKind.MISSING, place="models/a.json"),

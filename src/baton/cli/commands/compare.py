@@ -116,8 +116,8 @@ def _show(made: Comparison) -> None:
         output.show_data(f"left out: {one.engine}: {one.reason}{f' ({one.hint})' if one.hint else ''}")
     output.show_data(f"\n{made.verdict}")
     kept = [run for run in made.runs if run.store]
-    if made.first_difference is not None and kept:
-        output.say("\nhint: their artifacts were kept; remove them when you have looked:")
+    if kept:
+        output.say("\nhint: their artifacts were kept; remove them when you have looked, or resumed:")
         for run in kept:
             output.say(f"  {run.engine}: {run.store}")
 

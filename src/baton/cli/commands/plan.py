@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from baton.cli import output
 from baton.cli.options import ProjectCommand, force_option, forced_tasks, json_option, place_options
+from baton.command_line import shown_word
 
 
 @click.command(cls=ProjectCommand)
@@ -24,4 +27,5 @@ def command(ctx: click.Context, targets: tuple[str, ...], forced: tuple[str, ...
     if as_json:
         return
     engine = find_engine(ctx.obj.configuration.settings.baton.engine)
-    output.say(f"\nhint: run it so with: baton run{'' if engine.uses_cache else ' --cache'}")
+    words = ["baton", "run", *([] if engine.uses_cache else ["--cache"]), *map(shown_word, ctx.meta["words"])]
+    output.say(f"\nhint: run it so with: {shlex.join(words)}")

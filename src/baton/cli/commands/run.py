@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from baton.cli.options import ProjectCommand, force_option, forced_tasks, json_o
 from baton.tracking.location import without_secrets
 
 if TYPE_CHECKING:
+    from baton.core.events import Event, Reporter
     from baton.project import Project
 
 
@@ -72,7 +74,10 @@ def command(
         planned = api.plan(project, targets, forced=forced, use_cache=use_cache)
         output.show_plan(planned, as_json=as_json)
         return ExitCode.DONE
-    with output.reporting(quiet=quiet or as_json, verbose=verbose, reasons=reasons) as report:
+    with (
+        output.reporting(quiet=quiet or as_json, verbose=verbose, reasons=reasons) as shown,
+        telling_how_to_resume(project, ctx.meta, shown) as report,
+    ):
         ended = api.run(
             project,
             targets,
@@ -87,6 +92,36 @@ def command(
         return ExitCode.DONE
     output.say(f"\nresume: {resume_command(project, ended.run_id, ctx.meta)}")
     return ExitCode.TASK_FAILED
+
+
+@contextmanager
+def telling_how_to_resume(project: Project, place: Mapping[str, Any], report: Reporter) -> Iterator[Reporter]:
+    """Yield the reporter; where a run that has begun is interrupted, say how to go on with it.
+
+    Parameters
+    ----------
+    project : Project
+        The run's project.
+    place : mapping of str to Any
+        Where the command line said that the project is.
+    report : Reporter
+        What hears the events of the run.
+    """
+    from baton.core.events import RunStarted
+
+    begun: list[RunStarted] = []
+
+    def notice(event: Event) -> None:
+        if isinstance(event, RunStarted):
+            begun.append(event)
+        report(event)
+
+    try:
+        yield notice
+    except KeyboardInterrupt:
+        for run in begun:
+            output.say(f"\nresume: {resume_command(project, run.run_id, place, engine=run.engine)}")
+        raise
 
 
 def resume_command(project: Project, run_id: str, place: Mapping[str, Any], *, engine: str = "") -> str:
