@@ -57,7 +57,7 @@ def run_here(execution: Execution, *, keep_going: bool, jobs: int | None, api_ur
             with open_runner(told, jobs) as runner:
                 opened.append(runner)
                 flow = pipeline_flow(run_pipeline, execution.dag, validate_parameters=False)
-                state: State[Any] = flow(return_state=True)
+                state: Any = flow(return_state=True)
         except (httpx.HTTPError, PrefectException, RuntimeError) as error:
             raise _server_failed(error) from error
         except TerminationSignal:

@@ -70,7 +70,7 @@ class DeclaredTask:
 
 @dataclass(frozen=True)
 class _Function:
-    """The function of a Prefect task, and the condition of its retries: they may travel."""
+    """The function of a Prefect task, fit to travel to the process that runs it."""
 
     task: DeclaredTask
     attempts: Attempts
@@ -81,16 +81,20 @@ class _Function:
         made = {fields["name"]: Artifact.from_dict(fields) for fields in inputs}
         return as_state(self.attempts.attempt(self.task, made, _attempt_number(), tracking_run_id))
 
-    def may_retry(self, _task: AnyPrefectTask, task_run: TaskRun, state: State[Any]) -> bool:
-        ended = state.data if isinstance(state.data, State) else state
-        report = report_of(self.task, ended)
-        if report.failure is None or report.failure.is_final:
-            return False
-        delay_s = self.task.delays_s[task_run.run_count - 1]
-        total = len(self.task.delays_s) + 1
-        return self.attempts.may_retry(
-            TaskRetried(self.task.name, task_run.run_count, total, delay_s, report.failure.message)
-        )
+
+def may_retry(prefect_task: AnyPrefectTask, task_run: TaskRun, state: State[Any]) -> bool:
+    """Say whether Prefect is to try a task again; Prefect asks plain functions only."""
+    function = prefect_task.fn
+    assert isinstance(function, _Function)
+    task = function.task
+    report = report_of(task, state.data if isinstance(state.data, State) else state)
+    if report.failure is None or report.failure.is_final:
+        return False
+    delay_s = task.delays_s[task_run.run_count - 1]
+    total = len(task.delays_s) + 1
+    return function.attempts.may_retry(
+        TaskRetried(task.name, task_run.run_count, total, delay_s, report.failure.message)
+    )
 
 
 def as_prefect_task(task: DeclaredTask, attempts: Attempts) -> AnyPrefectTask:
@@ -99,15 +103,14 @@ def as_prefect_task(task: DeclaredTask, attempts: Attempts) -> AnyPrefectTask:
     It takes ``inputs``, references to artifacts made so far, ``not_run``, the report of a task that
     must not run, and the tracking run's id where one is known.  It returns a state that holds the report.
     """
-    function = _Function(task, attempts)
     return PrefectTask(
-        function,
+        _Function(task, attempts),
         name=task.name,
         task_run_name=task.name,
         description=task.description or None,
         retries=len(task.delays_s),
         retry_delay_seconds=list(task.delays_s),
-        retry_condition_fn=function.may_retry,
+        retry_condition_fn=may_retry,
         timeout_seconds=task.timeout_s,
         cache_policy=NO_CACHE,
         persist_result=False,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from baton.errors import ExtraMissing, Unavailable
 from baton.tracking.location import without_secrets
@@ -28,16 +31,31 @@ def require_scheduler(address: str) -> None:
     from distributed import Client
 
     try:
-        # Asynchronous and never awaited, it would not connect; so this one blocks.
         Client(address, timeout=CONNECT_WITHIN_S, set_as_default=False).close()
     except Exception as error:  # whatever a wrong address or what answers there makes of it
         raise no_scheduler(address, error) from error
+
+
+@contextmanager
+def quiet_dask() -> Iterator[None]:
+    """Keep Dask from writing to the terminal: what goes wrong is told by exceptions and reports."""
+    import distributed  # sets up its loggers, each with a level of its own
+
+    names = [name for name in logging.root.manager.loggerDict if name.startswith(distributed.__name__)]
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def no_scheduler(address: str, error: Exception) -> Unavailable:
     """Return the exception that says that Dask's scheduler cannot be used."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return Unavailable(
-        f"no Dask scheduler answers at {without_secrets(address)}: {lines[0][:200]}",
+        f"the Dask scheduler at {without_secrets(address)} cannot be used: {lines[0][:200]}",
         "start one with: dask scheduler; or leave out dask_address, and a cluster is started for the run",
     )

@@ -17,7 +17,7 @@ from prefect_dask.task_runners import DaskTaskRunner
 
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.task import Task
-from baton.engines.prefect.dask.availability import CONNECT_WITHIN_S, no_scheduler
+from baton.engines.prefect.dask.availability import CONNECT_WITHIN_S, no_scheduler, quiet_dask
 from baton.engines.prefect.dask.cluster import temporary_cluster
 from baton.engines.prefect.dask.worker import AttemptsOnDask, Participation, look_around
 from baton.engines.prefect.runner import processors, recorder_modules
@@ -47,6 +47,7 @@ def open_dask_runner(execution: Execution, jobs: int | None) -> Iterator[DaskRun
     """
     settings = execution.project.configuration.settings.prefect
     with ExitStack() as stack:
+        stack.enter_context(quiet_dask())
         address = settings.dask_address
         if address is None:
             log = execution.project.home / "prefect" / "dask.log"
