@@ -58,7 +58,9 @@ class PrefectSettings(Parameters, frozen=True):
     ] = "threads"
     dask_address: Annotated[
         str | None,
-        parameter("scheduler of the Dask cluster, as tcp://HOST:8786; none means a cluster for each run"),
+        parameter(
+            "Dask's scheduler, as tcp://HOST:8786, for task runner dask; none means a cluster of its own"
+        ),
     ] = None
 
 

@@ -76,16 +76,16 @@ def run_in_flow(execution: Execution, runner: Runner, *, keep_going: bool) -> Ru
     """
     began = time.perf_counter()
     leave_out_thread_warning()
-    futures: dict[str, PrefectFuture[Any]] = {}
+    submitted: dict[str, State[Any]] = {}
 
     def submit(
         task: AnyTask, not_run: TaskReport | None, reports: Mapping[str, TaskReport]
     ) -> PrefectFuture[Any]:
         made = [made.as_dict() for report in reports.values() for made in report.outputs.values()]
         given = {"inputs": made, "not_run": None if not_run is None else encode_report(not_run)}
-        upstream = [ended_upstream(futures[up.name]) for up in execution.dag.upstream_of(task)]
-        futures[task.name] = runner.submit(task, given, upstream)
-        return futures[task.name]
+        future = runner.submit(task, given, [submitted[up.name] for up in execution.dag.upstream_of(task)])
+        submitted[task.name] = ended_upstream(future)
+        return future
 
     try:
         label_flow_run(execution)

@@ -84,7 +84,7 @@ class DaskRunner:
         self._task_runner = task_runner
         self._name = f"baton-{execution.run_id}"
         self._recorders = Workers(execution, recorder_modules(execution) or ())
-        self._submitted: list[Future[Any]] = []
+        self._running: dict[str, Future[Any]] = {}
         self._looked_at = self._seen_at = time.monotonic()
         self._takes_part = False
 
@@ -143,14 +143,15 @@ class DaskRunner:
         future = self._task_runner.submit(
             as_prefect_task(declared, AttemptsOnDask(self._name)), parameters=parameters, wait_for=waits_for
         )
-        self._submitted.append(future.wrapped_future)
+        self._running[task.name] = future.wrapped_future
         return future
 
     def end_of(self, task: AnyTask, future: PrefectFuture[Any]) -> TaskReport:
         """Return how a task ended, or that Dask gave it up."""
         declared = DeclaredTask.of(task)
         future.wait()
-        wrapped: Future[Any] = future.wrapped_future  # type: ignore[attr-defined]  # Prefect's, for Dask
+        # Not kept: Dask would run it again if the worker that holds its end dies.
+        wrapped = self._running.pop(task.name)
         if wrapped.status == "finished":
             return report_of(declared, future.state)
         self.look()
@@ -192,7 +193,7 @@ class DaskRunner:
         if takes_part and self._task_runner.client.status == "running":
             client = self._task_runner.client
             with contextlib.suppress(Exception):  # a cluster that is going away: its processes end with it
-                client.cancel(self._submitted)
+                client.cancel(list(self._running.values()))
                 client.unregister_worker_plugin(self._name)
         self._recorders.close()
 
