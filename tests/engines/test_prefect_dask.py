@@ -375,6 +375,7 @@ def test_a_deployment_runs_on_the_cluster_that_it_names_and_is_cancelled_there(
         stop_group(serving)
 
 
+@pytest.mark.long
 def test_a_real_month_gives_the_model_of_the_simple_engine_and_is_remembered(
     tmp_path: Path, real_data: Path, cluster: str
 ) -> None:

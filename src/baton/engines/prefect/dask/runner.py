@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from distributed import Future
+from distributed import Future, KilledWorker
 from prefect.client.schemas import State
 from prefect.futures import PrefectFuture
 from prefect.settings import PREFECT_API_URL
@@ -156,12 +156,13 @@ class DaskRunner:
             return report_of(declared, future.state)
         self.look()
         error = wrapped.exception() if wrapped.status == "error" else None
-        lines = str(error or "").strip().splitlines() or [str(wrapped.status)]
-        return TaskReport(
-            task.name,
-            Outcome.FAILED,
-            failure=Failure(f"Dask gave it up: {lines[0][:300]}", "look into the logs of Dask's workers"),
-        )
+        if isinstance(error, KilledWorker):
+            message = "every Dask worker that ran it died, the last one was " + error.last_worker.address
+        else:
+            lines = str(error or "").strip().splitlines() or [str(wrapped.status)]
+            message = f"Dask gave it up: {lines[0][:300]}"
+        hint = "look into the logs of Dask's workers: did memory run out?"
+        return TaskReport(task.name, Outcome.FAILED, failure=Failure(message, hint))
 
     def look(self) -> None:
         """Raise `Unavailable` if the scheduler is gone, or all workers are for long."""

@@ -27,6 +27,8 @@ from baton.engines.prefect.workers import Workers
 from baton.engines.worker import encode_event
 from baton.errors import BatonError
 
+_FOLDER = "a worker's machine needs the project's folder at the same path, or where its BATON_PROJECT says"
+
 _REST_S = 30.0
 """How long a process waits for its next task: where the flow was killed, nobody else ends it."""
 
@@ -150,7 +152,15 @@ async def look_around(run: str, note: str, text: str, api_url: str, *, dask_work
     try:
         if api_url:
             await asyncio.to_thread(require_server, api_url)
+    except BatonError as error:
+        hint = "name Prefect's server in PREFECT_API_URL as the workers reach it"
+        return {**answer, "error": error.message, "hint": hint}
+    try:
         in_store, in_home = await asyncio.to_thread(part.workers.look_for, note, text)
     except BatonError as error:
-        return {**answer, "error": error.message, "hint": error.hint}
+        return {
+            **answer,
+            "error": error.message,
+            "hint": f"{error.hint}; {_FOLDER}" if error.hint else _FOLDER,
+        }
     return {**answer, "in_store": in_store, "in_home": in_home}
