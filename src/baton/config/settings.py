@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from baton.core.parameters import Parameters, parameter
 
@@ -49,9 +49,25 @@ class BatonSettings(Parameters, frozen=True):
     ] = None
 
 
+class PrefectSettings(Parameters, frozen=True):
+    """Where the engine prefect has its tasks run."""
+
+    task_runner: Annotated[
+        Literal["threads", "dask"],
+        parameter("Prefect's task runner: threads of this machine, or processes of a Dask cluster"),
+    ] = "threads"
+    dask_address: Annotated[
+        str | None,
+        parameter(
+            "Dask's scheduler, as tcp://HOST:8786, for task runner dask; none means a cluster of its own"
+        ),
+    ] = None
+
+
 class Settings(Parameters, frozen=True):
     """All settings of the tool."""
 
     mlflow: MlflowSettings = MlflowSettings()
     artifacts: ArtifactsSettings = ArtifactsSettings()
     baton: BatonSettings = BatonSettings()
+    prefect: PrefectSettings = PrefectSettings()

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import msgspec
 
@@ -21,9 +21,19 @@ from baton.core.events import Event, Reporter
 from baton.core.outcome import TaskReport
 from baton.core.task import Task
 from baton.errors import Unavailable
-from baton.execution import Execution
 
 _STOP_WITHIN_S = 5.0
+
+
+class Described(Protocol):
+    """An execution as far as one must know it to start workers: itself, or what another process says."""
+
+    @property
+    def report(self) -> Reporter:
+        """Takes events as they happen."""
+
+    def spec(self) -> Mapping[str, Any]:
+        """Return what `baton.execution.Execution.join` takes."""
 
 
 class Worker:
@@ -31,16 +41,16 @@ class Worker:
 
     Parameters
     ----------
-    execution : Execution
+    execution : Execution or what describes one
         What it takes part in.
     modules : sequence of str
         What it imports at once, before it is told to run anything.
     steps_back : bool
-        Whether the worker leaves the processor to whoever wants it.
+        Whether the worker gets ready for tasks that record, and leaves the processor to whoever wants it.
     """
 
     def __init__(
-        self, execution: Execution, modules: Sequence[str] = (), *, steps_back: bool = False
+        self, execution: Described, modules: Sequence[str] = (), *, steps_back: bool = False
     ) -> None:
         self._report: Reporter = execution.report
         self._process = subprocess.Popen(
@@ -48,7 +58,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        self._send({"spec": execution.spec(), "modules": list(modules), "steps_back": steps_back})
+        self._send({"spec": dict(execution.spec()), "modules": list(modules), "steps_back": steps_back})
 
     def run(
         self, task: str, inputs: Mapping[str, Artifact], *, must_run: str = "", tracking_run_id: str = ""
@@ -83,17 +93,39 @@ class Worker:
         )
         return decode_report(self._answer())
 
-    def attempt(self, task: str, inputs: Mapping[str, Artifact], number: int) -> TaskReport:
+    def attempt(
+        self, task: str, inputs: Mapping[str, Artifact], number: int, tracking_run_id: str = ""
+    ) -> TaskReport:
         """Make one attempt at a task, without retries or timeout: the engine sees to these.
 
         Raises
         ------
         Unavailable
-            If the worker's process ended.
+            If the worker cannot take part, or its process ended.
         """
         made = [artifact.as_dict() for artifact in inputs.values()]
-        self._send({"do": "attempt", "task": task, "inputs": made, "number": number})
+        self._send(
+            {
+                "do": "attempt",
+                "task": task,
+                "inputs": made,
+                "number": number,
+                "tracking_run_id": tracking_run_id,
+            }
+        )
         return decode_report(self._answer())
+
+    def look_for(self, note: str, text: str) -> tuple[bool, bool]:
+        """Return whether the store, and the folder of what baton writes, hold a note with this text.
+
+        Raises
+        ------
+        Unavailable
+            If the worker cannot take part: no pipeline, no folder, no store, no tracker.
+        """
+        self._send({"do": "look_for", "note": note, "text": text})
+        in_store, in_home = self._answer()
+        return in_store, in_home
 
     def begin_tracking(self) -> str:
         """Make the execution's tracking run; return its id.

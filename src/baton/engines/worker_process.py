@@ -42,8 +42,13 @@ def serve(requests: Iterable[bytes], answers: IO[bytes]) -> None:
     first = json.loads(next(waiting))
     if first["steps_back"]:
         step_back()
-    execution = Execution.join(first["spec"], report)
-    _get_ready(execution, first["modules"])
+    try:
+        execution = Execution.join(first["spec"], report)
+    except BatonError as error:
+        for _ in waiting:
+            send({"error": error.message, "hint": error.hint})
+        return
+    _get_ready(execution, first["modules"], records=first["steps_back"])
     for line in waiting:
         request = json.loads(line)
         tracking_run_id = request.get("tracking_run_id", "")
@@ -63,7 +68,8 @@ def serve(requests: Iterable[bytes], answers: IO[bytes]) -> None:
             send({"answer": encode_report(ended)})
         else:
             try:
-                send({"answer": _about_tracking(execution, request)})
+                looks = request["do"] == "look_for"
+                send({"answer": (_look_for if looks else _about_tracking)(execution, request)})
             except BatonError as error:
                 send({"error": error.message, "hint": error.hint})
 
@@ -78,12 +84,22 @@ def _about_tracking(execution: Execution, request: dict[str, Any]) -> str:
             return execution.finish_tracking(good=request["good"])
 
 
-def _get_ready(execution: Execution, modules: Iterable[str]) -> None:
+def _look_for(execution: Execution, request: dict[str, Any]) -> list[bool]:
+    """Say in which of the places that are to be shared a note of the asking process is seen."""
+    execution.check()
+    home = execution.project.home / request["note"]
+    return [
+        execution.project.store.objects.read_text(request["note"]) == request["text"],
+        home.is_file() and home.read_text(encoding="utf-8") == request["text"],
+    ]
+
+
+def _get_ready(execution: Execution, modules: Iterable[str], *, records: bool) -> None:
     """Load what will be needed; what fails here fails again, and is told, when it is needed."""
     for module in modules:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
-    if execution.is_tracked:
+    if records and execution.is_tracked:
         with contextlib.suppress(BatonError):
             execution.tracker.get_ready()
 

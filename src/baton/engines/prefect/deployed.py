@@ -18,15 +18,14 @@ from prefect import Flow
 from prefect.client.schemas import State
 from prefect.runtime import flow_run
 from prefect.states import Failed
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from baton.core.events import ignore_events
-from baton.engines.prefect.engine import PrefectEngine, processors
-from baton.engines.prefect.flow import flow_state, run_in_flow
+from baton.engines.prefect.engine import PrefectEngine, check_task_runner
+from baton.engines.prefect.flow import flow_state, pipeline_flow, run_in_flow
 from baton.engines.prefect.form import chosen_options, form_docstring, form_signature, takes_month
 from baton.engines.prefect.logs import logged_in_prefect
 from baton.engines.prefect.months import LAG_MONTHS, MONTH_PARAMETERS, implied_month
-from baton.engines.prefect.workers import Workers
+from baton.engines.prefect.runner import open_runner
 from baton.errors import BatonError, UsageError
 from baton.execution import Execution
 from baton.project import Project, open_project
@@ -55,7 +54,7 @@ def deployed_flow(
         For pipelines with a year and a month: how many months before that of its scheduled time a run
         trains, where neither is given.
     jobs : int, optional
-        How many tasks may run at once; the number of processors unless given.
+        How many tasks may run at once; the number of processors unless given, or what the Dask cluster can.
     """
     fixed = dict(options or {})
     project = open_project(folder=Path(folder), options=fixed)
@@ -71,26 +70,16 @@ def deployed_flow(
                 report=logged_in_prefect(ignore_events),
             )
             execution.check()
-            workers = Workers(execution)
-            workers.get_ready()
-            report = record_run(
-                execution,
-                lambda: run_in_flow(execution, workers, keep_going=False, jobs=jobs or processors()),
-            )
+            check_task_runner(execution)
+            with open_runner(execution, jobs) as runner:
+                report = record_run(execution, lambda: run_in_flow(execution, runner, keep_going=False))
         except BatonError as error:
             return Failed(message=f"{error.message}\nhint: {error.hint}" if error.hint else error.message)
         return flow_state(execution, report)
 
     run_deployed.__signature__ = form_signature(project)  # type: ignore[attr-defined]  # read by inspect
-    runner: Any = ThreadPoolTaskRunner()  # typed by the kind of its futures, which Flow will not know
     run_deployed.__doc__ = form_docstring(project)
-    return Flow(
-        run_deployed,
-        name=project.dag.name,
-        description=project.dag.description or None,
-        task_runner=runner,
-        persist_result=False,
-    )
+    return pipeline_flow(run_deployed, project.dag)
 
 
 def options_of_run(project: Project, chosen: Mapping[str, Any], lag_months: int) -> dict[str, Any]:

@@ -40,23 +40,31 @@ class PrefectEngine:
     def run(self, execution: Execution, options: EngineOptions) -> RunReport:
         """Run the tasks in a flow run of this process.
 
-        ``options.jobs`` limits how many run at once; unless given it is the number of processors.
+        ``options.jobs`` limits how many run at once; unless given it is the number of processors, or
+        what the Dask cluster can.
         """
         prepare_environment(execution.project.home)
+        check_task_runner(execution)
         url = chosen_api_url()
         if url and url != os.environ.get("PREFECT_API_URL"):
             require_server(url)  # a profile names it, which nobody knew before
         from baton.engines.prefect.here import run_here
         from baton.engines.prefect.server import temporary_server
 
-        jobs = options.jobs or processors()
         if url:
-            return run_here(execution, keep_going=options.keep_going, jobs=jobs)
+            return run_here(execution, keep_going=options.keep_going, jobs=options.jobs)
         execution.report(RunNoted(TEMPORARY))
         with temporary_server(Path(os.environ["PREFECT_HOME"], "server.log")) as url:
-            return run_here(execution, keep_going=options.keep_going, jobs=jobs, api_url=url)
+            return run_here(execution, keep_going=options.keep_going, jobs=options.jobs, api_url=url)
 
 
-def processors() -> int:
-    """Return how many tasks this machine can well run at once."""
-    return max(os.cpu_count() or 1, 2)
+def check_task_runner(execution: Execution) -> None:
+    """Raise `Unavailable` if the task runner that the settings name cannot be used."""
+    settings = execution.project.configuration.settings.prefect
+    if settings.task_runner != "dask":
+        return
+    from baton.engines.prefect.dask.availability import require_dask, require_scheduler
+
+    require_dask()
+    if settings.dask_address is not None:
+        require_scheduler(settings.dask_address)

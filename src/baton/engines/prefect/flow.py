@@ -7,21 +7,23 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from prefect import allow_failure
+from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import State
 from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
 
+from baton.core.dag import Dag
 from baton.core.execute import finish
 from baton.core.outcome import Outcome, RunReport, TaskReport
 from baton.core.task import Task
 from baton.engines.lost_inputs import LostInputs
 from baton.engines.prefect.logs import leave_out_thread_warning
+from baton.engines.prefect.runner import Runner
 from baton.engines.prefect.summary import publish_summary
-from baton.engines.prefect.tasks import as_prefect_task, end_of
-from baton.engines.prefect.workers import Workers
+from baton.engines.prefect.tasks import ended_upstream
 from baton.engines.readiness import may_start, why_not_run
 from baton.engines.worker import encode_report
 from baton.execution import Execution
@@ -29,48 +31,73 @@ from baton.execution import Execution
 AnyTask = Task[..., Any]
 Submit = Callable[[AnyTask, TaskReport | None, Mapping[str, TaskReport]], PrefectFuture[Any]]
 
+_LOOK_EVERY_S = 1.0
 
-def run_in_flow(execution: Execution, workers: Workers, *, keep_going: bool, jobs: int) -> RunReport:
+
+class PipelineFlow(Flow[..., Any]):
+    """A flow that task runners may send to other processes: no more of it than its name goes there."""
+
+    def __reduce__(self) -> tuple[Callable[[str], Flow[..., Any]], tuple[str]]:
+        """Leave out the function, which holds the run."""
+        return named_flow, (self.name,)
+
+
+def named_flow(name: str) -> Flow[..., Any]:
+    """Return a flow of that name that does nothing: what a task is told of the flow it runs in."""
+    return PipelineFlow(_do_nothing, name=name)
+
+
+def pipeline_flow(
+    function: Callable[..., Any], dag: Dag, *, validate_parameters: bool = True
+) -> Flow[..., Any]:
+    """Return the flow of a pipeline."""
+    runner: Any = ThreadPoolTaskRunner()  # typed by the kind of its futures, which Flow will not know
+    return PipelineFlow(
+        function,
+        name=dag.name,
+        description=dag.description or None,
+        task_runner=runner,
+        persist_result=False,
+        validate_parameters=validate_parameters,
+    )
+
+
+def run_in_flow(execution: Execution, runner: Runner, *, keep_going: bool) -> RunReport:
     """Run every task as a task run of the current flow run, and leave a summary there.
 
     Parameters
     ----------
     execution : Execution
         What to run.
-    workers : Workers
-        Where tasks are attempted; they are closed at the end, whichever it is.
+    runner : Runner
+        Where tasks are attempted; it is closed at the end, whichever it is.
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
-    jobs : int
-        How many tasks may run at once.
     """
     began = time.perf_counter()
     leave_out_thread_warning()
-    futures: dict[str, PrefectFuture[Any]] = {}
+    submitted: dict[str, State[Any]] = {}
 
     def submit(
         task: AnyTask, not_run: TaskReport | None, reports: Mapping[str, TaskReport]
     ) -> PrefectFuture[Any]:
         made = [made.as_dict() for report in reports.values() for made in report.outputs.values()]
-        futures[task.name] = as_prefect_task(task, workers).submit(
-            inputs=made,
-            not_run=None if not_run is None else encode_report(not_run),
-            # They ended already: this draws the dependencies.
-            wait_for=[allow_failure(futures[up.name]) for up in execution.dag.upstream_of(task)],
-        )
-        return futures[task.name]
+        given = {"inputs": made, "not_run": None if not_run is None else encode_report(not_run)}
+        future = runner.submit(task, given, [submitted[up.name] for up in execution.dag.upstream_of(task)])
+        submitted[task.name] = ended_upstream(future)
+        return future
 
     try:
         label_flow_run(execution)
-        reports = _run_tasks(execution, submit, keep_going=keep_going, jobs=jobs)
+        reports = _run_tasks(execution, runner, submit, keep_going=keep_going)
         tasks = tuple(reports[task.name] for task in execution.dag.order)
         ended = RunReport(execution.run_id, tasks, time.perf_counter() - began)
-        tracking_run_id, page = workers.finish_tracking(good=ended.is_good)
+        tracking_run_id, page = runner.finish_tracking(good=ended.is_good)
         ended = ended.tracked(tracking_run_id)
         publish_summary(execution, ended, page)
         return ended
     finally:
-        workers.close()
+        runner.close()
 
 
 def flow_state(execution: Execution, report: RunReport) -> State[Any]:
@@ -107,7 +134,9 @@ def label_flow_run(execution: Execution) -> None:
         client.update_flow_run(context.flow_run.id, name=execution.run_id, tags=sorted(tags))
 
 
-def _run_tasks(execution: Execution, submit: Submit, *, keep_going: bool, jobs: int) -> dict[str, TaskReport]:
+def _run_tasks(
+    execution: Execution, runner: Runner, submit: Submit, *, keep_going: bool
+) -> dict[str, TaskReport]:
     dag = execution.dag
     reports: dict[str, TaskReport] = {}
     waiting = list(dag.order)
@@ -116,7 +145,7 @@ def _run_tasks(execution: Execution, submit: Submit, *, keep_going: bool, jobs: 
     lost_inputs = LostInputs(execution)
     while waiting or running:
         for task in list(waiting):
-            if len(running) >= jobs:
+            if len(running) >= runner.jobs:
                 break
             if not may_start(task, dag, reports):
                 continue
@@ -124,8 +153,12 @@ def _run_tasks(execution: Execution, submit: Submit, *, keep_going: bool, jobs: 
             not_run = why_not_run(task, dag, reports, keep_going=keep_going)
             running[task.name] = submit(task, not_run, reports)
             running[task.name].add_done_callback(_tell_end(ended, task.name))
-        name = ended.get()
-        report = end_of(dag.task(name), running.pop(name))
+        try:
+            name = ended.get(timeout=_LOOK_EVERY_S)
+        except queue.Empty:
+            runner.look()
+            continue
+        report = runner.end_of(dag.task(name), running.pop(name))
         makers = lost_inputs.makers(report, reports)
         if makers:
             for maker in makers:
@@ -138,3 +171,6 @@ def _run_tasks(execution: Execution, submit: Submit, *, keep_going: bool, jobs: 
 
 def _tell_end(ended: queue.SimpleQueue[str], name: str) -> Callable[[PrefectFuture[Any]], None]:
     return lambda _future: ended.put(name)
+
+
+def _do_nothing() -> None: ...

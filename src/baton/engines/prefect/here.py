@@ -7,26 +7,20 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
-from prefect import Flow
 from prefect.client.schemas import State
-from prefect.events.worker import EventsWorker
 from prefect.exceptions import PrefectException, TerminationSignal
-from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from baton.core.outcome import RunReport
-from baton.engines.prefect.flow import flow_state, run_in_flow
-from baton.engines.prefect.logs import logged_in_prefect, quiet_console
-from baton.engines.prefect.workers import Workers
+from baton.engines.prefect.flow import flow_state, pipeline_flow, run_in_flow
+from baton.engines.prefect.logs import logged_in_prefect, quiet_console, send_logs
+from baton.engines.prefect.runner import Runner, open_runner
 from baton.errors import Unavailable
 from baton.execution import Execution
 from baton.tracking.location import without_secrets
 
-_SEND_WITHIN_S = 5
 
-
-def run_here(execution: Execution, *, keep_going: bool, jobs: int, api_url: str = "") -> RunReport:
+def run_here(execution: Execution, *, keep_going: bool, jobs: int | None, api_url: str = "") -> RunReport:
     """Run an execution as a flow and return how it ended.
 
     Parameters
@@ -36,7 +30,7 @@ def run_here(execution: Execution, *, keep_going: bool, jobs: int, api_url: str 
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
     jobs : int
-        How many tasks may run at once.
+        How many tasks may run at once; as many as there are processors unless given.
     api_url : str
         Address of Prefect's API; the one that Prefect is configured with unless given.
 
@@ -48,37 +42,29 @@ def run_here(execution: Execution, *, keep_going: bool, jobs: int, api_url: str 
     ended: list[RunReport] = []
     raised: list[Exception] = []
     told = replace(execution, report=logged_in_prefect(execution.report))
-    workers = Workers(told)
+    opened: list[Runner] = []
 
     def run_pipeline() -> State[None]:
         try:
-            ended.append(run_in_flow(told, workers, keep_going=keep_going, jobs=jobs))
+            ended.append(run_in_flow(told, opened[0], keep_going=keep_going))
         except Exception as error:
             raised.append(error)  # Prefect keeps it in a state
             raise
         return flow_state(told, ended[0])
 
-    runner: Any = ThreadPoolTaskRunner()  # typed by the kind of its futures, which Flow will not know
     with quiet_console(), temporary_settings({PREFECT_API_URL: api_url} if api_url else {}):
         try:
-            workers.get_ready()
-            flow = Flow(
-                run_pipeline,
-                name=execution.dag.name,
-                description=execution.dag.description or None,
-                task_runner=runner,
-                persist_result=False,
-                validate_parameters=False,
-            )
-            state = flow(return_state=True)
+            with open_runner(told, jobs) as runner:
+                opened.append(runner)
+                flow = pipeline_flow(run_pipeline, execution.dag, validate_parameters=False)
+                state: Any = flow(return_state=True)
         except (httpx.HTTPError, PrefectException, RuntimeError) as error:
             raise _server_failed(error) from error
         except TerminationSignal:
             signal.raise_signal(signal.SIGTERM)  # Prefect took it; whoever else handles it is told now
             raise
         finally:
-            workers.close()
-            _leave_prefect()
+            send_logs()
     if raised and isinstance(raised[0], httpx.HTTPError | PrefectException):
         raise _server_failed(raised[0]) from raised[0]
     if raised:
@@ -88,16 +74,6 @@ def run_here(execution: Execution, *, keep_going: bool, jobs: int, api_url: str 
             f"Prefect did not start the run: {state.name}: {state.message}", "look at the flow run's page"
         )
     return ended[0]
-
-
-def _leave_prefect() -> None:
-    """Send what waits to be sent.
-
-    Prefect does so when Python ends: too late for a long-lived process, and never where one is left
-    without ceremony, as the command line is.
-    """
-    EventsWorker.drain_all(timeout=_SEND_WITHIN_S)
-    APILogWorker.drain_all(timeout=_SEND_WITHIN_S)
 
 
 def _server_failed(error: Exception) -> Unavailable:

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from prefect.events.worker import EventsWorker
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
+from prefect.logging.handlers import APILogWorker
 
 from baton.core.events import (
     Event,
@@ -19,6 +21,7 @@ from baton.core.events import (
     one_at_a_time,
 )
 
+_SEND_WITHIN_S = 5
 _NOTHING = logging.CRITICAL + 1
 
 
@@ -57,6 +60,16 @@ def log_line(event: Event) -> tuple[int, str]:
         case TaskFinished(ended) if ended.failure is not None:
             return logging.ERROR, f"{ended.task} failed: {ended.failure.message}"
     return logging.NOTSET, ""  # a good end Prefect tells itself
+
+
+def send_logs() -> None:
+    """Send what waits to be sent to Prefect's server: logs, and events of task runs.
+
+    Prefect does so when Python ends: too late for a long-lived process, and never where one is left
+    without ceremony, as the command line is.
+    """
+    EventsWorker.drain_all(timeout=_SEND_WITHIN_S)
+    APILogWorker.drain_all(timeout=_SEND_WITHIN_S)
 
 
 def leave_out_thread_warning() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from prefect import Task as PrefectTask
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import State, TaskRun
+from prefect.client.schemas.objects import StateDetails
 from prefect.context import TaskRunContext
 from prefect.futures import PrefectFuture
 from prefect.results import ResultRecord  # type: ignore[attr-defined]  # Prefect does not mark it exported
@@ -18,44 +20,96 @@ from baton.core.events import TaskRetried
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.task import Task
 from baton.engines.attempts import TaskTimedOut
-from baton.engines.prefect.workers import Workers
 from baton.engines.worker import decode_report, encode_report
 
 AnyTask = Task[..., Any]
 AnyPrefectTask = PrefectTask[..., Any]
 
 
-def as_prefect_task(task: AnyTask, workers: Workers) -> AnyPrefectTask:
-    """Return the Prefect task that attempts `task`.
+class Attempts(Protocol):
+    """Where tasks are attempted, as the process sees it in which Prefect runs a task."""
 
-    It takes ``inputs``, references to the artifacts made so far, and ``not_run``, the report of a
-    task that must not run.  It returns a state that holds the report.
+    def attempt(
+        self, task: DeclaredTask, inputs: Mapping[str, Artifact], number: int, tracking_run_id: str
+    ) -> TaskReport:
+        """Make one attempt; whatever goes wrong is in the report."""
+
+    def may_retry(self, retried: TaskRetried) -> bool:
+        """Whether another attempt is still wanted; tell that it follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredTask:
+    """What Prefect must know of a task, fit for processes that have not loaded the pipeline.
+
+    Parameters
+    ----------
+    name, description : str
+        Of the task.
+    delays_s : tuple of float
+        Seconds before each retry.
+    timeout_s : float, optional
+        Seconds that an attempt may take.
+    is_tracked : bool
+        Whether it takes the tracking run.
     """
 
-    def attempt(inputs: list[dict[str, Any]], not_run: Any = None) -> Any:
+    name: str
+    description: str
+    delays_s: tuple[float, ...]
+    timeout_s: float | None
+    is_tracked: bool
+
+    @classmethod
+    def of(cls, task: AnyTask) -> DeclaredTask:
+        """Return it for a task."""
+        return cls(
+            task.name, task.description, tuple(task.retry.delays_s), task.timeout_s, task.tracking is not None
+        )
+
+
+@dataclass(frozen=True)
+class _Function:
+    """The function of a Prefect task, fit to travel to the process that runs it."""
+
+    task: DeclaredTask
+    attempts: Attempts
+
+    def __call__(self, inputs: list[dict[str, Any]], not_run: Any = None, tracking_run_id: str = "") -> Any:
         if not_run is not None:
             return as_state(decode_report(not_run))
         made = {fields["name"]: Artifact.from_dict(fields) for fields in inputs}
-        return as_state(workers.attempt(task, made, _attempt_number()))
+        return as_state(self.attempts.attempt(self.task, made, _attempt_number(), tracking_run_id))
 
-    def may_retry(_task: AnyPrefectTask, task_run: TaskRun, state: State[Any]) -> bool:
-        ended = state.data if isinstance(state.data, State) else state
-        report = report_of(task, ended)
-        if report.failure is None or report.failure.is_final:
-            return False
-        delay_s = task.retry.delays_s[task_run.run_count - 1]
-        total = task.retry.retries + 1
-        return workers.may_retry(
-            TaskRetried(task.name, task_run.run_count, total, delay_s, report.failure.message)
-        )
 
+def may_retry(prefect_task: AnyPrefectTask, task_run: TaskRun, state: State[Any]) -> bool:
+    """Say whether Prefect is to try a task again; Prefect asks plain functions only."""
+    function = prefect_task.fn
+    assert isinstance(function, _Function)
+    task = function.task
+    report = report_of(task, state.data if isinstance(state.data, State) else state)
+    if report.failure is None or report.failure.is_final:
+        return False
+    delay_s = task.delays_s[task_run.run_count - 1]
+    total = len(task.delays_s) + 1
+    return function.attempts.may_retry(
+        TaskRetried(task.name, task_run.run_count, total, delay_s, report.failure.message)
+    )
+
+
+def as_prefect_task(task: DeclaredTask, attempts: Attempts) -> AnyPrefectTask:
+    """Return the Prefect task that attempts `task`.
+
+    It takes ``inputs``, references to artifacts made so far, ``not_run``, the report of a task that
+    must not run, and the tracking run's id where one is known.  It returns a state that holds the report.
+    """
     return PrefectTask(
-        attempt,
+        _Function(task, attempts),
         name=task.name,
         task_run_name=task.name,
         description=task.description or None,
-        retries=task.retry.retries,
-        retry_delay_seconds=list(task.retry.delays_s),
+        retries=len(task.delays_s),
+        retry_delay_seconds=list(task.delays_s),
         retry_condition_fn=may_retry,
         timeout_seconds=task.timeout_s,
         cache_policy=NO_CACHE,
@@ -91,13 +145,12 @@ def failure_text(failure: Failure | None) -> str:
     return f"{failure.message}\nhint: {failure.hint}" if failure.hint else failure.message
 
 
-def end_of(task: AnyTask, future: PrefectFuture[Any]) -> TaskReport:
-    """Return how a task ended, once Prefect is done with it."""
-    future.wait()
-    return report_of(task, future.state)
+def ended_upstream(future: PrefectFuture[Any]) -> State[Any]:
+    """Return what to wait for, of a task that ended already: it draws the dependency, and no more."""
+    return Completed(data=True, state_details=StateDetails(task_run_id=future.task_run_id))
 
 
-def report_of(task: AnyTask, state: State[Any]) -> TaskReport:
+def report_of(task: DeclaredTask, state: State[Any]) -> TaskReport:
     """Return the report that a state holds, or one of what Prefect itself saw."""
     data = state.data.result if isinstance(state.data, ResultRecord) else state.data
     if isinstance(data, Mapping):
@@ -109,10 +162,15 @@ def report_of(task: AnyTask, state: State[Any]) -> TaskReport:
             Outcome.FAILED,
             duration_s=task.timeout_s,
             failure=Failure(error.message, error.hint),
-            attempts=task.retry.retries + 1,
+            attempts=len(task.delays_s) + 1,
         )
     message = state.message or f"Prefect ended it as {state.name}"
     return TaskReport(task.name, Outcome.FAILED, failure=Failure(message, "look into Prefect's logs of it"))
+
+
+def lost(task: DeclaredTask, message: str, number: int, hint: str = "") -> TaskReport:
+    """Return the report of an attempt that did not come to its end."""
+    return TaskReport(task.name, Outcome.FAILED, failure=Failure(message, hint), attempts=number)
 
 
 def _attempt_number() -> int:

@@ -1,0 +1,61 @@
+"""Whether Dask can be used, before anything else is started."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from baton.errors import ExtraMissing, Unavailable
+from baton.tracking.location import without_secrets
+
+CONNECT_WITHIN_S = 5.0
+_NEEDED = ("prefect_dask", "distributed")
+
+
+def require_dask() -> None:
+    """Raise `ExtraMissing` unless what the task runner needs is installed; nothing is imported."""
+    if any(importlib.util.find_spec(package) is None for package in _NEEDED):
+        raise ExtraMissing("task runner 'dask'", "dask")
+
+
+def require_scheduler(address: str) -> None:
+    """Ask a Dask scheduler whether it is there.
+
+    Raises
+    ------
+    Unavailable
+        If none answers at the address within some seconds.
+    """
+    from distributed import Client
+
+    try:
+        Client(address, timeout=CONNECT_WITHIN_S, set_as_default=False).close()
+    except Exception as error:  # whatever a wrong address or what answers there makes of it
+        raise no_scheduler(address, error) from error
+
+
+@contextmanager
+def quiet_dask() -> Iterator[None]:
+    """Keep Dask from writing to the terminal: what goes wrong is told by exceptions and reports."""
+    import distributed  # sets up its loggers, each with a level of its own
+
+    names = [name for name in logging.root.manager.loggerDict if name.startswith(distributed.__name__)]
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def no_scheduler(address: str, error: Exception) -> Unavailable:
+    """Return the exception that says that Dask's scheduler cannot be used."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return Unavailable(
+        f"the Dask scheduler at {without_secrets(address)} cannot be used: {lines[0][:200]}",
+        "start one with: dask scheduler; or leave out dask_address, and a cluster is started for the run",
+    )

@@ -1,0 +1,85 @@
+"""A Dask cluster of this machine for one run, in processes of its own.
+
+Dask's own local cluster would live in the flow's process: it starts its workers by importing the
+user's script anew, and they die of the same Ctrl-C as the flow, which then waits for them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from baton.child_processes import stop_group
+from baton.errors import Unavailable
+
+_STOP_WITHIN_S = 8.0
+
+
+@contextmanager
+def temporary_cluster(workers: int, log: Path) -> Iterator[str]:
+    """Yield the address of the scheduler of a cluster on 127.0.0.1 that ends with the context.
+
+    Parameters
+    ----------
+    workers : int
+        Worker processes, each of which runs one task at a time.
+    log : Path
+        File that takes what the cluster and the tasks write.
+
+    Raises
+    ------
+    Unavailable
+        If the cluster does not come up.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "baton.engines.prefect.dask.cluster", str(workers), str(log.parent)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            address = process.stdout.readline().decode().strip()
+            if not address:
+                raise Unavailable(
+                    f"the Dask cluster of {workers} worker processes did not start", f"see {log}"
+                )
+            yield address
+        finally:
+            process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_WITHIN_S)
+            stop_group(process, within_s=_STOP_WITHIN_S)
+            process.stdout.close()
+
+
+def main() -> None:
+    """Run a cluster until standard input ends: also where the process that started it was killed."""
+    import dask
+    from distributed import LocalCluster
+
+    # Dask would give each worker one thread for its libraries; how many are good is known to tasks.
+    dask.config.set({"distributed.nanny.pre-spawn-environ": {}})
+    with LocalCluster(
+        n_workers=int(sys.argv[1]),
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address=None,
+        memory_limit=0,  # the memory is that of our processes, of which Dask knows nothing
+        local_directory=sys.argv[2],
+    ) as cluster:
+        print(cluster.scheduler_address, flush=True)  # noqa: T201  # the answer to the starting process
+        sys.stdin.buffer.read()
+
+
+if __name__ == "__main__":
+    main()

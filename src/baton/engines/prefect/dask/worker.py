@@ -1,0 +1,166 @@
+"""The side of a Dask worker: its part in one run, and how a task is attempted there.
+
+The Dask worker loads neither the pipeline nor what it computes with: attempts are made in processes that it
+starts for the run, so that they read today's code, can be ended in mid-task, and die with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import Worker, get_worker
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from baton.core.artifact import Artifact
+from baton.core.events import Event, Reporter, TaskRetried
+from baton.core.outcome import TaskReport
+from baton.engines.prefect.environment import require_server
+from baton.engines.prefect.logs import leave_out_thread_warning, logged_in_prefect, send_logs
+from baton.engines.prefect.tasks import DeclaredTask, lost
+from baton.engines.prefect.workers import Workers
+from baton.engines.worker import encode_event
+from baton.errors import BatonError
+
+_FOLDER = "a worker's machine needs the project's folder at the same path, or where its BATON_PROJECT says"
+
+_REST_S = 30.0
+"""How long a process waits for its next task: where the flow was killed, nobody else ends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedExecution:
+    """An execution as its flow described it, see `baton.engines.worker.Described`."""
+
+    fields: Mapping[str, Any]
+    report: Reporter
+
+    def spec(self) -> Mapping[str, Any]:
+        """Return the description, with the project's folder of this machine."""
+        return {**self.fields, "folder": os.environ.get("BATON_PROJECT") or self.fields["folder"]}
+
+
+class Participation(WorkerPlugin):
+    """A Dask worker's part in one run: Dask gives it to every worker, those that come later too.
+
+    Parameters
+    ----------
+    name : str
+        Name of the plugin, and topic under which events are sent.
+    spec : mapping
+        As `baton.execution.Execution.spec` returns it.
+    """
+
+    def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
+        self.name = name
+        self._spec = dict(spec)
+
+    def setup(self, worker: Worker) -> None:
+        """Get ready; Dask calls it on each worker."""
+
+        def send(event: Event) -> None:
+            worker.log_event(self.name, list(encode_event(event)))
+
+        leave_out_thread_warning()
+        self._worker = worker
+        self._timer: threading.Timer | None = None
+        self.workers = Workers(DescribedExecution(self._spec, logged_in_prefect(send)))
+        self.workers.get_ready()
+        self._end_rest()
+
+    async def teardown(self, worker: Worker) -> None:  # noqa: ARG002  # Dask's signature
+        """End what runs, and send what Prefect has still to hear; Dask calls it when the run is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await asyncio.to_thread(self.workers.close)
+        await asyncio.to_thread(send_logs)
+
+    def attempt(
+        self, task: DeclaredTask, inputs: Mapping[str, Artifact], number: int, tracking_run_id: str
+    ) -> TaskReport:
+        """Make one attempt in a process of this worker, as long as Dask wants the task."""
+        try:
+            return self.workers.attempt(task, inputs, number, tracking_run_id, self.is_wanted())
+        finally:
+            self._end_rest()
+
+    def is_wanted(self) -> Callable[[], bool]:
+        """Return what says whether Dask still wants the task of this thread: not once its flow is gone."""
+        key = self._worker.get_current_task()
+
+        def wanted() -> bool:
+            task = self._worker.state.tasks.get(key)
+            return task is not None and task.state not in ("cancelled", "released", "forgotten")
+
+        return wanted
+
+    def _end_rest(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(_REST_S, self.workers.end_resting)
+        self._timer.daemon = True
+        self._timer.start()
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptsOnDask:
+    """`baton.engines.prefect.tasks.Attempts` by the participation of the Dask worker that runs the task."""
+
+    run: str
+
+    def attempt(
+        self, task: DeclaredTask, inputs: Mapping[str, Artifact], number: int, tracking_run_id: str
+    ) -> TaskReport:
+        """Make one attempt."""
+        part = self._part()
+        if part is None:
+            return lost(task, "the run was stopped", number)
+        return part.attempt(task, inputs, number, tracking_run_id)
+
+    def may_retry(self, retried: TaskRetried) -> bool:
+        """Whether another attempt is still wanted; tell that it follows."""
+        part = self._part()
+        return part is not None and part.is_wanted()() and part.workers.may_retry(retried)
+
+    def _part(self) -> Participation | None:
+        found = get_worker().plugins.get(self.run)
+        return found if isinstance(found, Participation) else None
+
+
+async def look_around(run: str, note: str, text: str, api_url: str, *, dask_worker: Worker) -> dict[str, Any]:
+    """Say whether this Dask worker can take part in a run, and what it shares with the flow's process.
+
+    Parameters
+    ----------
+    run : str
+        Name of the participation.
+    note, text : str
+        See `baton.engines.worker.Worker.look_for`.
+    api_url : str
+        Address of Prefect's API; not asked for where empty.
+    dask_worker : Worker
+        This Dask worker; Dask fills it in.
+    """
+    part = dask_worker.plugins.get(run)
+    assert isinstance(part, Participation)
+    answer: dict[str, Any] = {"machine": platform.node()}
+    try:
+        if api_url:
+            await asyncio.to_thread(require_server, api_url)
+    except BatonError as error:
+        hint = "name Prefect's server in PREFECT_API_URL as the workers reach it"
+        return {**answer, "error": error.message, "hint": hint}
+    try:
+        in_store, in_home = await asyncio.to_thread(part.workers.look_for, note, text)
+    except BatonError as error:
+        return {
+            **answer,
+            "error": error.message,
+            "hint": f"{error.hint}; {_FOLDER}" if error.hint else _FOLDER,
+        }
+    return {**answer, "in_store": in_store, "in_home": in_home}

@@ -1,0 +1,141 @@
+"""Prefect's task runners, each with what our tasks need around it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from prefect import Task as PrefectTask
+from prefect.client.schemas import State
+from prefect.futures import PrefectFuture
+
+from baton.core.outcome import TaskReport
+from baton.core.task import Task
+from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, report_of
+from baton.engines.prefect.workers import Workers
+from baton.engines.worker import modules_for
+from baton.execution import Execution
+
+AnyTask = Task[..., Any]
+
+
+class Runner(Protocol):
+    """Submits tasks to one of Prefect's task runners."""
+
+    jobs: int
+    """How many tasks may run at once."""
+
+    def submit(
+        self, task: AnyTask, given: Mapping[str, Any], upstream: list[State[Any]]
+    ) -> PrefectFuture[Any]:
+        """Submit a task.
+
+        Parameters
+        ----------
+        task : Task
+            The task.
+        given : mapping of str to Any
+            ``inputs`` and ``not_run`` of `baton.engines.prefect.tasks.as_prefect_task`.
+        upstream : list of State
+            What it waits for.
+        """
+
+    def end_of(self, task: AnyTask, future: PrefectFuture[Any]) -> TaskReport:
+        """Return how a task ended, once it did."""
+
+    def look(self) -> None:
+        """Raise `Unavailable` if what was submitted will never end; called now and then."""
+
+    def finish_tracking(self, *, good: bool) -> tuple[str, str]:
+        """Close the tracking run; return its id and page, or nothing where none was made."""
+
+    def close(self) -> None:
+        """End what runs."""
+
+
+@contextmanager
+def open_runner(execution: Execution, jobs: int | None) -> Iterator[Runner]:
+    """Yield the runner that the settings name, ready; it is closed with the context.
+
+    Parameters
+    ----------
+    execution : Execution
+        What will be run; its reporter is called from several threads.
+    jobs : int, optional
+        How many tasks may run at once; as many as there are processors unless given.
+
+    Raises
+    ------
+    Unavailable
+        If the runner cannot be used; nothing was run then.
+    """
+    if execution.project.configuration.settings.prefect.task_runner == "dask":
+        from baton.engines.prefect.dask.runner import open_dask_runner
+
+        with open_dask_runner(execution, jobs) as on_dask:
+            yield on_dask
+        return
+    here = ThreadRunner(execution, jobs or processors())
+    try:
+        here.get_ready()
+        yield here
+    finally:
+        here.close()
+
+
+def processors() -> int:
+    """Return how many tasks this machine can well run at once."""
+    return max(os.cpu_count() or 1, 2)
+
+
+def recorder_modules(execution: Execution) -> tuple[str, ...] | None:
+    """Return what a worker of the tasks that record imports; None where no task records."""
+    if not execution.is_tracked:
+        return None
+    return modules_for(task for task in execution.dag.tasks if task.tracking)
+
+
+class ThreadRunner:
+    """Prefect's default task runner: its threads wait for worker processes of this machine.
+
+    Parameters
+    ----------
+    execution : Execution
+        What is run.
+    jobs : int
+        How many tasks may run at once.
+    """
+
+    def __init__(self, execution: Execution, jobs: int) -> None:
+        self.jobs = jobs
+        self._workers = Workers(execution, recorder_modules(execution))
+
+    def get_ready(self) -> None:
+        """Start the first workers."""
+        self._workers.get_ready()
+
+    def submit(
+        self, task: AnyTask, given: Mapping[str, Any], upstream: list[State[Any]]
+    ) -> PrefectFuture[Any]:
+        """Submit to the flow's own task runner."""
+        prefect_task: PrefectTask[..., Any] = as_prefect_task(DeclaredTask.of(task), self._workers)
+        future: PrefectFuture[Any] = prefect_task.submit(**given, wait_for=upstream)
+        return future
+
+    def end_of(self, task: AnyTask, future: PrefectFuture[Any]) -> TaskReport:
+        """Return how a task ended, once it did."""
+        future.wait()
+        return report_of(DeclaredTask.of(task), future.state)
+
+    def look(self) -> None:
+        """Do nothing: threads end."""
+
+    def finish_tracking(self, *, good: bool) -> tuple[str, str]:
+        """Close the tracking run."""
+        return self._workers.finish_tracking(good=good)
+
+    def close(self) -> None:
+        """End the workers."""
+        self._workers.close()
