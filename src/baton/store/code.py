@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,6 +17,9 @@ from baton.core.records import decode_record
 from baton.store.modules import Location, locate
 from baton.store.summary import EMPTY, SUMMARY_VERSION, DefinitionText, ModuleSummary
 from baton.store.walk import NEVER_SAME, Reach, ReadModule, Walk
+
+if TYPE_CHECKING:
+    from baton.store.source import ReadSource
 
 _AS_LOADED: dict[str, ReadModule] = {}
 """Modules of this process as they were when first read: an edit does not change code that runs."""
@@ -35,6 +38,8 @@ class CodeReader:
         self._memory = memory
         self._writes = True
         self._modules: dict[str, ReadModule] = {}
+        self._parsed: dict[str, ReadSource] = {}
+        """What was parsed here, by content: a module is read anew once it is loaded."""
         self._reached: dict[str, Reach] = {}
         self._first_party: dict[str, dict[str, bool]] = {}
 
@@ -107,7 +112,10 @@ class CodeReader:
         self, content: bytes, package: str
     ) -> tuple[ModuleSummary | None, Mapping[str, DefinitionText] | None]:
         label = f"{SUMMARY_VERSION}\0{sys.version_info[:2]}\0{package}\0".encode()
-        remembered = self._memory / hashlib.sha256(label + content).hexdigest()[:40] if self._memory else None
+        state = hashlib.sha256(label + content).hexdigest()[:40]
+        if state in self._parsed:
+            return self._parsed[state]
+        remembered = self._memory / state if self._memory else None
         if remembered is not None:
             try:
                 known = decode_record(remembered.read_bytes(), ModuleSummary)
@@ -118,12 +126,14 @@ class CodeReader:
         from baton.store.source import read_source  # not needed where all is remembered
 
         try:
-            summary, texts = read_source(content, package)
+            parsed = read_source(content, package)
         except (SyntaxError, ValueError, RecursionError):
             return None, None
-        if remembered is not None and self._writes:
-            _remember(remembered, msgspec.json.encode(summary))
-        return summary, texts
+        if self._writes:
+            self._parsed[state] = parsed
+            if remembered is not None:
+                _remember(remembered, msgspec.json.encode(parsed.summary))
+        return parsed
 
 
 def _identity(name: str, place: Location | None) -> object:
