@@ -11,7 +11,8 @@ import pytest
 
 from baton import Dag, Json, Parameters, task
 from baton.core.artifact import Artifact
-from baton.core.outcome import Outcome, TaskReport
+from baton.core.outcome import Failure, Outcome, TaskReport
+from baton.engines.airflow.follow import reports_from
 from baton.engines.airflow.home import environment
 from baton.engines.airflow.messages import MOST_BYTES, Message, decode, encode, join
 from baton.engines.airflow.parameters import fields_of, options_from
@@ -361,6 +362,15 @@ def test_a_message_stays_under_1_kb_and_comes_back(tmp_path, outputs):
     content = encode(sent, store)
     assert len(json.dumps(content)) <= MOST_BYTES
     assert decode(json.loads(json.dumps(content)), store) == sent
+
+
+def test_a_failure_too_long_to_pass_keeps_its_sentence(tmp_path):
+    store = Store(str(tmp_path / "store"), tmp_path)
+    failed = TaskReport("left", Outcome.FAILED, failure=Failure("no such month", traceback="line\n" * 500))
+    short = encode(Message((failed,)), store)
+    assert "reports" not in short
+    (told,) = reports_from({"task_id": "left", "state": "failed"}, short)
+    assert told.failure.message == "no such month"
 
 
 def test_messages_are_joined_in_order(tmp_path):

@@ -5,6 +5,7 @@ So everything in it can be scripted: what it runs is what a user would type.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shlex
 import shutil
@@ -225,10 +226,21 @@ def _run(words: Sequence[str], shown: str, endings: Mapping[int, str]) -> int:
         except BaseException:
             stop_child(child, within_s=_STOP_WITHIN_S)
             raise
+    _forget_typed()
     code = 128 - code if code < 0 else code  # as a shell tells the signal that ended it
     meaning = endings.get(code, "done" if code == 0 else "see above")
     output.say(f"\nexit code {code} after {time.monotonic() - began:.1f} s: {meaning}")
     return code
+
+
+def _forget_typed() -> None:
+    """Forget what was typed while a command ran: it would answer questions not asked yet."""
+    try:
+        import termios
+    except ImportError:  # not a POSIX system
+        return
+    with contextlib.suppress(OSError, ValueError, termios.error):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def follow(api: AirflowApi, dag_id: str, run: str, report: Reporter = ignore_eve
                 continue
             message = api.message(dag_id, run, name) or {}
             tracking_run_id = message.get("tracking_run_id") or tracking_run_id
-            told[name] = tuple(_reports(task, message))
+            told[name] = tuple(reports_from(task, message))
             for one in told[name]:
                 report(TaskFinished(one))
         if state in ("success", "failed"):
@@ -67,7 +67,16 @@ def follow(api: AirflowApi, dag_id: str, run: str, report: Reporter = ignore_eve
     return ended
 
 
-def _reports(task: dict[str, Any], message: dict[str, Any]) -> Iterator[TaskReport]:
+def reports_from(task: dict[str, Any], message: dict[str, Any]) -> Iterator[TaskReport]:
+    """Yield how the tasks of an ended step ended, as far as it told.
+
+    Parameters
+    ----------
+    task : dict
+        Airflow's own account of the step: ``task_id``, ``state``, ``duration``.
+    message : dict
+        What the step passed on, from `baton.engines.airflow.messages.encode`; may be empty.
+    """
     if task["task_id"] in (START, FINISH):
         return
     if message.get("reports") and task["state"] in ("success", "failed"):
@@ -75,7 +84,10 @@ def _reports(task: dict[str, Any], message: dict[str, Any]) -> Iterator[TaskRepo
         return
     if message.get("outcomes"):
         # The rest was too long for an XCom, and is in the store, which may be out of reach from here.
-        yield from (TaskReport(name, Outcome(text)) for name, text in message["outcomes"].items())
+        failures = message.get("failures", {})
+        for name, text in message["outcomes"].items():
+            failure = Failure(failures[name], "see its log in Airflow") if name in failures else None
+            yield TaskReport(name, Outcome(text), failure=failure)
         return
     outcome = _ENDED[task["state"]]
     failure = Failure("see its log in Airflow") if outcome is Outcome.FAILED else None

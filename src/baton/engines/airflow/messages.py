@@ -15,6 +15,9 @@ from baton.engines.worker import decode_report, encode_report
 MOST_BYTES = 1000
 """A longer message is kept in the store, and its reference is passed."""
 
+_SHOWN = 300
+"""Characters of a failure that are passed where the whole of it is kept in the store."""
+
 _KIND = cast(type[Kind], Json)
 
 
@@ -48,9 +51,13 @@ def encode(message: Message, store: ArtifactStore) -> dict[str, Any]:
         "stored": store.save("reports", _KIND, content).as_dict(),
         "tracking_run_id": message.tracking_run_id,
         "outcomes": {report.task: report.outcome.value for report in message.reports},
+        "failures": {
+            report.task: report.failure.message[:_SHOWN] for report in message.reports if report.failure
+        },
     }
-    if _size(short) > MOST_BYTES:
-        del short["outcomes"]  # only for who reads it in Airflow
+    for spare in ("failures", "outcomes"):  # only for who reads it in Airflow, or follows the run
+        if _size(short) > MOST_BYTES:
+            del short[spare]
     return short
 
 
