@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-WITHIN_S = 240.0  # Prefect and Airflow take their time to start
+WITHIN_S = 120.0  # Prefect and Airflow take their time to start
 
 
 class Terminal:

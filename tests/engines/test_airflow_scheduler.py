@@ -350,7 +350,12 @@ def test_the_command_says_that_no_airflow_answers(tmp_path, baton):
 
 
 def test_everything_listens_on_this_machine_only(airflow):
-    own = [one for one in psutil.Process().children(recursive=True) if "airflow" in " ".join(one.cmdline())]
+    living = [
+        one
+        for one in psutil.Process().children(recursive=True)
+        if one.is_running() and one.status() != psutil.STATUS_ZOMBIE
+    ]
+    own = [one for one in living if "airflow" in " ".join(one.cmdline())]
     places = [c.laddr.ip for one in own for c in one.net_connections("inet") if c.status == "LISTEN"]
     assert set(places) == {"127.0.0.1"}
 

@@ -114,3 +114,10 @@ def test_mlflows_memory_of_packages_is_left_as_it_was() -> None:
 )
 def test_secrets_of_a_uri_are_left_out(uri: str, shown: str) -> None:
     assert without_secrets(uri) == shown
+
+
+def test_a_database_that_is_down_is_told_within_seconds(tmp_path: Path) -> None:
+    tracker = MlflowTracker("postgresql://me:hidden@127.0.0.1:1/runs", tmp_path, "experiment")
+    with pytest.raises(Unavailable, match=r"database of MLflow at postgresql://127.0.0.1:1/runs") as raised:
+        tracker.check()
+    assert "hidden" not in raised.value.message

@@ -7,9 +7,19 @@ from pathlib import Path
 from baton.core.addresses import without_secrets, without_secrets_in_addresses
 from baton.errors import Unavailable
 
-__all__ = ["check_server", "database_file", "local_database", "tracking_uri", "without_secrets"]
+__all__ = [
+    "check_database",
+    "check_server",
+    "database_file",
+    "local_database",
+    "tracking_uri",
+    "without_secrets",
+]
 
 _CHECK_TIMEOUT_S = 4.0
+
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+"""Where a database server listens unless its address says otherwise, by SQLAlchemy's name of it."""
 
 
 def tracking_uri(home: Path, *, uri: str | None, host: str | None) -> str:
@@ -30,6 +40,33 @@ def database_file(uri: str) -> Path | None:
     """Return the file of a SQLite store, or None where the records go elsewhere."""
     path = uri.removeprefix("sqlite:///")
     return Path(path).absolute() if path not in (uri, "") and "?" not in path else None
+
+
+def check_database(uri: str) -> None:
+    """Connect to the database server that a URI names, within seconds; MLflow itself tries for minutes.
+
+    Raises
+    ------
+    Unavailable
+        If nothing listens there.
+    """
+    import socket
+    from urllib.parse import urlsplit
+
+    try:
+        address = urlsplit(uri)
+        place = (address.hostname or "", address.port or _PORTS.get(address.scheme.partition("+")[0], 0))
+    except ValueError:
+        return  # MLflow says at once what it thinks of it
+    if not all(place):
+        return
+    try:
+        socket.create_connection(place, timeout=_CHECK_TIMEOUT_S).close()
+    except OSError as error:
+        raise Unavailable(
+            f"the database of MLflow at {without_secrets(uri)} cannot be reached: {error}",
+            "start it or name another one: --tracking-uri URI; without one the project's own store is used",
+        ) from error
 
 
 def check_server(uri: str) -> None:

@@ -20,7 +20,13 @@ from typing import TYPE_CHECKING, Any
 from baton.core.addresses import without_secrets_in_addresses
 from baton.core.tracker import Champion
 from baton.errors import Unavailable
-from baton.tracking.location import check_server, database_file, local_database, without_secrets
+from baton.tracking.location import (
+    check_database,
+    check_server,
+    database_file,
+    local_database,
+    without_secrets,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,9 +61,11 @@ class MlflowTracker:
             os.environ.setdefault("AWS_PROFILE", aws_profile)
 
     def check(self) -> None:
-        """Raise `Unavailable` if the server does not answer."""
+        """Raise `Unavailable` if the server, or the database, does not answer."""
         if self.uri.startswith(("http://", "https://")):
             check_server(self.uri)
+        elif not self.uri.startswith("sqlite:"):
+            check_database(self.uri)
 
     def get_ready(self) -> None:
         """Load MLflow and open its store, so that a later call is fast.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 90.0
 """Longer than an Airflow on SQLite waits for its lock."""
+
+_TRIED_FOR_S = 30.0
+"""How long a request is repeated that the server could not answer, as when its database is locked."""
 
 
 class AirflowApi:
@@ -76,8 +81,12 @@ class AirflowApi:
         UsageError
             If Airflow refuses the params.
         """
-        body = {"logical_date": logical_date, "conf": conf}
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        run = f"manual__{now}_{secrets.token_hex(4)}"  # ours, so that no repeated request makes a second one
+        body = {"dag_run_id": run, "logical_date": logical_date, "conf": conf}
         answer = self._send("POST", f"/api/v2/dags/{quote(dag_id)}/dagRuns", body)
+        if answer.status_code == 409 and self._send("GET", _run(dag_id, run)).is_success:
+            return run
         if answer.status_code in (400, 409, 422):
             raise UsageError(f"Airflow refuses the run: {_reason(answer)}")
         return str(self._content(answer)["dag_run_id"])
@@ -103,9 +112,17 @@ class AirflowApi:
 
     def _send(self, method: str, path: str, body: Any = None) -> httpx.Response:
         import httpx
+        import tenacity
 
+        repeated = tenacity.Retrying(
+            retry=tenacity.retry_if_result(lambda answer: answer.status_code >= 500),
+            stop=tenacity.stop_after_delay(_TRIED_FOR_S),
+            wait=tenacity.wait_exponential(max=4),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+        )
         try:
-            return self._client.request(method, path, json=body)
+            answer: httpx.Response = repeated(self._client.request, method, path, json=body)
+            return answer
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable(
                 f"Airflow at {self.address} does not answer: {error}",
