@@ -72,7 +72,7 @@ faults: $(VENV)/all.stamp  ## Run the tests of faults, long ones too, and record
 audit: $(VENV)/uv.stamp  ## Ask the advisory database about the locked dependencies, where it answers
 	$(BIN)/python requirements/audit.py $(UV)
 
-check: lint types test long docs  ## Everything that must hold before a release
+check: lint types test long docs audit  ## Everything that must hold before a release
 
 lock: $(VENV)/uv.stamp  ## Choose the newest versions that fit together, with hashes
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --all-extras --output-file requirements/all.lock
