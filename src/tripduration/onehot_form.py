@@ -5,7 +5,7 @@ can be had from the categorical booster without training again: XGBoost builds t
 either encoding, written down differently. What is made here is, to the last byte, what training on
 the one-hot matrix writes.
 
-XGBoost's JSON model, as far as it matters here
+XGBoost's model, as far as it matters here, in JSON or the binary form of the same that is used here
 (https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html)::
 
     learner
@@ -37,9 +37,11 @@ numbered level by level from left to right, they are numbered anew.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from tripduration.ubjson import read_ubjson, write_ubjson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +51,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction import DictVectorizer
 
-    Nodes = npt.NDArray[np.int64]
+    Nodes = npt.NDArray[np.int32]
+    Tree = dict[str, Any]
 
 #: The threshold in a column that holds only 1: XGBoost puts the last cut of a column with the
 #: largest value x at x + (|x| + 1e-5) (its ``src/common/quantile.cc``).
@@ -114,13 +117,12 @@ def to_onehot_form(booster: xgb.Booster, pair_count: int) -> OnehotForm:
         If the booster was not trained on the categorical encoding of at most so many pairs, one
         pair per split.
     """
-    import msgspec
     import xgboost as xgb
 
     if booster.feature_types != ["c", "q"]:
         message = f"not a booster of the categorical encoding: columns {booster.feature_types}"
         raise ValueError(message)
-    model = msgspec.json.decode(booster.save_raw("json"))
+    model = read_ubjson(booster.save_raw("ubj"))
     learner = model["learner"]
     learner["feature_names"] = []
     learner["feature_types"] = []
@@ -128,9 +130,9 @@ def to_onehot_form(booster: xgb.Booster, pair_count: int) -> OnehotForm:
     forest = learner["gradient_booster"]["model"]
     forest["trees"] = [_onehot_tree(tree, pair_count) for tree in forest["trees"]]
     return OnehotForm(
-        booster=xgb.Booster(model_file=bytearray(msgspec.json.encode(model))),
+        booster=xgb.Booster(model_file=bytearray(write_ubjson(model))),
         base_score=np.float32(learner["learner_model_param"]["base_score"].strip("[]")),
-        leaf_values=tuple(np.array(tree["split_conditions"], np.float32) for tree in forest["trees"]),
+        leaf_values=tuple(tree["split_conditions"] for tree in forest["trees"]),
     )
 
 
@@ -157,66 +159,49 @@ def dict_vectorizer(pairs: Sequence[str]) -> DictVectorizer:
     return vectorizer
 
 
-def _onehot_tree(tree: dict[str, Any], pair_count: int) -> dict[str, Any]:
+def _onehot_tree(tree: Tree, pair_count: int) -> Tree:
     """Return a tree over the one-hot columns, in the layout the module's docstring gives."""
-    pair_nodes = _ints(tree["categories_nodes"])
-    pair_codes = _ints(tree["categories"])
-    if any(size != 1 for size in tree["categories_sizes"]) or any(pair_codes >= pair_count):
+    pair_nodes, pair_codes = tree["categories_nodes"], tree["categories"]
+    if any(tree["categories_sizes"] != 1) or any(pair_codes >= pair_count):
         message = f"a tree splits by something else than one of {pair_count} pairs"
         raise ValueError(message)
-    left, right = _ints(tree["left_children"]), _ints(tree["right_children"])
+    left, right = tree["left_children"].copy(), tree["right_children"].copy()
     left[pair_nodes], right[pair_nodes] = right[pair_nodes], left[pair_nodes]
-    columns = np.where(left < 0, _ints(tree["split_indices"]), pair_count)
+    columns = np.where(left < 0, tree["split_indices"], np.int32(pair_count))
     columns[pair_nodes] = pair_codes
-    missing_left = _ints(tree["default_left"])
+    missing_left = tree["default_left"].copy()
     missing_left[pair_nodes] = 0
-    conditions = _floats(tree["split_conditions"])
+    conditions = tree["split_conditions"].copy()
     conditions[pair_nodes] = ABOVE_ONE
 
     order = _level_order(left, right)
-    renumbered = np.empty_like(order)
-    renumbered[order] = np.arange(len(order))
+    renumbered = np.empty(len(order), np.int32)
+    renumbered[order] = np.arange(len(order), dtype=np.int32)
 
-    def follow(targets: Nodes, nothing: int) -> list[int]:
+    def follow(targets: Nodes, nothing: int) -> Nodes:
         """Renumber the nodes and what they lead to; ``nothing`` stands for no node."""
         nowhere = targets == nothing
-        new_targets = np.where(nowhere, nothing, renumbered[np.where(nowhere, 0, targets)])
-        return cast("list[int]", new_targets[order].tolist())
+        return np.where(nowhere, np.int32(nothing), renumbered[np.where(nowhere, 0, targets)])[order]
 
     return {
         **tree,
         "left_children": follow(left, -1),
         "right_children": follow(right, -1),
-        "parents": follow(_ints(tree["parents"]), _NO_PARENT),
-        "split_indices": columns[order].tolist(),
-        "split_conditions": conditions[order].tolist(),
-        "split_type": [0] * len(order),
-        "default_left": missing_left[order].tolist(),
-        **{
-            name: _floats(tree[name])[order].tolist()
-            for name in ("base_weights", "loss_changes", "sum_hessian")
-        },
-        "categories": [],
-        "categories_nodes": [],
-        "categories_segments": [],
-        "categories_sizes": [],
+        "parents": follow(tree["parents"], _NO_PARENT),
+        "split_indices": columns[order],
+        "split_conditions": conditions[order],
+        "split_type": np.zeros_like(tree["split_type"]),
+        "default_left": missing_left[order],
+        **{name: tree[name][order] for name in ("base_weights", "loss_changes", "sum_hessian")},
+        **{name: values[:0] for name, values in tree.items() if name.startswith("categories")},
         "tree_param": {**tree["tree_param"], "num_feature": str(pair_count + 1)},
     }
 
 
 def _level_order(left: Nodes, right: Nodes) -> Nodes:
     """Return the nodes level by level from left to right: how XGBoost numbers them."""
-    levels = [np.zeros(1, np.int64)]
+    levels = [np.zeros(1, np.int32)]
     while len(level := levels[-1]):
         inner = level[left[level] >= 0]
         levels.append(np.column_stack([left[inner], right[inner]]).ravel())
     return np.concatenate(levels)
-
-
-def _ints(values: list[int]) -> Nodes:
-    return np.array(values, dtype=np.int64)
-
-
-def _floats(values: list[float]) -> npt.NDArray[np.float64]:
-    """Return the numbers as float64, which writes them with the digits that XGBoost wrote."""
-    return np.array(values, dtype=np.float64)

@@ -102,6 +102,7 @@ def _get_ready(execution: Execution, modules: Iterable[str], *, records: bool) -
     if records and execution.is_tracked:
         with contextlib.suppress(BatonError):
             execution.tracker.get_ready()
+            execution.task_run.code_digest()  # a tag of the tracking run: its sources are read by then
 
 
 def _lines_while_parent_lives(stream: IO[bytes]) -> Iterator[bytes]:
