@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,31 +101,41 @@ def stop_group(process: subprocess.Popen[bytes]) -> None:
     process.wait(10)
 
 
+@contextmanager
+def in_a_group(
+    words: Sequence[str], *, folder: Path, log: Path, environ: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program as the leader of a group, all of which ends with the context; its words go to a log."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            words,
+            cwd=folder,
+            env=environ,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            stop_group(process)
+
+
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a real MLflow server on 127.0.0.1 and yield its address."""
     folder = tmp_path_factory.mktemp("mlflow-server")
     port = free_port()
-    log = (folder / "server.log").open("wb")
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
-            *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"),
-            *("--artifacts-destination", str(folder / "artifacts")),
-        ],
-        cwd=folder,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
     address = f"http://127.0.0.1:{port}"
-    try:
+    words = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
+        *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"),
+        *("--artifacts-destination", str(folder / "artifacts")),
+    ]
+    environ = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with in_a_group(words, folder=folder, log=folder / "server.log", environ=environ) as process:
         wait_until_healthy(f"{address}/health", process)
         yield address
-    finally:
-        stop_group(process)
-        log.close()
 
 
 @dataclass(frozen=True)
@@ -158,19 +169,11 @@ class S3Server:
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """Start a real S3 server on 127.0.0.1 and yield it."""
     port = free_port()
-    path = tmp_path_factory.mktemp("s3-server") / "server.log"
-    with path.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            wait_until_healthy(f"http://127.0.0.1:{port}/", process)
-            yield S3Server(f"http://127.0.0.1:{port}", path)
-        finally:
-            stop_group(process)
+    folder = tmp_path_factory.mktemp("s3-server")
+    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with in_a_group(words, folder=folder, log=folder / "server.log") as process:
+        wait_until_healthy(f"http://127.0.0.1:{port}/", process)
+        yield S3Server(f"http://127.0.0.1:{port}", folder / "server.log")
 
 
 _buckets = itertools.count()

@@ -101,13 +101,13 @@ class OnehotForm:
             yield predictions
 
 
-def to_onehot_form(booster: xgb.Booster, pair_count: int) -> OnehotForm:
+def to_onehot_form(content: bytes | bytearray, pair_count: int) -> OnehotForm:
     """Return the booster over the one-hot columns that predicts the same, bit for bit.
 
     Parameters
     ----------
-    booster
-        A booster trained on the categorical encoding.
+    content
+        A booster trained on the categorical encoding, as its ``save_raw("ubj")`` returns it.
     pair_count
         How many pairs that encoding knows.
 
@@ -119,11 +119,11 @@ def to_onehot_form(booster: xgb.Booster, pair_count: int) -> OnehotForm:
     """
     import xgboost as xgb
 
-    if booster.feature_types != ["c", "q"]:
-        message = f"not a booster of the categorical encoding: columns {booster.feature_types}"
-        raise ValueError(message)
-    model = read_ubjson(booster.save_raw("ubj"))
+    model = read_ubjson(content)
     learner = model["learner"]
+    if learner["feature_types"] != ["c", "q"]:
+        message = f"not a booster of the categorical encoding: columns {learner['feature_types']}"
+        raise ValueError(message)
     learner["feature_names"] = []
     learner["feature_types"] = []
     learner["learner_model_param"]["num_feature"] = str(pair_count + 1)

@@ -148,7 +148,8 @@ def train_booster(
         on_round=on_round and (lambda done, error: on_round(done, num_boost_round, error)),
     )
     try:
-        # Not `xgb.train`: at its end it writes and reads the model to forget what it trained with.
+        # Not `xgb.train`: at its end it writes and reads the model to forget what it trained with, which
+        # the one-hot form has to do in any case.
         booster = xgb.Booster(parameters, [train_rows])
         for iteration in range(num_boost_round):
             booster.update(train_rows, iteration)
@@ -159,7 +160,9 @@ def train_booster(
     reference_booster = booster
     if isinstance(train_matrix, np.ndarray):
         pair_count = _pair_count(train_matrix)
-        form = to_onehot_form(booster, pair_count)
+        content = booster.save_raw("ubj")
+        booster = xgb.Booster(model_file=content)  # forgets what it was trained with
+        form = to_onehot_form(content, pair_count)
         reference_booster = form.booster
         if afterwards and isinstance(val_matrix, np.ndarray):
             for predictions in form.predict_by_round(to_onehot(val_matrix, pair_count)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +13,22 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import free_port, stop_group, wait_until_healthy
+from tests.conftest import free_port, in_a_group, wait_until_healthy
 
-NAPS = """
+MEET = '''
+    def meet(context, own, other):
+        """Return once both are there: they run at the same time."""
+        with (context.project / f"{own}.txt").open("a") as file:
+            file.write("came")
+        for _ in range(200):
+            if (context.project / f"{other}.txt").exists():
+                return own
+            time.sleep(0.1)
+        raise TimeoutError(f"{own} was alone")
+'''
+
+NAPS = (
+    """
     import os
     import time
     from typing import Annotated
@@ -29,14 +41,9 @@ NAPS = """
         nap_s: Annotated[float, parameter("seconds that a nap takes", ge=0)] = 0.0
         password: Annotated[str, parameter("an address with a secret")] = "https://me:hidden@example.org/"
 
-    def meet(context, own, other):
-        (context.project / f"{own}.txt").touch()
-        for _ in range(200):
-            if (context.project / f"{other}.txt").exists():
-                return own
-            time.sleep(0.1)
-        raise TimeoutError(f"{own} was alone")
-
+"""
+    + MEET
+    + """
     @task
     def here(context: TaskContext) -> Json:
         return meet(context, "here", "there")
@@ -58,6 +65,7 @@ NAPS = """
 
     dag = Dag("naps", [here, there, nap, record], parameters=Chosen, headline="Month")
 """
+)
 
 
 @pytest.fixture(scope="session")
@@ -65,30 +73,17 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a real Prefect server on 127.0.0.1 and yield the address of its API."""
     home = tmp_path_factory.mktemp("prefect-server")
     port = free_port()
-    log = (home / "server.log").open("wb")
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "prefect", "server", "start"),
-            *("--host", "127.0.0.1", "--port", str(port)),
-        ],
-        cwd=home,
-        env={
-            **os.environ,
-            "PREFECT_HOME": str(home),
-            "PREFECT_SERVER_MEMO_STORE_PATH": str(home / "memo_store.toml"),
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
-        },
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
+    words = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    environ = {
+        **os.environ,
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_MEMO_STORE_PATH": str(home / "memo_store.toml"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    with in_a_group(words, folder=home, log=home / "server.log", environ=environ) as process:
         wait_until_healthy(f"http://127.0.0.1:{port}/api/health", process)
         yield f"http://127.0.0.1:{port}/api"
-    finally:
-        stop_group(process)
-        log.close()
 
 
 @pytest.fixture(scope="session")

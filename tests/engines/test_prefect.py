@@ -19,7 +19,7 @@ import pytest
 from baton import api
 from baton.core.events import TaskRetried
 from baton.testing import EngineSuite, RecordingReporter
-from tests.conftest import BATON, Command, free_port, stop_group
+from tests.conftest import BATON, Command, free_port, in_a_group
 from tests.engines.conftest import NAPS, Server, is_alive, mlflow_runs, read, wait_for
 
 DIAMOND = ("--engine", "prefect", "--pipeline", "baton.testing.pipelines:diamond")
@@ -190,19 +190,9 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> I
     assert made.returncode == 0, made.stderr
     assert made.stdout == "naps/nightly\n"
     server = Server(prefect_server)
-    with (folder / "serve.log").open("wb") as log:
-        serving = subprocess.Popen(
-            [*BATON, "prefect", "serve", *words],
-            cwd=folder,
-            env=environ,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            yield Deployed(folder, server.get("deployments/name/naps/nightly")["id"], server)
-        finally:
-            stop_group(serving)
+    serve = [*BATON, "prefect", "serve", *words]
+    with in_a_group(serve, folder=folder, log=folder / "serve.log", environ=environ):
+        yield Deployed(folder, server.get("deployments/name/naps/nightly")["id"], server)
 
 
 def test_a_deployment_has_a_typed_form_tags_and_a_paused_monthly_schedule(deployed: Deployed) -> None:

@@ -23,10 +23,11 @@ from baton.core.outcome import RunReport
 from baton.engines.prefect.dask.cluster import temporary_cluster
 from baton.errors import Unavailable
 from baton.testing import EngineSuite, RecordingReporter
-from tests.conftest import BATON, Command, free_port, stop_group
-from tests.engines.conftest import NAPS, Server, is_alive, mlflow_runs, read, wait_for
+from tests.conftest import BATON, Command, free_port, in_a_group, stop_group
+from tests.engines.conftest import MEET, NAPS, Server, is_alive, mlflow_runs, read, wait_for
 
-PIECES = """
+PIECES = (
+    """
     import os
     import signal
     import time
@@ -35,24 +36,19 @@ PIECES = """
 
     def lineage():
         return [os.getpid(), os.getppid()]
-
-    def meet(context, own, other):
-        with (context.project / f"{own}.txt").open("a") as file:
-            file.write("came")
-        for _ in range(200):
-            if (context.project / f"{other}.txt").exists():
-                return lineage()
-            time.sleep(0.1)
-        raise TimeoutError(f"{own} was alone")
-
+"""
+    + MEET
+    + """
     @task
     def here(context: TaskContext) -> Json:
-        return meet(context, "here", "there")
+        meet(context, "here", "there")
+        return lineage()
 
     @task
     def there(context: TaskContext) -> Json:
         context.log("there was said")
-        return meet(context, "there", "here")
+        meet(context, "there", "here")
+        return lineage()
 
     @task
     def deserted(here: Json, there: Json, context: TaskContext) -> Json:
@@ -73,6 +69,7 @@ PIECES = """
     desertion = Dag("desertion", [here, there, deserted])
     napping = Dag("napping", [nap])
 """
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -351,16 +348,8 @@ def test_a_deployment_runs_on_the_cluster_that_it_names_and_is_cancelled_there(
         env=environ,
         check=True,
     )
-    with (tmp_path / "serve.log").open("wb") as log:
-        serving = subprocess.Popen(
-            [*BATON, "prefect", "serve", *words],
-            cwd=tmp_path,
-            env=environ,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
+    serve = [*BATON, "prefect", "serve", *words]
+    with in_a_group(serve, folder=tmp_path, log=tmp_path / "serve.log", environ=environ):
         path = f"deployments/{server.get('deployments/name/naps/spread')['id']}/create_flow_run"
         good = server.post(path, parameters={"year": 2021, "month": 1})["id"]
         wait_for(lambda: server.get(f"flow_runs/{good}")["state_type"] in ("COMPLETED", "FAILED", "CRASHED"))
@@ -371,8 +360,6 @@ def test_a_deployment_runs_on_the_cluster_that_it_names_and_is_cancelled_there(
         server.post(f"flow_runs/{napping}/set_state", state={"type": "CANCELLING"})
         wait_for(lambda: not is_alive(task))
         wait_for(lambda: server.get(f"flow_runs/{napping}")["state_type"] == "CANCELLED")
-    finally:
-        stop_group(serving)
 
 
 @pytest.mark.long

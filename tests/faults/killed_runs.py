@@ -22,9 +22,11 @@ SLOWER = PIPELINE.replace("time.sleep(0.01)", "time.sleep(0.1)")
 GONE_WITHIN_S = 10
 
 
-def start(folder: Path, engine: str, environ: Mapping[str, str], *options: str) -> subprocess.Popen[bytes]:
+def start(
+    folder: Path, engine: str, environ: Mapping[str, str], *options: str, pipeline: str = "faults:dag"
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [*BATON, "run", "--pipeline", "faults:dag", "--engine", engine, "--json", *options],
+        [*BATON, "run", "--pipeline", pipeline, "--engine", engine, "--json", *options],
         cwd=folder,
         env={**os.environ, **environ},
         stdin=subprocess.DEVNULL,

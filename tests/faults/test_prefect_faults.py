@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from baton.runs import read_run
-from tests.conftest import BATON, free_port, stop_group, wait_until_healthy
+from tests.conftest import free_port, stop_group, wait_until_healthy
 from tests.faults.killed_runs import SLOWER, kill_runs, left_after, start
 from tests.faults.test_make_faults import digests, ended, torn_objects
 
@@ -130,20 +130,11 @@ def napping(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start_naps(folder: Path, environ: Mapping[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*BATON, "run", "--pipeline", "naps:dag", "--engine", "prefect", "--json"],
-        cwd=folder,
-        env={**os.environ, **environ},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def start_naps(folder: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return start(folder, "prefect", environ, pipeline="naps:dag")
 
 
-def wait_for_file(path: Path, run: subprocess.Popen[str]) -> None:
+def wait_for_file(path: Path, run: subprocess.Popen[bytes]) -> None:
     while not path.exists():
         assert run.poll() is None, run.communicate()
         time.sleep(0.02)
@@ -214,7 +205,7 @@ def dies_in_mid_run(
     run = start_naps(folder, {**server.environ, **environ})
     wait_for_file(folder / "second.began", run)
     server.end(number)
-    out, told = run.communicate(timeout=within_s)
+    out, told = (text.decode() for text in run.communicate(timeout=within_s))
     assert run.returncode == 4, (out, told)
     assert told.startswith("error: Prefect's server failed: ")
     assert "hint: check the server" in told
@@ -242,7 +233,7 @@ def test_a_server_that_is_restarted_in_mid_run(napping: Path, server: PrefectSer
     assert {(task["outcome"], task["attempts"]) for task in tasks} == {("succeeded", 1)}
 
 
-def ended_well(run: subprocess.Popen[str]) -> str:
+def ended_well(run: subprocess.Popen[bytes]) -> bytes:
     out, told = run.communicate(timeout=100)
     assert run.returncode == 0, told
     return out

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from baton.engines.airflow.home import environment
-
-ROOT = Path(__file__).parents[2]
-UV = Path(sys.executable).with_name("uv")
+from tests.install.conftest import LOCKS, ROOT, new_environment
 
 READ = """
 import importlib.util
@@ -29,27 +26,8 @@ print(bag.import_errors, sorted(bag.dags), there)
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of programs of a new environment with base install and Airflow."""
-    if not UV.exists():
-        pytest.skip("this environment was not made by the Makefile: there is no uv beside Python")
     place = tmp_path_factory.mktemp("airflow-only") / "env"
-    uv = {**os.environ, "VIRTUAL_ENV": str(place)}
-    locks = ROOT / "requirements"
-    for command in (
-        ["venv", "--quiet", "--python", sys.executable, str(place)],
-        ["pip", "install", "--quiet", "--require-hashes", "-r", str(locks / "base.lock")],
-        [
-            "pip",
-            "install",
-            "--quiet",
-            "--no-build-isolation",
-            "-c",
-            str(locks / "all.lock"),
-            f"{ROOT}[airflow]",
-        ],
-    ):
-        ended = subprocess.run([UV, *command], env=uv, capture_output=True, text=True, timeout=280)
-        assert ended.returncode == 0, ended.stderr
-    return place / "bin"
+    return new_environment(place, "-c", str(LOCKS / "all.lock"), f"{ROOT}[airflow]")
 
 
 def test_the_file_that_users_copy_needs_only_base_and_airflow(programs: Path, tmp_path: Path) -> None:

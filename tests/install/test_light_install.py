@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-UV = Path(sys.executable).with_name("uv")
+from tests.install.conftest import ROOT, new_environment
 
 
 @pytest.fixture(scope="module")
 def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of programs of a new environment with the base install."""
-    if not UV.exists():
-        pytest.skip("this environment was not made by the Makefile: there is no uv beside Python")
-    environment = tmp_path_factory.mktemp("light") / "env"
-    uv = {**os.environ, "VIRTUAL_ENV": str(environment)}
-    for command in (
-        ["venv", "--quiet", "--python", sys.executable, str(environment)],
-        ["pip", "install", "--quiet", "--require-hashes", "-r", str(ROOT / "requirements/base.lock")],
-        ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", str(ROOT)],
-    ):
-        ended = subprocess.run([UV, *command], env=uv, capture_output=True, text=True, timeout=280)
-        assert ended.returncode == 0, ended.stderr
-    return environment / "bin"
+    return new_environment(tmp_path_factory.mktemp("light") / "env", "--no-deps", str(ROOT))
 
 
 def run(light: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -119,8 +119,8 @@ def _run(
 
     project: Project = ctx.obj
     forced = tuple(task.name for task in project.dag.subset(targets).tasks) if force else ()
-    with telling_how_to_resume(project, ctx.meta, ScriptReporter(project, forced=force)) as report:
-        ended = run(Asked(project, targets, forced, jobs, report))
+    with telling_how_to_resume(project, ctx.meta) as heard:
+        ended = run(Asked(project, targets, forced, jobs, heard(ScriptReporter(project, forced=force))))
     show_script_end(ended, project.dag.headline)
     if ended.is_good:
         return ExitCode.DONE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -75,8 +75,8 @@ def command(
         output.show_plan(planned, as_json=as_json)
         return ExitCode.DONE
     with (
+        telling_how_to_resume(project, ctx.meta) as heard,
         output.reporting(quiet=quiet or as_json, verbose=verbose, reasons=reasons) as shown,
-        telling_how_to_resume(project, ctx.meta, shown) as report,
     ):
         ended = api.run(
             project,
@@ -85,7 +85,7 @@ def command(
             jobs=jobs,
             use_cache=use_cache,
             forced=forced,
-            report=report,
+            report=heard(shown),
         )
     output.show_end(ended, as_json=as_json, verbose=verbose)
     if ended.is_good:
@@ -95,8 +95,10 @@ def command(
 
 
 @contextmanager
-def telling_how_to_resume(project: Project, place: Mapping[str, Any], report: Reporter) -> Iterator[Reporter]:
-    """Yield the reporter; where a run that has begun is interrupted, say how to go on with it.
+def telling_how_to_resume(
+    project: Project, place: Mapping[str, Any]
+) -> Iterator[Callable[[Reporter], Reporter]]:
+    """Yield what listens beside a reporter; where a run that has begun is interrupted, say how to go on.
 
     Parameters
     ----------
@@ -104,20 +106,21 @@ def telling_how_to_resume(project: Project, place: Mapping[str, Any], report: Re
         The run's project.
     place : mapping of str to Any
         Where the command line said that the project is.
-    report : Reporter
-        What hears the events of the run.
     """
     from baton.core.events import RunStarted
 
     begun: list[RunStarted] = []
 
-    def notice(event: Event) -> None:
-        if isinstance(event, RunStarted):
-            begun.append(event)
-        report(event)
+    def heard(report: Reporter) -> Reporter:
+        def notice(event: Event) -> None:
+            if isinstance(event, RunStarted):
+                begun.append(event)
+            report(event)
+
+        return notice
 
     try:
-        yield notice
+        yield heard
     except KeyboardInterrupt:
         for run in begun:
             output.say(f"\nresume: {resume_command(project, run.run_id, place, engine=run.engine)}")
