@@ -18,6 +18,8 @@ __all__ = [
 
 _CHECK_TIMEOUT_S = 4.0
 
+_HINT = "start it or name another one: --tracking-uri URI; without one the project's own store is used"
+
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 """Where a database server listens unless its address says otherwise, by SQLAlchemy's name of it."""
 
@@ -65,7 +67,7 @@ def check_database(uri: str) -> None:
     except OSError as error:
         raise Unavailable(
             f"the database of MLflow at {without_secrets(uri)} cannot be reached: {error}",
-            "start it or name another one: --tracking-uri URI; without one the project's own store is used",
+            _HINT,
         ) from error
 
 
@@ -103,5 +105,5 @@ def check_server(uri: str) -> None:
         failure = f"it answered {answer.status_code} to a question of MLflow's API"
     raise Unavailable(
         f"the MLflow server at {shown} cannot be used: {failure}",
-        "start it or name another one: --tracking-uri URI; without one the project's own store is used",
+        _HINT,
     )
