@@ -208,6 +208,16 @@ def test_without_the_extra_it_is_said_what_to_install(tmp_path: Path) -> None:
     assert "pip install 'baton-ml[dask]'" in ended.stderr
 
 
+def test_an_address_for_another_task_runner_is_not_passed_over(baton: Command, prefect_server: str) -> None:
+    ended = baton(
+        *("run", "--engine", "prefect", "--dask-address", "tcp://127.0.0.1:8786"),
+        *("--pipeline", "baton.testing.pipelines:chain"),
+        PREFECT_API_URL=prefect_server,
+    )
+    assert ended.code == 2
+    assert "dask_address is set, and task_runner is 'threads'" in ended.stderr
+
+
 @pytest.mark.parametrize("kind", ["nobody", "no scheduler", "no address"])
 def test_an_address_without_a_scheduler_is_told_within_ten_seconds(
     baton: Command, prefect_server: str, kind: str

@@ -15,6 +15,7 @@ from baton.engines.prefect.environment import (
     require_prefect,
     require_server,
 )
+from baton.errors import UsageError
 from baton.execution import Execution
 
 TEMPORARY = (
@@ -59,9 +60,23 @@ class PrefectEngine:
 
 
 def check_task_runner(execution: Execution) -> None:
-    """Raise `Unavailable` if the task runner that the settings name cannot be used."""
+    """Make sure that the task runner that the settings name can be used.
+
+    Raises
+    ------
+    UsageError
+        If the settings name a Dask scheduler for another task runner.
+    Unavailable
+        If Dask is not installed, or its scheduler does not answer.
+    """
     settings = execution.project.configuration.settings.prefect
     if settings.task_runner != "dask":
+        if settings.dask_address is not None:
+            raise UsageError(
+                f"dask_address is set, and task_runner is '{settings.task_runner}'",
+                "use the cluster with: --task-runner dask; or take the address out: "
+                "baton config set dask_address none",
+            )
         return
     from baton.engines.prefect.dask.availability import require_dask, require_scheduler
 
