@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,7 @@ import psutil
 import pytest
 
 from tests.conftest import BATON, Command, Ended, free_port, stop_group, wait_until_healthy
+from tests.faults.killed_runs import kill_runs
 from tests.faults.test_make_faults import PIPELINE, digests, ended, torn_objects
 
 FAULTS = ("--pipeline", "faults:dag")
@@ -58,34 +58,17 @@ def mounted() -> Iterator[Callable[..., None]]:
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def kill_simple_runs(folder: Path, kills: int) -> None:
-    expected = digests(ended(start(folder)))
-    chance = random.Random(7)
-    hit = 0
-    for _ in range(kills):
-        for entry in (folder / ".baton" / "store").glob("index/*/*.json"):
-            entry.unlink()
-        run = start(folder, "--cache")
-        time.sleep(chance.uniform(0.1, 0.6))
-        run.kill()
-        run.communicate()
-        hit += run.returncode != 0
-        assert digests(ended(start(folder, "--cache"))) == expected
-        assert torn_objects(folder) == []
-    assert hit > kills / 3, "hardly any run was hit"
-
-
 @pytest.mark.fault(
     "kill -9 on the simple engine", "the next run gives the same digests; nothing torn is taken"
 )
-def test_the_simple_engine_killed_at_any_moment(folder: Path) -> None:
-    kill_simple_runs(folder, 8)
+def test_the_simple_engine_killed_at_any_moment(tmp_path: Path) -> None:
+    kill_runs(tmp_path, "simple", 8)
 
 
 @pytest.mark.long
 @pytest.mark.fault("kill -9 on the simple engine, 50 times", "as above")
-def test_the_simple_engine_killed_fifty_times(folder: Path) -> None:
-    kill_simple_runs(folder, 50)
+def test_the_simple_engine_killed_fifty_times(tmp_path: Path) -> None:
+    kill_runs(tmp_path, "simple", 50)
 
 
 @pytest.mark.parametrize("engine", ["simple", "make"])
