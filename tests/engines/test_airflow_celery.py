@@ -37,7 +37,8 @@ SHORT = {
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
 }
 STORE = "s3://shared/store"
-SMALL = {"source": "sample", "num_boost_round": 10}
+# The MLflow server is that of other tests too: the name is these runs' own, and so is its champion.
+SMALL = {"source": "sample", "num_boost_round": 10, "model_name": "two-machines"}
 
 
 @pytest.fixture(scope="module")
