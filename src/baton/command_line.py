@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from baton.config.file import DEFAULT_NAME
+from baton.core.addresses import without_secrets
 from baton.project import Project
-from baton.tracking.location import without_secrets
 
 
 def given_options(project: Project) -> dict[str, Any]:

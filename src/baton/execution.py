@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from baton.core.addresses import without_secrets
 from baton.core.dag import Dag
 from baton.core.events import Reporter, ignore_events
 from baton.core.execute import TaskRun
@@ -17,7 +18,6 @@ from baton.core.parameters import flatten
 from baton.core.reasons import Cause, CauseKind
 from baton.errors import Unavailable
 from baton.project import Project, open_project
-from baton.tracking.location import without_secrets
 
 if TYPE_CHECKING:
     from baton.tracking.mlflow import MlflowRun, MlflowTracker

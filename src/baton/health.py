@@ -103,7 +103,7 @@ def _store(project: Project) -> str:
 
 
 def _mlflow(project: Project) -> str:
-    from baton.tracking.location import without_secrets
+    from baton.core.addresses import without_secrets
 
     tracker = project.tracker("doctor")
     tracker.check()

@@ -151,6 +151,12 @@ def read_run(home: Path, run_id: str) -> RunRecord:
     return found
 
 
+def has_ended(home: Path, run_id: str) -> bool:
+    """Return whether a run is known to be at its end, in whatever way."""
+    record = _read(_folder(home) / f"{run_id}.json")
+    return record is not None and record.state != "running"
+
+
 def list_runs(home: Path, limit: int) -> tuple[RunRecord, ...]:
     """Return the latest `limit` runs, newest first; records that cannot be read are left out."""
     return tuple(islice(_newest(home), min(max(limit, 0), sys.maxsize)))

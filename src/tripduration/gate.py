@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
@@ -93,6 +93,33 @@ def judge(
         reason = f"{told}: worse by more than {max_regression:.0%}"
         return {**verdict, "accepted": False, "reason": reason}
     return {**verdict, "accepted": True, "reason": told}
+
+
+def champion_since(
+    registry: TrackingRun, *, verdict: Mapping[str, Any], model_digest: str, model_name: str
+) -> str | None:
+    """Return the version of another champion than that which a verdict knew.
+
+    Parameters
+    ----------
+    registry
+        Where the champion is found.
+    verdict
+        From `judge`.
+    model_digest
+        Digest of the judged model; nothing is to be judged again where the champion is that model.
+    model_name
+        Name in the registry.
+
+    Returns
+    -------
+    str or None
+        The version, with which the gate did not compare; None where the verdict still holds.
+    """
+    champion = registry.champion(model_name)
+    if champion is None or champion.tags.get("model_digest") == model_digest:
+        return None
+    return champion.version if champion.version != verdict["champion_version"] else None
 
 
 def _rmse_of(registry: TrackingRun, champion: Champion, val_trips: pl.DataFrame) -> float:

@@ -297,7 +297,16 @@ def deploy(
 ) -> Json:
     """Register the model, make it the champion, and leave the record and the report for people."""
     from tripduration.deployment import deploy_model
+    from tripduration.gate import champion_since
 
+    later = champion_since(
+        tracking, verdict=verdict, model_digest=tracked["model_digest"], model_name=model_name
+    )
+    if later is not None:
+        raise TaskError(
+            f"{model_name} version {later} became the champion after the gate's verdict",
+            "run again, so that the gate compares with it; on the engine make with --force validate",
+        )
     deployed = deploy_model(
         tracking,
         context.provenance,

@@ -41,13 +41,13 @@ def read_month(path: Path) -> pl.DataFrame:
     """
     published = verify_parquet(path)
     with _damage_told(path):
-        types = pl.read_parquet_schema(path)
+        types = pl.scan_parquet(path, glob=False).collect_schema()
     found = [_finding(name, types.get(name), published) for name in NEEDED]
     findings = tuple(finding for finding in found if finding is not None)
     if findings:
         raise _unusable(path.name, findings, published)
     with _damage_told(path):
-        frame = pl.read_parquet(path, columns=list(NEEDED)).select(NEEDED)
+        frame = pl.read_parquet(path, columns=list(NEEDED), glob=False).select(NEEDED)
     late = tuple(_beyond_calendar(frame))
     if late:
         raise _unusable(path.name, late, published)
@@ -197,7 +197,7 @@ def _check_file(month: Month, path: Path, min_rows: int, min_share_kept: float) 
         trips = read_month(path)
     except ContractBroken as broken:
         with _damage_told(path):
-            rows = pl.scan_parquet(path).select(pl.len()).collect().item()
+            rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
         rules = [
             _rule(each.column, f"has {each.expected}", rows or 1, rows or 1, 0.0, found=each.found)
             for each in broken.findings

@@ -41,6 +41,9 @@ def test_the_file_before_is_kept(copy: Copy) -> None:
     assert "the one before is orchestration_config.json.bak" in ended.stderr
     assert stored(copy)["data"]["month"] == 1
     assert json.loads((copy.folder / "orchestration_config.json.bak").read_text())["data"]["month"] == 7
+    again = copy.type("python config.py --create-default")
+    assert "the one before is orchestration_config.json.bak2" in again.stderr
+    assert json.loads((copy.folder / "orchestration_config.json.bak").read_text())["data"]["month"] == 7
 
 
 def test_changes_are_saved_together(copy: Copy) -> None:

@@ -19,6 +19,7 @@ from tests.faults.killed_runs import kill_runs, left_after
 )
 def test_a_local_airflow_run_killed_at_any_moment(tmp_path: Path, environment: None) -> None:
     kill_runs(tmp_path, "airflow", 2)
+    assert folders_of_runs(tmp_path) == []
 
 
 @pytest.mark.long
@@ -26,6 +27,7 @@ def test_a_local_airflow_run_killed_at_any_moment(tmp_path: Path, environment: N
 @pytest.mark.fault("kill -9 on a local run of the engine `airflow`, 10 times", "as above")
 def test_a_local_airflow_run_killed_ten_times(tmp_path: Path, environment: None) -> None:
     kill_runs(tmp_path, "airflow", 10)
+    assert folders_of_runs(tmp_path) == []
 
 
 @pytest.mark.long
@@ -47,3 +49,8 @@ def test_airflow_ends_with_the_command_that_was_killed(tmp_path: Path, environme
     assert left_after(20, tmp_path) == []
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/api/v2/version")
+
+
+def folders_of_runs(project: Path) -> list[Path]:
+    """Return what runs of Airflow's test runner left behind."""
+    return [one for one in (project / ".baton" / "airflow" / "local").iterdir() if one.is_dir()]

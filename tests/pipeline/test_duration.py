@@ -40,6 +40,7 @@ def real_project(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> t
 
 
 def _run(folder: Path, *arguments: str) -> Ended:
+    folder.mkdir(exist_ok=True)
     clean = {n: v for n, v in os.environ.items() if not n.startswith(("BATON_", "MLFLOW_"))}
     ended = subprocess.run(
         [*BATON, *arguments], cwd=folder, env=clean, capture_output=True, text=True, timeout=240
@@ -252,6 +253,26 @@ class TestWithAServer:
         told = run + ended.stdout + ended.stderr + (tmp_path / ".baton/models/deployment.json").read_text()
         assert "http://127.0.0.1:1/zones.csv" in run
         assert "hush" not in told
+
+    @pytest.mark.fault(
+        "another model becomes the champion between the gate and the deployment",
+        "the deployment is refused; with a new verdict it goes through",
+    )
+    def test_a_verdict_from_before_another_champion_deploys_nothing(
+        self, baton: Command, mlflow_server: str, tmp_path: Path
+    ) -> None:
+        server = ("--tracking-uri", mlflow_server, "--model-name", "contested")
+        chosen = ("--source", "sample", "--max-rmse", "60", "--max-regression", "9", *server)
+        mine = ("run", *chosen, *FAST, "--engine", "make")
+        assert baton(*mine, "validate").code == 0
+        elsewhere = _run(tmp_path / "elsewhere", "run", *chosen, "--num-boost-round", "2")
+        assert elsewhere.code == 0, elsewhere.stderr
+        late = baton(*mine)
+        assert late.code == 1
+        assert "contested version 1 became the champion after the gate's verdict" in late.stderr
+        judged = baton(*mine, "--force", "validate")
+        assert judged.code == 0, judged.stderr
+        assert judged.facts["Model"] == "contested version 2 is the champion"
 
     @pytest.mark.fault("the MLflow server is down", "the run ends 4 before it computes")
     def test_a_server_that_is_down_is_told_before_training(self, baton: Command) -> None:

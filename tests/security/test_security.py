@@ -17,10 +17,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from baton.core.addresses import without_secrets_in_addresses
+from baton.core.addresses import without_secrets, without_secrets_in_addresses
 from baton.errors import StoreError, Unavailable
 from baton.store.store import Store
-from baton.tracking.location import check_server, without_secrets
+from baton.tracking.checks import check_tracking
 from tests.conftest import BATON, Command, free_port, stop_group
 
 DIAMOND = ("--pipeline", "baton.testing.pipelines:diamond")
@@ -176,7 +176,7 @@ def test_no_address_shows_its_secrets(url: str) -> None:
     assert SECRET not in without_secrets_in_addresses(f"GET {url} failed ({url}), '{url}'")
     if url.startswith("http"):
         with pytest.raises(Unavailable) as refused:
-            check_server(url)
+            check_tracking(url)
         assert SECRET not in refused.value.message + refused.value.hint
 
 
@@ -306,7 +306,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(untrusted: str, tmp_pa
     with pytest.raises(DownloadFailed, match="certificate that is not trusted"):
         download(untrusted + "/x", tmp_path / "x", verify=verify_parquet, patience=Patience(attempts=1))
     with pytest.raises(Unavailable, match="certificate"):
-        check_server(untrusted)
+        check_tracking(untrusted)
 
 
 def test_the_report_takes_no_name_for_html(tmp_path: Path) -> None:

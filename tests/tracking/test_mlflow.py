@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from baton.core.addresses import without_secrets
 from baton.errors import Unavailable
-from baton.tracking.location import tracking_uri, without_secrets
+from baton.tracking.location import tracking_uri
 from baton.tracking.mlflow import MlflowTracker, without_package_scan
 
 

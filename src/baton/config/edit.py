@@ -96,12 +96,9 @@ class ConfigurationFile:
         SettingsError
             If the file cannot be written.
         """
-        kept = None
-        if self.path.exists():
-            kept = self.path.with_name(self.path.name + ".bak")
-            self.path.replace(kept)
+        kept = file.keep_copy(self.path) if self.path.exists() else None
         defaults = {leaf.path: self._own_defaults.get(leaf.name, leaf.default) for leaf in self._leaves}
-        file.write_values(self.path, defaults)
+        file.write_values(self.path, defaults, alone=True)
         return kept
 
     def resolve(self) -> Configuration:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -78,15 +80,24 @@ def write_value(path: Path, key: tuple[str, ...], value: Any) -> None:
     write_values(path, {key: value})
 
 
-def write_values(path: Path, values: Mapping[tuple[str, ...], Any]) -> None:
-    """Set several values in the file, which is made where there is none, and keep everything else.
+def write_values(path: Path, values: Mapping[tuple[str, ...], Any], *, alone: bool = False) -> None:
+    """Set several values in the file, which is made where there is none.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    values : mapping
+        The values by section and key.
+    alone : bool
+        Whether the file is to hold nothing else; otherwise everything else in it is kept.
 
     Raises
     ------
     SettingsError
         If the file cannot be read or written.
     """
-    content = read(path, required=False)
+    content = {} if alone else read(path, required=False)
     for key, value in values.items():
         place = content
         for name in key[:-1]:
@@ -114,6 +125,23 @@ def remove_value(path: Path, key: tuple[str, ...]) -> None:
             return
     if place.pop(key[-1], None) is not None:
         _write(path, content)
+
+
+def keep_copy(path: Path) -> Path:
+    """Copy the file to ``.bak`` beside it, with a number behind where there is one, and return the copy.
+
+    Raises
+    ------
+    SettingsError
+        If the copy cannot be written.
+    """
+    names = (Path(f"{path}.bak{number if number > 1 else ''}") for number in count(1))
+    kept = next(name for name in names if not name.exists())
+    try:
+        shutil.copy2(path, kept)
+    except OSError as error:
+        raise SettingsError([f"the copy {kept} cannot be written: {error.strerror}"]) from error
+    return kept
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from baton.core.addresses import is_address
 from baton.core.parameters import Parameters, parameter
+
+
+def _require_folder(key: str, text: str | None) -> None:
+    if text is not None and is_address(text):
+        raise ValueError(f"{key} must be a folder of this machine, not an address")
 
 
 class MlflowSettings(Parameters, frozen=True):
@@ -33,6 +39,11 @@ class ArtifactsSettings(Parameters, frozen=True):
     ] = None
     data_dir: Annotated[str | None, parameter("folder for downloads; none means data in home")] = None
 
+    def __post_init__(self) -> None:
+        """Refuse addresses."""
+        _require_folder("artifacts.models_dir", self.models_dir)
+        _require_folder("artifacts.data_dir", self.data_dir)
+
 
 class BatonSettings(Parameters, frozen=True):
     """How and where pipelines run."""
@@ -47,6 +58,10 @@ class BatonSettings(Parameters, frozen=True):
     store: Annotated[
         str | None, parameter("store of artifacts, a folder or an fsspec URL; none means store in home")
     ] = None
+
+    def __post_init__(self) -> None:
+        """Refuse an address where only a folder can be."""
+        _require_folder("baton.home", self.home)
 
 
 class PrefectSettings(Parameters, frozen=True):

@@ -97,7 +97,7 @@ class _TableKind(Kind):
     def read(cls, path: Path) -> Any:
         import polars as pl
 
-        return pl.read_parquet(path, memory_map=False)
+        return pl.read_parquet(path, memory_map=False, glob=False)
 
 
 class _MatrixKind(Kind):

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import IO, Any
@@ -131,11 +132,17 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is what Python opened
-    with contextlib.suppress(BrokenPipeError):  # the parent is gone
+    code = 0
+    try:
         serve(_lines_while_parent_lives(sys.stdin.buffer), answers)
-    # Everything was answered: leave without waiting for what libraries do at the end.
+    except BrokenPipeError:
+        pass  # the parent is gone
+    except Exception:  # a defect: the parent tells that these are the last words
+        traceback.print_exc()
+        code = 1
+    # Leave without waiting for what libraries do at the end, nor for the thread that still reads.
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 if __name__ == "__main__":

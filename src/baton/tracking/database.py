@@ -14,6 +14,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from baton.core.addresses import sqlite_address
 from baton.errors import Unavailable
 
 SCHEMA = Path(__file__).with_name("mlflow_schema.sql")
@@ -84,7 +85,7 @@ def _migrate(database: Path) -> None:
     import sqlalchemy
     from mlflow.store.db.utils import _initialize_tables
 
-    engine = sqlalchemy.create_engine(f"sqlite:///{database}")
+    engine = sqlalchemy.create_engine(sqlite_address(database))
     try:
         _initialize_tables(engine)
     finally:

@@ -17,16 +17,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baton.core.addresses import without_secrets_in_addresses
+from baton.core.addresses import without_secrets, without_secrets_in_addresses
 from baton.core.tracker import Champion
 from baton.errors import Unavailable
-from baton.tracking.location import (
-    check_database,
-    check_server,
-    database_file,
-    local_database,
-    without_secrets,
-)
+from baton.tracking.location import database_file, local_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,16 +50,23 @@ class MlflowTracker:
         self.uri = uri
         self.experiment = experiment
         own = local_database(home)
-        self.local_database = own if self.uri == f"sqlite:///{own}" else None
+        self.local_database = own if database_file(self.uri) == own else None
         if aws_profile:
             os.environ.setdefault("AWS_PROFILE", aws_profile)
 
     def check(self) -> None:
-        """Raise `Unavailable` if the server, or the database, does not answer."""
-        if self.uri.startswith(("http://", "https://")):
-            check_server(self.uri)
-        elif not self.uri.startswith("sqlite:"):
-            check_database(self.uri)
+        """Make sure that MLflow can keep records; see `baton.tracking.checks.check_tracking`.
+
+        Raises
+        ------
+        SettingsError
+            If the URI is none that MLflow can use.
+        Unavailable
+            If a server or database does not answer, or a file is no database.
+        """
+        from baton.tracking.checks import check_tracking
+
+        check_tracking(self.uri)
 
     def get_ready(self) -> None:
         """Load MLflow and open its store, so that a later call is fast.
@@ -302,7 +303,7 @@ class MlflowRun:
             mlflow.pyfunc.save_model(
                 folder,
                 python_model=str(script),
-                artifacts={label: str(path) for label, path in files.items()},
+                artifacts={label: path.as_uri() for label, path in files.items()},
                 signature=signature,
                 pip_requirements=list(requirements),
                 mlflow_model=model,
@@ -418,13 +419,17 @@ def without_package_scan() -> Iterator[None]:
 
 @contextmanager
 def translated(uri: str) -> Iterator[None]:
-    """Turn MLflow's and the connection's exceptions into `Unavailable`."""
+    """Turn MLflow's, the connection's and the database's exceptions into `Unavailable`."""
     import requests
     from mlflow.exceptions import MlflowException
 
     try:
         yield
     except (MlflowException, requests.RequestException) as error:
+        raise _as_unavailable(error, uri) from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "sqlalchemy":  # loaded only where a database is used
+            raise
         raise _as_unavailable(error, uri) from error
 
 

@@ -12,7 +12,7 @@ import click
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
 from baton.cli.options import ProjectCommand, force_option, forced_tasks, json_option, place_options
-from baton.tracking.location import without_secrets
+from baton.core.addresses import without_secrets
 
 if TYPE_CHECKING:
     from baton.core.events import Event, Reporter

@@ -10,9 +10,10 @@ import click
 from baton.child_processes import stop_group
 from baton.cli import output
 from baton.cli.options import ProjectCommand, place_options
+from baton.core.addresses import without_secrets
 from baton.errors import Unavailable
 from baton.tracking.database import make_local_database
-from baton.tracking.location import local_database, without_secrets
+from baton.tracking.location import database_file, local_database
 
 _STOP_WITHIN_S = 5.0
 
@@ -24,7 +25,7 @@ _STOP_WITHIN_S = 5.0
 def command(ctx: click.Context, port: int) -> int:
     """Serve MLflow's pages over the project's own store, on this machine only."""
     project = ctx.obj
-    if project.tracking_uri != f"sqlite:///{local_database(project.home)}":
+    if database_file(project.tracking_uri) != local_database(project.home):
         raise Unavailable(
             "the records are not in the project's own store",
             f"open {without_secrets(project.tracking_uri)} instead",

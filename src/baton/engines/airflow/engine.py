@@ -21,6 +21,7 @@ from baton.engines.engine import EngineOptions
 from baton.engines.worker import decode_event, decode_report
 from baton.errors import ExtraMissing, Unavailable
 from baton.execution import Execution
+from baton.runs import has_ended
 
 _STOP_WITHIN_S = 5.0
 
@@ -61,6 +62,7 @@ class AirflowEngine:
         kept = airflow_folder(execution.project.home) / "local"
         home = kept / execution.run_id
         home.mkdir(parents=True)
+        _remove_left(kept, execution.project.home)
         text = LOCAL_FILE.format(
             folder=str(execution.project.folder),
             pipeline=execution.project.configuration.settings.baton.pipeline,
@@ -79,6 +81,13 @@ class AirflowEngine:
         return RunReport(
             execution.run_id, reports, time.perf_counter() - began, str(answer["tracking_run_id"])
         )
+
+
+def _remove_left(kept: Path, project_home: Path) -> None:
+    """Remove the folders of runs that could not do so themselves, being killed."""
+    for home in kept.iterdir():
+        if home.is_dir() and has_ended(project_home, home.name):
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def _ask(request: dict[str, Any], home: Path, execution: Execution) -> dict[str, Any]:

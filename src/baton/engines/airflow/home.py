@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
+from baton.core.addresses import sqlite_address
 from baton.core.files import write_atomically
 
 DATABASE = "airflow.db"
@@ -39,7 +40,7 @@ def environment(
         "CORE__DAGS_FOLDER": str(home / "dags"),
         "CORE__LOAD_EXAMPLES": "False",
         # SQLite lets one process write at a time; the others wait, by default not long enough.
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / DATABASE}?timeout=60",
+        "DATABASE__SQL_ALCHEMY_CONN": f"{sqlite_address(home / DATABASE)}?timeout=60",
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "USAGE_DATA_COLLECTION__ENABLED": "False",
         **(settings or {}),

@@ -10,11 +10,11 @@ from typing import Any, get_args
 import msgspec
 
 from baton.config.resolve import Configuration
+from baton.core.addresses import without_secrets
 from baton.core.checks import nearest
 from baton.core.dag import Dag
 from baton.core.parameters import Leaf, leaves
 from baton.errors import InvalidPipeline, UsageError
-from baton.tracking.location import without_secrets
 
 USE_CACHE, FORCE = "use_cache", "force"
 PERIOD = ("year", "month")

@@ -19,10 +19,10 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.runner import Runner
 from pydantic import ValidationError
 
+from baton.core.addresses import without_secrets
 from baton.core.files import write_atomically
 from baton.errors import Unavailable, UsageError
 from baton.project import Project
-from baton.tracking.location import without_secrets
 
 MONTHLY = "0 6 2 * *"
 """The second of each month at six."""

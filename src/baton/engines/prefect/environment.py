@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from baton.core.addresses import without_secrets
 from baton.errors import ExtraMissing, Unavailable
-from baton.tracking.location import without_secrets
 
 _ANSWER_WITHIN_S = 4.0
 _TRIES = 2

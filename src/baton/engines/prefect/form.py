@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import Field
 
+from baton.core.addresses import without_secrets
 from baton.core.parameters import Leaf, leaves
 from baton.engines.prefect.months import MONTH_PARAMETERS
 from baton.project import Project
-from baton.tracking.location import without_secrets
 
 
 def form_signature(project: Project) -> inspect.Signature:

@@ -11,13 +11,13 @@ from prefect.client.schemas import State
 from prefect.exceptions import PrefectException, TerminationSignal
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from baton.core.addresses import without_secrets
 from baton.core.outcome import RunReport
 from baton.engines.prefect.flow import flow_state, pipeline_flow, run_in_flow
 from baton.engines.prefect.logs import logged_in_prefect, quiet_console, send_logs
 from baton.engines.prefect.runner import Runner, open_runner
 from baton.errors import Unavailable
 from baton.execution import Execution
-from baton.tracking.location import without_secrets
 
 
 def run_here(execution: Execution, *, keep_going: bool, jobs: int | None, api_url: str = "") -> RunReport:

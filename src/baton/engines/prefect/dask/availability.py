@@ -7,8 +7,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from baton.core.addresses import without_secrets
 from baton.errors import ExtraMissing, Unavailable
-from baton.tracking.location import without_secrets
 
 CONNECT_WITHIN_S = 5.0
 _NEEDED = ("prefect_dask", "distributed")

@@ -15,6 +15,7 @@ from prefect.futures import PrefectFuture
 from prefect.settings import PREFECT_API_URL
 from prefect_dask.task_runners import DaskTaskRunner
 
+from baton.core.addresses import without_secrets
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.task import Task
 from baton.engines.prefect.dask.availability import CONNECT_WITHIN_S, no_scheduler, quiet_dask
@@ -26,7 +27,6 @@ from baton.engines.prefect.workers import Workers
 from baton.engines.worker import decode_event, encode_report
 from baton.errors import BatonError, Unavailable
 from baton.execution import Execution
-from baton.tracking.location import without_secrets
 
 _WITHOUT_WORKERS_S = 60.0
 """How long a run waits for a worker when all are gone: one that a nanny starts anew is back sooner."""
