@@ -40,7 +40,7 @@ demo: $(VENV)/base.stamp  ## Train, track, check and register a model on the bui
 	@echo "  ../$(BIN)/baton run --cache --max-depth 8   another model; nothing else is computed again"
 
 test: $(VENV)/all.stamp  ## Run the tests; on real data too where BATON_TEST_DATA names it
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/all.stamp  ## Check style, docstrings and the direction of imports
 	$(BIN)/ruff check .

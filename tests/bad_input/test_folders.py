@@ -30,9 +30,15 @@ def test_what_a_database_cannot_be_in_is_told_before_anything_is_computed(
     assert ended.code == 4
     assert "cannot be a database, as there is '?' or '%' in the path" in ended.stderr
     assert "extract" not in ended.stderr
-    elsewhere = baton(*RUN, "--home", tmp_path / "home", folder=folder)
-    assert elsewhere.code == 0, elsewhere.stderr
-    assert {one.name for one in tmp_path.iterdir()} == {name, "home"}
+    assert {one.name for one in tmp_path.iterdir()} == {name}
+
+
+def test_such_a_folder_is_fine_with_another_home(baton: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "feature%2Fzones?"
+    folder.mkdir()
+    ended = baton(*RUN, "--home", tmp_path / "home", folder=folder)
+    assert ended.code == 0, ended.stderr
+    assert {one.name for one in tmp_path.iterdir()} == {folder.name, "home"}
 
 
 @pytest.mark.parametrize("option", ["--home", "--models-dir", "--data-dir"])

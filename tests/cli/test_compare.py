@@ -340,9 +340,12 @@ def test_the_longest_chain_waits_for_first_tasks_and_holds_up_last_ones() -> Non
     assert longest_chain_s(pipelines.naps, {"nap_one": 2.0, "nap_two": 3.0}) == 3
 
 
-def test_real_months_give_one_model_with_all_digits_of_the_reference(baton: Command, real_data: Path) -> None:
+@pytest.mark.timeout(280)
+def test_real_months_give_one_model_on_every_engine_with_all_digits_of_the_reference(
+    baton: Command, real_data: Path
+) -> None:
     ended = baton(
-        *("compare", *BOTH, "--year", 2021, "--month", 1, "--source", real_data, "--json", "-q"),
+        *("compare", "--year", 2021, "--month", 1, "--source", real_data, "--json", "-q"),
     )
     assert ended.code == 0, ended.stderr
     engines = by_engine(ended)

@@ -126,6 +126,7 @@ def test_without_the_extra_it_says_what_to_install(tmp_path, environment):
     )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(280)
 def test_real_months_give_the_model_of_the_simple_engine_and_then_only_hits(real_data, tmp_path, baton):
     first = baton("run", "--engine", "airflow", "--source", real_data)

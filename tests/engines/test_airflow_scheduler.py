@@ -379,10 +379,9 @@ def test_a_real_month_gives_the_model_of_the_other_engines_and_then_only_hits(
 
 
 SIGNALS = {"ended": signal.SIGTERM, "killed": signal.SIGKILL}
-LONG = pytest.mark.long
 
 
-@pytest.mark.parametrize("how", [pytest.param("ended", marks=LONG), "killed"])
+@pytest.mark.parametrize("how", [pytest.param("ended", marks=pytest.mark.long), "killed"])
 @pytest.mark.fault(
     "Airflow's scheduler is ended, or killed with the task that it runs, in mid-run, and started again",
     "the run ends well, in one MLflow run; what was done is not done again",
@@ -407,7 +406,8 @@ def test_a_scheduler_that_goes_away_in_mid_run(airflow, started, project, how):
     assert len([ours for _, ours in known.values() if ours == known[ended.tracking_run_id][1]]) == 1
 
 
-@pytest.mark.parametrize("how", ["ended", pytest.param("killed", marks=LONG)])
+@pytest.mark.long
+@pytest.mark.parametrize("how", SIGNALS)
 @pytest.mark.fault(
     "Airflow's API server is ended or killed while `baton airflow trigger` follows a run",
     "it ends 4 within seconds and names the run; with a server again that run or the next one ends well",

@@ -245,6 +245,7 @@ def test_cancelling_stops_the_work_and_leaves_a_usable_store(deployed: Deployed)
     assert report.outcome_of("here").value == "cached"
 
 
+@pytest.mark.long
 def test_a_real_month_gives_the_model_of_the_simple_engine_and_is_remembered(
     tmp_path: Path, real_data: Path
 ) -> None:

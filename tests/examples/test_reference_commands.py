@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,15 @@ def month_of(command: str) -> str:
     return f"2021-{int(found.group(1)) if found else 1:02d}"
 
 
-@pytest.mark.parametrize("command", TRAINING, ids=str)
+def seldom(command: str) -> Any:
+    """Mark what starts a script in yet another way: the scripts read their words with the same code."""
+    script = command.removeprefix("uv run ").removesuffix(".py")
+    plain = " " not in script.removeprefix("python ") and not command.startswith("uv ")
+    quick = "make_pipeline" in command or command.startswith("python simple_")
+    return pytest.param(command, id=command, marks=[] if plain or quick else [pytest.mark.long])
+
+
+@pytest.mark.parametrize("command", [seldom(command) for command in TRAINING])
 def test_a_command_that_trains(command: str, small: Copy) -> None:
     """The exit code, the reference's lines, and the files that it names."""
     require_all_of(command)

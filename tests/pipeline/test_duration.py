@@ -145,9 +145,10 @@ class TestOnTheSample:
     def test_a_champion_that_was_trained_on_the_validation_trips_is_not_compared_with(
         self, tmp_path: Path
     ) -> None:
-        chosen = ("--source", "sample", "--max-rmse", "60")
+        better = ("--num-boost-round", "12", "--max-depth", "6")
+        chosen = ("--source", "sample", "--max-rmse", "60", "--cache")
         # Even a champion that is good at its own trips: the next model is bad.
-        assert _run(tmp_path, "run", *chosen, "--month", "2", "--num-boost-round", "30").code == 0
+        assert _run(tmp_path, "run", *chosen, "--month", "2", *better).code == 0
         ended = _run(tmp_path, "run", *chosen, "--month", "1", *FAST)
         assert ended.code == 0, ended.stderr
         record = json.loads((tmp_path / ".baton/models/deployment.json").read_text())
@@ -155,7 +156,7 @@ class TestOnTheSample:
         assert record["verdict"]["reason"].endswith(
             "champion version 1 is not compared, as it was trained on 2021-02, the trips to compare on"
         )
-        assert _run(tmp_path, "run", *chosen, "--month", "1", "--num-boost-round", "30").code == 0
+        assert _run(tmp_path, "run", *chosen, "--month", "1", *better).code == 0
         refused = _run(tmp_path, "run", *chosen, "--month", "1", *FAST)
         assert refused.code == 1, "a champion of the same months is compared with"
 
@@ -261,11 +262,12 @@ class TestWithAServer:
     def test_a_verdict_from_before_another_champion_deploys_nothing(
         self, baton: Command, mlflow_server: str, tmp_path: Path
     ) -> None:
-        server = ("--tracking-uri", mlflow_server, "--model-name", "contested")
-        chosen = ("--source", "sample", "--max-rmse", "60", "--max-regression", "9", *server)
+        shared = ("--tracking-uri", mlflow_server, "--store", str(tmp_path / "store"))
+        limits = ("--max-rmse", "60", "--max-regression", "9")
+        chosen = ("--source", "sample", *limits, "--model-name", "contested", *shared)
         mine = ("run", *chosen, *FAST, "--engine", "make")
         assert baton(*mine, "validate").code == 0
-        elsewhere = _run(tmp_path / "elsewhere", "run", *chosen, "--num-boost-round", "2")
+        elsewhere = _run(tmp_path / "elsewhere", "run", *chosen, "--cache", "--num-boost-round", "2")
         assert elsewhere.code == 0, elsewhere.stderr
         late = baton(*mine)
         assert late.code == 1
