@@ -132,7 +132,8 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"),
         *("--artifacts-destination", str(folder / "artifacts")),
     ]
-    environ = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environ = {**os.environ, **quiet}
     with in_a_group(words, folder=folder, log=folder / "server.log", environ=environ) as process:
         wait_until_healthy(f"{address}/health", process)
         yield address

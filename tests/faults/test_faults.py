@@ -258,7 +258,7 @@ def serve_mlflow(folder: Path, port: int) -> subprocess.Popen[bytes]:
             *("--artifacts-destination", str(folder / "artifacts")),
         ],
         cwd=folder,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

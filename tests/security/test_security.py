@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import os
 import pickle
 import ssl
 import stat
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,7 +20,7 @@ from baton.core.addresses import without_secrets, without_secrets_in_addresses
 from baton.errors import StoreError, Unavailable
 from baton.store.store import Store
 from baton.tracking.checks import check_tracking
-from tests.conftest import BATON, Command, free_port, stop_group
+from tests.conftest import BATON, Command, free_port, in_a_group, wait_until_healthy
 
 DIAMOND = ("--pipeline", "baton.testing.pipelines:diamond")
 SECRET = "hunter2"
@@ -242,21 +241,19 @@ def test_setting_a_value_keeps_a_private_configuration_private(baton: Command, t
 
 def test_the_pages_are_served_on_this_machine_only(tmp_path: Path, environment: None) -> None:
     port = free_port()
-    server = subprocess.Popen(
-        [*BATON, "ui", "--port", str(port)], cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        ends = time.monotonic() + 90
-        listening: set[str] = set()
-        while not listening and time.monotonic() < ends:
-            time.sleep(0.2)
-            for process in psutil.Process(server.pid).children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    found = process.net_connections("tcp")
-                    listening |= {c.laddr.ip for c in found if c.status == psutil.CONN_LISTEN}
+    words = [*BATON, "ui", "--port", str(port)]
+    with in_a_group(words, folder=tmp_path, log=tmp_path / "told.txt", environ=os.environ) as command:
+        wait_until_healthy(f"http://127.0.0.1:{port}/health", command)
+        server = psutil.Process(command.pid).children(recursive=True)
+        connections = [one for process in server for one in process.net_connections("tcp")]
+        listening = {one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN}
         assert listening == {"127.0.0.1"}
-    finally:
-        stop_group(server)
+        second = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+        assert second.returncode == 4
+        assert second.stderr.startswith(f"error: port {port} of 127.0.0.1 cannot be used: ")
+        command.kill()
+        _, left = psutil.wait_procs(server, timeout=10)
+        assert left == []
 
 
 class _Answers(BaseHTTPRequestHandler):

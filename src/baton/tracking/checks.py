@@ -11,6 +11,7 @@ from baton.errors import SettingsError, Unavailable
 from baton.tracking.location import database_file
 
 _CHECK_TIMEOUT_S = 4.0
+_LOCK_TIMEOUT_S = 0.5
 
 _HINT = "start it or name another one: --tracking-uri URI; without one the project's own store is used"
 
@@ -78,7 +79,8 @@ def _check_file(uri: str) -> None:
         raise SettingsError([f"the tracking URI {uri} names no file"], "write sqlite:///FILE")
     try:
         if database.exists():
-            with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)) as connection:
+            existing = f"{database.as_uri()}?mode=rw"
+            with closing(sqlite3.connect(existing, timeout=_LOCK_TIMEOUT_S, uri=True)) as connection:
                 connection.execute("PRAGMA schema_version")
         else:
             database.parent.mkdir(parents=True, exist_ok=True)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 
 import click
 
-from baton.child_processes import stop_group
 from baton.cli import output
 from baton.cli.options import ProjectCommand, place_options
 from baton.core.addresses import without_secrets
 from baton.errors import Unavailable
+from baton.local_server import HOST, LocalServer, require_free
 from baton.tracking.database import make_local_database
 from baton.tracking.location import database_file, local_database
 
+_READY_WITHIN_S = 90.0
 _STOP_WITHIN_S = 5.0
+_WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""MLflow's jobs judge answers of language models, in five processes that nobody needs for these pages."""
 
 
 @click.command(cls=ProjectCommand)
@@ -32,18 +34,20 @@ def command(ctx: click.Context, port: int) -> int:
         )
     project.require_writable()
     make_local_database(local_database(project.home))
-    output.say(f"serving http://127.0.0.1:{port} - end it with Ctrl-C")
-    arguments = [
-        "ui",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--backend-store-uri",
-        project.tracking_uri,
-    ]
-    server = subprocess.Popen([sys.executable, "-m", "mlflow", *arguments], start_new_session=True)
-    try:
-        return server.wait()
-    finally:
-        stop_group(server, within_s=_STOP_WITHIN_S)
+    require_free(port)
+    address = f"http://{HOST}:{port}"
+    place = ("--host", HOST, "--port", str(port), "--workers", "1")
+    server = LocalServer(
+        name="MLflow",
+        command=("mlflow", "ui", *place, "--backend-store-uri", project.tracking_uri),
+        environ={**_WITHOUT_JOBS, **os.environ},
+        log=project.home / "mlflow" / "ui.log",
+        health=f"{address}/health",
+        is_healthy=lambda answer: answer.is_success,
+        ready_within_s=_READY_WITHIN_S,
+        stop_within_s=_STOP_WITHIN_S,
+    )
+    output.say("starting MLflow's pages, which takes some seconds")
+    with server.running() as process:
+        output.say(f"serving {address} - end it with Ctrl-C")
+        return process.wait()

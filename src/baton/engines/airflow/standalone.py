@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from baton.child_processes import stop_group
 from baton.core.files import write_atomically
 from baton.engines.airflow.home import airflow_folder, environment, write_dag_file
-from baton.errors import Unavailable
-from baton.tied_process import tied
+from baton.local_server import HOST, LocalServer, require_free
 
-HOST = "127.0.0.1"
+if TYPE_CHECKING:
+    import httpx
+
 READY_WITHIN_S = 180.0
 _STOP_WITHIN_S = 10.0
 _PASSWORDS = "simple_auth_manager_passwords.json.generated"  # the name of Airflow's file
@@ -100,7 +99,7 @@ def standalone(
     """
     own = standalone_home(home)
     own.mkdir(parents=True, exist_ok=True)
-    refuse_taken(port)
+    require_free(port)
     if not (own / "dags" / f"{pipeline}.py").exists():
         write_dag_file(own, pipeline, DAG_FILE.format(folder=str(folder)))
     address = f"http://{HOST}:{port}"
@@ -118,26 +117,28 @@ def standalone(
     }
     variables = environment(own, environ, chosen)
     variables["PATH"] = os.pathsep.join([str(_write_program(own)), variables["PATH"]])
-    log = own / "airflow.log"
-    with log.open("wb") as words:
-        process = subprocess.Popen(
-            tied("airflow", "standalone"),
-            env=variables,
-            stdin=subprocess.PIPE,
-            stdout=words,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    server = LocalServer(
+        name="Airflow",
+        command=("airflow", "standalone"),
+        environ=variables,
+        log=own / "airflow.log",
+        health=f"{address}/api/v2/monitor/health",
+        is_healthy=_is_healthy,
+        ready_within_s=READY_WITHIN_S,
+        stop_within_s=_STOP_WITHIN_S,
+    )
     try:
-        _wait_until_ready(address, process, log)
-        username, password = login_of(home)
-        write_atomically(own / _ADDRESS, json.dumps({"address": address}).encode())
-        yield Standalone(address, username, password, process)
+        with server.running() as process:
+            username, password = login_of(home)
+            write_atomically(own / _ADDRESS, json.dumps({"address": address}).encode())
+            yield Standalone(address, username, password, process)
     finally:
         (own / _ADDRESS).unlink(missing_ok=True)
-        stop_group(process, within_s=_STOP_WITHIN_S)
-        if process.stdin is not None:
-            process.stdin.close()
+
+
+def _is_healthy(answer: httpx.Response) -> bool:
+    parts = answer.json()
+    return all(parts[part]["status"] == "healthy" for part in ("scheduler", "dag_processor"))
 
 
 def address_of(home: Path) -> str:
@@ -157,18 +158,6 @@ def login_of(home: Path) -> tuple[str, str]:
     return next(iter(passwords.items()), ("", ""))
 
 
-def refuse_taken(port: int) -> None:
-    """Raise if something listens on the port already."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise Unavailable(
-                f"port {port} on {HOST} cannot be used: {error.strerror}", "choose another one: --port PORT"
-            ) from error
-
-
 def _write_program(own: Path) -> Path:
     folder = own / "bin"
     folder.mkdir(exist_ok=True)
@@ -176,20 +165,3 @@ def _write_program(own: Path) -> Path:
     program.write_text(PROGRAM.format(python=shlex.quote(sys.executable)), encoding="utf-8")
     program.chmod(0o755)
     return folder
-
-
-def _wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    import httpx
-
-    ends = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < ends:
-        if process.poll() is not None:
-            raise Unavailable(f"Airflow ended with code {process.returncode}", f"see its log: {log}")
-        try:
-            parts = httpx.get(f"{address}/api/v2/monitor/health", timeout=5).json()
-            if all(parts[part]["status"] == "healthy" for part in ("scheduler", "dag_processor")):
-                return
-        except (httpx.HTTPError, ValueError, KeyError):
-            pass
-        time.sleep(0.3)
-    raise Unavailable(f"Airflow was not ready within {READY_WITHIN_S:g} s", f"see its log: {log}")
