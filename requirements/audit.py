@@ -12,7 +12,7 @@ import sys
 
 command = [sys.argv[1], "tool", "run", "pip-audit==2.10.1", "--disable-pip", "--require-hashes"]
 ended = subprocess.run(
-    [*command, "--format", "json", "-r", "requirements/base.lock"],
+    [*command, "--format", "json", "-r", "requirements/all.lock"],
     capture_output=True,
     text=True,
     check=False,
