@@ -238,6 +238,7 @@ def test_different_models_are_not_compared():
         require_same_rmse(Measured((baton_run("6.6078"),), 0.0), usual)
 
 
+@pytest.mark.long
 def test_the_usual_way_gives_baton_s_rmse(tmp_path):
     """Both commands as they are measured, on a tenth of the generated months."""
     write_sample_months(tmp_path)

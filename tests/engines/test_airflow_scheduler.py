@@ -360,6 +360,24 @@ def test_everything_listens_on_this_machine_only(airflow):
     assert set(places) == {"127.0.0.1"}
 
 
+@pytest.mark.parametrize(("name", "waits"), [("api-server", "timeout=3"), ("scheduler", "timeout=60")])
+def test_only_the_api_server_gives_up_soon_on_a_busy_database(airflow, project, name, waits):
+    # What its event loop waits for may be a request of its own, which cannot go on meanwhile.
+    home = standalone_home(project.home)
+    program = (
+        (home / "bin" / "airflow")
+        .read_text()
+        .replace("exec ", "printenv AIRFLOW__DATABASE__SQL_ALCHEMY_CONN #")
+    )
+    told = subprocess.run(
+        ["/bin/sh", "-c", program, "airflow", name],
+        env=environment(home, without_ours()),
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout == f"sqlite:///{home}/airflow.db?{waits}\n", told.stderr
+
+
 def test_a_real_month_gives_the_model_of_the_other_engines_and_then_only_hits(
     airflow, started, project, real_data, tmp_path, baton
 ):

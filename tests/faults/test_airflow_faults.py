@@ -13,18 +13,12 @@ from tests.conftest import BATON, free_port
 from tests.faults.killed_runs import kill_runs, left_after
 
 
-@pytest.mark.fault(
-    "kill -9 on a local run of the engine `airflow`, the command alone and its whole group",
-    "no process is left; status says interrupted; the next run gives the same digests, nothing torn is taken",
-)
-def test_a_local_airflow_run_killed_at_any_moment(tmp_path: Path, environment: None) -> None:
-    kill_runs(tmp_path, "airflow", 2)
-    assert folders_of_runs(tmp_path) == []
-
-
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.fault("kill -9 on a local run of the engine `airflow`, 10 times", "as above")
+@pytest.mark.fault(
+    "kill -9 on a local run of the engine `airflow`, the command alone and its whole group, 10 times",
+    "no process is left; status says interrupted; the next run gives the same digests, nothing torn is taken",
+)
 def test_a_local_airflow_run_killed_ten_times(tmp_path: Path, environment: None) -> None:
     kill_runs(tmp_path, "airflow", 10)
     assert folders_of_runs(tmp_path) == []

@@ -21,6 +21,21 @@ def airflow_folder(home: Path) -> Path:
     return home.absolute() / "airflow"
 
 
+def database_address(home: Path, *, wait_s: int) -> str:
+    """Return the address of an ``AIRFLOW_HOME``'s database.
+
+    SQLite lets one process write at a time; the others wait, by default not long enough.
+
+    Parameters
+    ----------
+    home : Path
+        The ``AIRFLOW_HOME``.
+    wait_s : int
+        Seconds that a process waits for the others.
+    """
+    return f"{sqlite_address(home / DATABASE)}?timeout={wait_s}"
+
+
 def environment(
     home: Path, environ: Mapping[str, str], settings: Mapping[str, str] | None = None
 ) -> dict[str, str]:
@@ -39,8 +54,7 @@ def environment(
     chosen = {
         "CORE__DAGS_FOLDER": str(home / "dags"),
         "CORE__LOAD_EXAMPLES": "False",
-        # SQLite lets one process write at a time; the others wait, by default not long enough.
-        "DATABASE__SQL_ALCHEMY_CONN": f"{sqlite_address(home / DATABASE)}?timeout=60",
+        "DATABASE__SQL_ALCHEMY_CONN": database_address(home, wait_s=60),
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "USAGE_DATA_COLLECTION__ENABLED": "False",
         **(settings or {}),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baton.core.files import write_atomically
-from baton.engines.airflow.home import airflow_folder, environment, write_dag_file
+from baton.engines.airflow.home import airflow_folder, database_address, environment, write_dag_file
 from baton.local_server import HOST, LocalServer, require_free
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 READY_WITHIN_S = 180.0
 _STOP_WITHIN_S = 10.0
+_API_SERVER_WAITS_S = 3
 _PASSWORDS = "simple_auth_manager_passwords.json.generated"  # the name of Airflow's file
 _ADDRESS = "address.json"
 
@@ -32,10 +33,15 @@ dag = airflow_dag({folder!r})
 """
 
 # Airflow starts its parts by this name.  The servers of logs that two of them would start listen on
-# every address of the machine, and are for logs on other machines.
+# every address of the machine, and are for logs on other machines.  The API server waits for the database
+# in its event loop, where what it waits for may be a request of its own that cannot go on meanwhile: it must
+# give up soon, and its clients ask again.
 PROGRAM = """\
 #!/bin/sh
-case "$1" in scheduler|triggerer) set -- "$@" --skip-serve-logs ;; esac
+case "$1" in
+    scheduler|triggerer) set -- "$@" --skip-serve-logs ;;
+    api-server) export AIRFLOW__DATABASE__SQL_ALCHEMY_CONN={impatient} ;;
+esac
 exec {python} -m airflow "$@"
 """
 
@@ -162,6 +168,8 @@ def _write_program(own: Path) -> Path:
     folder = own / "bin"
     folder.mkdir(exist_ok=True)
     program = folder / "airflow"
-    program.write_text(PROGRAM.format(python=shlex.quote(sys.executable)), encoding="utf-8")
+    impatient = database_address(own, wait_s=_API_SERVER_WAITS_S)
+    text = PROGRAM.format(python=shlex.quote(sys.executable), impatient=shlex.quote(impatient))
+    program.write_text(text, encoding="utf-8")
     program.chmod(0o755)
     return folder
