@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 from hypothesis import settings
+
+from baton.local_server import free_port as free_port  # for all tests
 
 BATON = (sys.executable, "-m", "baton.cli.app")
 _READY_WITHIN_S = 90
@@ -78,13 +79,6 @@ def baton(tmp_path: Path, environment: None) -> Command:
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     return run
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def stop_group(process: subprocess.Popen[bytes]) -> None:

@@ -197,6 +197,8 @@ class Execution:
         ------
         Unavailable
             If one of them cannot.
+        SettingsError
+            If the tracker's address is none that can ever be used.
         """
         self.project.require_writable()
         if self.is_tracked:

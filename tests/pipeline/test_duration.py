@@ -191,11 +191,20 @@ class TestOnRealMonths:
         record = json.loads((folder / ".baton/models/deployment.json").read_text())
         assert record["metrics"]["rmse"] == 6.607733723268311
 
-    def test_both_encodings_give_the_same_model(
+    @pytest.mark.long
+    def test_both_encodings_give_the_same_whole_model(
+        self, real_project: tuple[Path, Ended], real_data: Path
+    ) -> None:
+        folder, first = real_project
+        ended = _run(folder, "run", "--source", str(real_data), "--cache", "--encoding", "onehot")
+        assert ended.code == 0, ended.stderr
+        assert ended.facts["RMSE"] == "6.6077"
+        assert ended.facts["Model digest"] == first.facts["Model digest"]
+
+    def test_both_encodings_give_the_same_model_of_few_rounds(
         self, real_project: tuple[Path, Ended], real_data: Path
     ) -> None:
         folder, _ = real_project
-        # All rounds in both encodings are compared byte for byte in tests/tripduration/test_onehot_form.py.
         some = ("run", "--source", str(real_data), "--cache", "--max-rmse", "60", "--num-boost-round", "10")
         ended = [_run(folder, *some, "--max-regression", "9", "--encoding", e) for e in ENCODINGS]
         assert [one.code for one in ended] == [0, 0], ended
