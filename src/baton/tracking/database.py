@@ -118,22 +118,12 @@ def _is_whole(kept: Path) -> bool:
     try:
         with closing(sqlite3.connect(f"{kept.as_uri()}?mode=ro", uri=True)) as connection:
             (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            return state == "ok" and revision_of(connection) == Revisions.of_installed_mlflow().latest
+            if state != "ok":
+                return False
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+            return [str(row[0]) for row in found] == [Revisions.of_installed_mlflow().latest]
     except sqlite3.Error:
         return False
-
-
-def revision_of(connection: sqlite3.Connection) -> str:
-    """Return the revision of a database's schema; empty where it has none.
-
-    Raises
-    ------
-    sqlite3.Error
-        If the database cannot be read.
-    """
-    named = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-    found = connection.execute("SELECT version_num FROM alembic_version").fetchone() if named else None
-    return str(found[0]) if found else ""
 
 
 def _migrate(database: Path) -> None:

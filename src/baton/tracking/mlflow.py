@@ -63,11 +63,11 @@ class MlflowTracker:
         SettingsError
             If the URI is none that MLflow can use.
         Unavailable
-            If a server or database does not answer, or a file is no database.
+            If they cannot be kept there, for one of many reasons.
         """
         from baton.tracking.checks import check_tracking
 
-        check_tracking(self.uri)
+        check_tracking(self.uri, self.experiment)
 
     def get_ready(self) -> None:
         """Load MLflow and open its store, so that a later call is fast.
@@ -136,6 +136,8 @@ class MlflowTracker:
         """Id of the experiment, which is made where there is none."""
         from mlflow.exceptions import MlflowException
 
+        from baton.tracking.checks import deleted_experiment
+
         with translated(self.uri):
             found = self.client.get_experiment_by_name(self.experiment)
             if found is None:
@@ -147,11 +149,13 @@ class MlflowTracker:
                 except MlflowException:
                     # Another run made it in between; any other trouble shows in the next call.
                     found = self.client.get_experiment_by_name(self.experiment)
-            if found is None or found.lifecycle_stage != "active":
+            if found is None:
                 raise Unavailable(
-                    f"the MLflow experiment '{self.experiment}' was deleted",
-                    "restore it in MLflow, or choose another name: --experiment-name NAME",
+                    f"MLflow at {without_secrets(self.uri)} makes no experiment '{self.experiment}'",
+                    "choose another name: --experiment-name NAME",
                 )
+            if found.lifecycle_stage != "active":
+                raise deleted_experiment(self.uri, self.experiment, str(found.experiment_id))
             return str(found.experiment_id)
 
 
