@@ -130,7 +130,7 @@ class Project:
         """
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            probe = self.home / f".probe-{os.getpid()}"
+            probe = self.home / f".probe-{os.urandom(6).hex()}"
             probe.touch()
             probe.unlink()
         except OSError as error:
