@@ -160,9 +160,8 @@ def train_booster(
     reference_booster = booster
     if isinstance(train_matrix, np.ndarray):
         pair_count = _pair_count(train_matrix)
-        content = booster.save_raw("ubj")
-        booster = xgb.Booster(model_file=content)  # forgets what it was trained with
-        form = to_onehot_form(content, pair_count)
+        booster = xgb.Booster(model_file=booster.save_raw("ubj"))  # forgets what it was trained with
+        form = to_onehot_form(booster, pair_count)
         reference_booster = form.booster
         if afterwards and isinstance(val_matrix, np.ndarray):
             for predictions in form.predict_by_round(to_onehot(val_matrix, pair_count)):

@@ -11,8 +11,9 @@ import pytest
 import xgboost as xgb
 from sklearn.metrics import root_mean_squared_error
 
+from tests.tripduration.model_fixtures import Months
 from tripduration.devices import why_no_gpu
-from tripduration.features import encode
+from tripduration.features import encode, fit_pairs
 from tripduration.train import (
     DeviceError,
     HyperparameterError,
@@ -22,7 +23,6 @@ from tripduration.train import (
 )
 
 if TYPE_CHECKING:
-    from tests.tripduration.model_fixtures import Months
     from tripduration.features import Encoding
 
 pytest_plugins = ("tests.tripduration.model_fixtures",)
@@ -76,6 +76,23 @@ def test_the_model_is_the_same_at_any_number_of_threads(train: Training, encodin
     assert (one.threads, two.threads) == (1, 2)
     assert digest(one) == digest(two)
     assert one.history == two.history
+
+
+@pytest.mark.parametrize("rounds", [1, 127, 128, 255, 256, 300, 1000])
+def test_both_encodings_give_one_model_of_any_number_of_rounds(
+    train: Training, hyperparameters: dict[str, float | int | str], rounds: int
+) -> None:
+    few_trips = train.months.train.head(60)
+    few = Months(few_trips, train.months.val.head(20), fit_pairs(few_trips))
+    trained = [
+        Training(few, {**hyperparameters, "max_depth": 2})(
+            encoding, num_boost_round=rounds, early_stopping_rounds=0
+        ).reference_booster
+        for encoding in ("categorical", "onehot")
+    ]
+    assert [booster.num_boosted_rounds() for booster in trained] == [rounds, rounds]
+    categorical, onehot = (hashlib.sha256(booster.save_raw("ubj")).hexdigest() for booster in trained)
+    assert categorical == onehot
 
 
 def test_training_again_gives_the_same_bytes(train: Training) -> None:
