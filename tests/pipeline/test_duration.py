@@ -369,6 +369,25 @@ class TestWithBadData:
         assert "trip_distance" in ended.stderr
         assert "Traceback" not in ended.stderr
 
+    def test_an_infinite_distance_is_refused_before_training(self, months: Path, baton: Command) -> None:
+        first = pl.int_range(pl.len()) == 0
+        distance = pl.when(first).then(float("inf")).otherwise("trip_distance").alias("trip_distance")
+        _month(2).with_columns(distance).write_parquet(months / "green_tripdata_2021-02.parquet")
+        ended = baton("run", "train", "--source", "months", *FAST)
+        assert ended.code == 1
+        assert "task 'check_val' failed" in ended.stderr
+        assert "trip_distance is finite: broken by 1 of 2,000 trips" in ended.stderr
+        assert "hint: " in ended.stderr
+
+    def test_a_month_published_twice_over_is_told(self, months: Path, baton: Command) -> None:
+        twice = pl.concat([_month(1), _month(1)])
+        twice.write_parquet(months / "green_tripdata_2021-01.parquet")
+        ended = baton("run", "train", "--source", "months", *FAST)
+        assert ended.code == 1
+        assert "task 'check_train' failed" in ended.stderr
+        assert "the trip is not repeated: broken by 2,000 of 4,000 trips, 50.00% (5.00% may)" in ended.stderr
+        assert "hint: " in ended.stderr
+
     def test_an_empty_month_is_told(self, months: Path, baton: Command) -> None:
         _month(1).clear().write_parquet(months / "green_tripdata_2021-01.parquet")
         ended = baton("run", "--source", "months")
