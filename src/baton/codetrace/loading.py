@@ -8,6 +8,7 @@ the content, and keeps the text that it ran.
 from __future__ import annotations
 
 import importlib
+import importlib.abc
 import importlib.machinery
 import sys
 import types
@@ -16,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from baton.codetrace.modules import Location, is_installed
 
@@ -76,7 +77,7 @@ class OwnLoader(importlib.machinery.SourceFileLoader):
         super().__init__(fullname, path)
         self._content: bytes | None = None
 
-    def path_stats(self, path: str) -> dict[str, Any]:  # type: ignore[override]  # a mapping in typeshed
+    def path_stats(self, path: str) -> dict[str, Any]:
         """Return a digest of the content in the place of the file's time."""
         self._content = super().get_data(path)
         return {"mtime": zlib.crc32(self._content), "size": len(self._content)}
@@ -117,12 +118,12 @@ class OwnFinder:
         hooks.looked_up(fullname, found)
         if found is not None and type(found.loader) is importlib.machinery.SourceFileLoader:
             if fullname in hooks.wrapped_modules:
-                found.loader = _WrappingLoader(found.loader)
+                found.loader = cast("importlib.abc.Loader", _WrappingLoader(found.loader))
             elif _is_own(fullname, found):
                 found.loader = OwnLoader(found.loader.name, str(found.loader.path))
         return found
 
-    def find_distributions(self, context: Any = None) -> list[Any]:
+    def find_distributions(self, _context: Any = None) -> list[Any]:
         """Return nothing: other finders know the installed distributions."""
         return []
 

@@ -109,7 +109,7 @@ class ReferenceVisitor(ast.NodeVisitor):
             self._changes(node)
         self.generic_visit(node)
 
-    def visit_Global(self, node: ast.Global) -> None:
+    def visit_Global(self, _node: ast.Global) -> None:
         """Note that a function binds names of its module."""
         self.acts = True
 
@@ -220,12 +220,12 @@ class ReferenceVisitor(ast.NodeVisitor):
         self.finds_subclasses |= any(word.arg == "metaclass" for word in node.keywords)
         self._decorate(node.decorator_list)
         self._scopes.append(_Scope(_type_parameters(node)))
-        for outside in [*node.bases, *node.keywords]:
+        for mark, outside in [("<", base) for base in node.bases] + [
+            ("", word.value) for word in node.keywords
+        ]:
             self.visit(outside)
-            value = outside.value if isinstance(outside, ast.keyword) else outside
-            mark = "" if isinstance(outside, ast.keyword) else "<"
-            if root_name(value):
-                self.calls |= {mark + ref for ref in self._resolve(root_name(value), _chain(value))}
+            if root_name(outside):
+                self.calls |= {mark + ref for ref in self._resolve(root_name(outside), _chain(outside))}
         self._inside(node.body, [], is_class=True)
         self._scopes.pop()
 

@@ -126,7 +126,7 @@ class ArtifactStore(Protocol):
     def observing(
         self, task: AnyTask, decision: CacheDecision, folders: Folders
     ) -> AbstractContextManager[Observed]:
-        """Watch what a task looks at while it runs, so that its result is used only while that is the same."""
+        """Watch what a task looks at while it runs: its result is used only while that is the same."""
 
     def remember(self, task: AnyTask, decision: CacheDecision, report: TaskReport, run: TaskRun) -> None:
         """Remember a finished task under its key."""
