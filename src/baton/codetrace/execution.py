@@ -21,13 +21,17 @@ from baton.codetrace.loading import LOADED
 
 
 @contextmanager
-def watching(ran: set[CodeType], is_own: Callable[[str], bool]) -> Iterator[None]:
+def watching(
+    ran: set[CodeType], may_have_run: set[CodeType], is_own: Callable[[str], bool]
+) -> Iterator[None]:
     """Add the code of own functions that start meanwhile.
 
     Parameters
     ----------
     ran : set of code
         Takes them; on 3.11 only at the end.
+    may_have_run : set of code
+        Takes those of which nobody knows: on 3.11 what had started eight times before.
     is_own : callable
         Whether a file's code is the user's own.
     """
@@ -40,7 +44,11 @@ def watching(ran: set[CodeType], is_own: Callable[[str], bool]) -> Iterator[None
         yield
     finally:
         after = _counts(is_own)
-        ran |= {code for code, count in after.items() if count == 0 or count != before.get(code, _NEVER)}
+        for code, count in after.items():
+            if count != before.get(code, _NEVER):
+                ran.add(code)
+            elif count == 0:
+                may_have_run.add(code)
 
 
 _watchers: list[tuple[set[CodeType], Callable[[str], bool]]] = []

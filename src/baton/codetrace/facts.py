@@ -237,7 +237,8 @@ def _roots(seen: Seen, reach: Reach) -> set[str]:
     whole = {label.partition(":")[0] for label in known if label.endswith(f":{WHOLE}")}
     roots: set[str] = set()
     by_file = _modules_by_file()
-    for file, name, line in execution.names_of(seen.executed):
+    possible = {code for code in seen.may_have_run if by_file.get(code.co_filename) in reach.modules}
+    for file, name, line in execution.names_of(seen.executed | possible):
         module = by_file.get(file)
         if module is None:
             if os.path.isfile(file) and file not in seen.files:

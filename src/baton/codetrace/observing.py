@@ -84,6 +84,7 @@ class Seen:
     unsteady: dict[str, str] = field(default_factory=dict)
     """What cannot hold still, with the line where it happened."""
     executed: set[CodeType] = field(default_factory=set)
+    may_have_run: set[CodeType] = field(default_factory=set)
     foreign_threads: frozenset[int] = frozenset()
 
     def is_ignored(self, path: str) -> bool:
@@ -113,7 +114,7 @@ def watching(ignored: tuple[str, ...]) -> Iterator[Seen]:
     """
     seen = Seen(tuple(f"{Path(folder).absolute()}{os.sep}" for folder in ignored))
     seen.foreign_threads = frozenset(sys._current_frames()) - {threading.get_ident()}
-    with _noted_in(seen), execution.watching(seen.executed, is_own_file):
+    with _noted_in(seen), execution.watching(seen.executed, seen.may_have_run, is_own_file):
         yield seen
 
 
