@@ -8,7 +8,6 @@ import json
 import os
 import queue
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -23,7 +22,14 @@ from baton.engines.attempts import run_with_retries
 from baton.engines.worker import encode_event, encode_report
 from baton.errors import BatonError
 from baton.execution import Execution
-from baton.process import collect_garbage_seldom, step_back
+from baton.process import (
+    collect_garbage_seldom,
+    flush_or_discard,
+    keep_stdin,
+    keep_stdout,
+    leave,
+    step_back,
+)
 
 _ALONE_AT_MOST_S = 3.0
 
@@ -126,23 +132,20 @@ def _lines_while_parent_lives(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def main() -> None:
-    """Serve on the standard streams; what tasks print goes to standard error."""
+    """Serve on the standard streams; what tasks print goes to standard error, and they read nothing."""
     collect_garbage_seldom()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and closes the stream
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is what Python opened
+    requests, answers = os.fdopen(keep_stdin(), "rb"), os.fdopen(keep_stdout(), "wb")
     code = 0
     try:
-        serve(_lines_while_parent_lives(sys.stdin.buffer), answers)
+        serve(_lines_while_parent_lives(requests), answers)
     except BrokenPipeError:
         pass  # the parent is gone
     except Exception:  # a defect: the parent tells that these are the last words
         traceback.print_exc()
         code = 1
-    # Leave without waiting for what libraries do at the end, nor for the thread that still reads.
-    sys.stderr.flush()
-    os._exit(code)
+    flush_or_discard(answers.fileno(), answers)
+    leave(code)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ import click
 
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
-from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.cli.options import Group, ProjectCommand, json_option, place_options
 from baton.config.environment import variable_for
 from baton.errors import Unavailable, UsageError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Start Airflow for development, and trigger runs."""
 

@@ -17,8 +17,9 @@ from airflow.sdk.exceptions import (
 )
 
 from baton.core.events import TaskRetried
-from baton.core.execute import AnyTask, describe, execute_task
+from baton.core.execute import describe, execute_task
 from baton.core.outcome import Failure, Outcome, TaskReport
+from baton.core.task import AnyTask
 from baton.engines.airflow import messages
 from baton.engines.airflow.messages import Message
 from baton.engines.airflow.part import Context, Part, line_of

@@ -26,6 +26,7 @@ from baton.engines.airflow.steps import Step
 from baton.engines.readiness import why_not_run
 from baton.errors import UsageError
 from baton.execution import Execution
+from baton.process import leave_from_within
 from baton.project import Project, find_pipeline, open_project
 from baton.runs import RunRecord, write_run
 
@@ -196,7 +197,7 @@ class LocalPart:
 
     def interrupted(self) -> None:
         """End the process: Airflow would go on with the next task."""
-        os._exit(130)
+        leave_from_within(130)
 
     def close(
         self, execution: Execution, _told: Message, _states: Mapping[str, str], _began: datetime.datetime

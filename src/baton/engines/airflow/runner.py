@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import traceback
 from pathlib import Path
 from types import FrameType
@@ -22,7 +21,7 @@ from baton.engines.airflow.home import make_database
 from baton.engines.airflow.part import LocalPart
 from baton.engines.worker import encode_event, encode_report
 from baton.execution import Execution
-from baton.process import collect_garbage_seldom
+from baton.process import collect_garbage_seldom, keep_stdin, keep_stdout, leave
 from baton.tied_process import end_with_starter
 
 
@@ -65,19 +64,16 @@ def main() -> None:
     """Serve one request."""
     collect_garbage_seldom()
     signal.signal(signal.SIGINT, _interrupt)
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is what Python opened
-    request = json.loads(sys.stdin.buffer.readline())
-    end_with_starter(lambda: os._exit(1))
+    requests, answers = os.fdopen(keep_stdin(), "rb"), os.fdopen(keep_stdout(), "wb")
+    request = json.loads(requests.readline())
+    end_with_starter(lambda: os._exit(1), requests.fileno())
     code = 0
     try:
         run(request, answers)
     except Exception:  # whatever Airflow raises: the log has it, and the command tells where the log is
         traceback.print_exc()
         code = 1
-    sys.stderr.flush()
-    os._exit(code)  # a thread still waits for the end of the standard input
+    leave(code)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from baton.core.dag import Dag
 from baton.core.execute import finish
 from baton.core.outcome import Outcome, RunReport, TaskReport
-from baton.core.task import Task
+from baton.core.task import AnyTask
 from baton.engines.lost_inputs import LostInputs
 from baton.engines.prefect.logs import leave_out_thread_warning
 from baton.engines.prefect.runner import Runner
@@ -28,7 +28,6 @@ from baton.engines.readiness import may_start, why_not_run
 from baton.engines.worker import encode_report
 from baton.execution import Execution
 
-AnyTask = Task[..., Any]
 Submit = Callable[[AnyTask, TaskReport | None, Mapping[str, TaskReport]], PrefectFuture[Any]]
 
 _LOOK_EVERY_S = 1.0

@@ -12,13 +12,11 @@ from prefect.client.schemas import State
 from prefect.futures import PrefectFuture
 
 from baton.core.outcome import TaskReport
-from baton.core.task import Task
+from baton.core.task import AnyTask
 from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, report_of
 from baton.engines.prefect.workers import Workers
 from baton.engines.worker import modules_for
 from baton.execution import Execution
-
-AnyTask = Task[..., Any]
 
 
 class Runner(Protocol):

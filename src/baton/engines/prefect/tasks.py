@@ -18,11 +18,10 @@ from prefect.states import Completed, Failed
 from baton.core.artifact import Artifact
 from baton.core.events import TaskRetried
 from baton.core.outcome import Failure, Outcome, TaskReport
-from baton.core.task import Task
+from baton.core.task import AnyTask
 from baton.engines.attempts import TaskTimedOut
 from baton.engines.worker import decode_report, encode_report
 
-AnyTask = Task[..., Any]
 AnyPrefectTask = PrefectTask[..., Any]
 
 

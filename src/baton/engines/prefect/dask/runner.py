@@ -17,7 +17,7 @@ from prefect_dask.task_runners import DaskTaskRunner
 
 from baton.core.addresses import without_secrets
 from baton.core.outcome import Failure, Outcome, TaskReport
-from baton.core.task import Task
+from baton.core.task import AnyTask
 from baton.engines.prefect.dask.availability import CONNECT_WITHIN_S, no_scheduler, quiet_dask
 from baton.engines.prefect.dask.cluster import temporary_cluster
 from baton.engines.prefect.dask.worker import AttemptsOnDask, Participation, look_around
@@ -32,8 +32,6 @@ _WITHOUT_WORKERS_S = 60.0
 """How long a run waits for a worker when all are gone: one that a nanny starts anew is back sooner."""
 
 _LOOK_EVERY_S = 2.0
-
-AnyTask = Task[..., Any]
 
 
 @contextmanager
