@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import json
 import os
 import shutil
 import signal
@@ -12,13 +11,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from baton.child_processes import stop_group
+from baton.core.events import Event
 from baton.core.outcome import RunReport
 from baton.engines.airflow.home import airflow_folder, environment, write_dag_file
 from baton.engines.engine import EngineOptions
-from baton.engines.worker import decode_event, decode_report
+from baton.engines.protocol import RunEnded, RunInAirflow, decode_answer, encode
 from baton.errors import ExtraMissing, Unavailable
 from baton.execution import Execution
 from baton.runs import has_ended
@@ -69,18 +69,17 @@ class AirflowEngine:
             targets=execution.targets,
         )
         write_dag_file(home, execution.dag.name, text)
-        request = {
-            "spec": execution.spec(),
-            "keep_going": options.keep_going,
-            "home": str(home),
-            "kept": str(kept),
-        }
-        answer = _ask(request, home, execution)
-        shutil.rmtree(home, ignore_errors=True)
-        reports = tuple(decode_report(fields) for fields in answer["answer"])
-        return RunReport(
-            execution.run_id, reports, time.perf_counter() - began, str(answer["tracking_run_id"])
+        request = RunInAirflow(
+            spec=execution.spec(),
+            keep_going=options.keep_going,
+            home=str(home),
+            kept=str(kept),
+            log=str(home / "airflow.log"),
         )
+        ended = _ask(request, home, execution)
+        shutil.rmtree(home, ignore_errors=True)
+        duration_s = time.perf_counter() - began
+        return RunReport(execution.run_id, ended.tasks, duration_s, ended.tracking_run_id)
 
 
 def _remove_left(kept: Path, project_home: Path) -> None:
@@ -90,32 +89,30 @@ def _remove_left(kept: Path, project_home: Path) -> None:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def _ask(request: dict[str, Any], home: Path, execution: Execution) -> dict[str, Any]:
-    """Start the runner, pass its events on, and return its answer."""
+def _ask(request: RunInAirflow, home: Path, execution: Execution) -> RunEnded:
+    """Start the process of the run, pass its events on, and return its answer."""
     quiet = {"LOGGING__LOGGING_LEVEL": "WARNING", "LOGGING__COLORED_CONSOLE_LOG": "False"}
-    log = home / "airflow.log"
-    with log.open("wb") as words:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "baton.engines.airflow.runner"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=words,
-            env=environment(home, os.environ, quiet),
-            start_new_session=True,  # a Ctrl-C comes here first, and is passed on in good order
-        )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "baton.engines.airflow.local"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(home, os.environ, quiet),
+        start_new_session=True,  # a Ctrl-C comes here first, and is passed on in good order
+    )
     try:
         with contextlib.suppress(BrokenPipeError):
-            _stream(process.stdin).write(json.dumps(request).encode() + b"\n")
+            _stream(process.stdin).write(encode(request))
             _stream(process.stdin).flush()
         for line in _stream(process.stdout):
-            message = json.loads(line)
-            if "answer" in message:
+            answer = decode_answer(line)
+            if isinstance(answer, RunEnded):
                 process.wait()
-                return dict(message)
-            execution.report(decode_event(message["event"], message["fields"]))
+                return answer
+            assert isinstance(answer, Event)
+            execution.report(answer)
         raise Unavailable(
             f"Airflow's test runner ended with code {process.wait()} and told nothing",
-            f"see its log: {log}",
+            f"see its log: {request.log}",
         )
     finally:
         _stop(process)

@@ -10,7 +10,7 @@ from baton.core.events import Reporter, RunFinished, RunStarted, TaskFinished, i
 from baton.core.outcome import Failure, Outcome, RunReport, TaskReport
 from baton.engines.airflow.rest import AirflowApi
 from baton.engines.airflow.steps import FINISH, START
-from baton.engines.worker import decode_report
+from baton.engines.protocol import decode_report
 
 _POLLED_EVERY_S = 0.5
 _ENDED = {
@@ -75,7 +75,7 @@ def reports_from(task: dict[str, Any], message: dict[str, Any]) -> Iterator[Task
     task : dict
         Airflow's own account of the step: ``task_id``, ``state``, ``duration``.
     message : dict
-        What the step passed on, from `baton.engines.airflow.messages.encode`; may be empty.
+        What the step passed on, from `baton.engines.airflow.results.to_xcom`; may be empty.
     """
     if task["task_id"] in (START, FINISH):
         return

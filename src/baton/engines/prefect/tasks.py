@@ -19,8 +19,8 @@ from baton.core.artifact import Artifact
 from baton.core.events import TaskRetried
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.task import AnyTask
-from baton.engines.attempts import TaskTimedOut
-from baton.engines.worker import decode_report, encode_report
+from baton.engines.protocol import Attempt, decode_report, encode_report
+from baton.engines.scheduling import TaskTimedOut
 
 AnyPrefectTask = PrefectTask[..., Any]
 
@@ -28,10 +28,8 @@ AnyPrefectTask = PrefectTask[..., Any]
 class Attempts(Protocol):
     """Where tasks are attempted, as the process sees it in which Prefect runs a task."""
 
-    def attempt(
-        self, task: DeclaredTask, inputs: Mapping[str, Artifact], number: int, tracking_run_id: str
-    ) -> TaskReport:
-        """Make one attempt; whatever goes wrong is in the report."""
+    def attempt(self, request: Attempt, *, is_tracked: bool) -> TaskReport:
+        """Make one attempt at a task, which records or not; whatever goes wrong is in the report."""
 
     def may_retry(self, retried: TaskRetried) -> bool:
         """Whether another attempt is still wanted; tell that it follows."""
@@ -77,8 +75,13 @@ class _Function:
     def __call__(self, inputs: list[dict[str, Any]], not_run: Any = None, tracking_run_id: str = "") -> Any:
         if not_run is not None:
             return as_state(decode_report(not_run))
-        made = {fields["name"]: Artifact.from_dict(fields) for fields in inputs}
-        return as_state(self.attempts.attempt(self.task, made, _attempt_number(), tracking_run_id))
+        request = Attempt(
+            task=self.task.name,
+            inputs=tuple(Artifact.from_dict(fields) for fields in inputs),
+            number=_attempt_number(),
+            tracking_run_id=tracking_run_id,
+        )
+        return as_state(self.attempts.attempt(request, is_tracked=self.task.is_tracked))
 
 
 def may_retry(prefect_task: AnyPrefectTask, task_run: TaskRun, state: State[Any]) -> bool:
@@ -167,9 +170,9 @@ def report_of(task: DeclaredTask, state: State[Any]) -> TaskReport:
     return TaskReport(task.name, Outcome.FAILED, failure=Failure(message, "look into Prefect's logs of it"))
 
 
-def lost(task: DeclaredTask, message: str, number: int, hint: str = "") -> TaskReport:
+def lost(task: str, message: str, number: int, hint: str = "") -> TaskReport:
     """Return the report of an attempt that did not come to its end."""
-    return TaskReport(task.name, Outcome.FAILED, failure=Failure(message, hint), attempts=number)
+    return TaskReport(task, Outcome.FAILED, failure=Failure(message, hint), attempts=number)
 
 
 def _attempt_number() -> int:
