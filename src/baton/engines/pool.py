@@ -8,20 +8,41 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
+from typing import Any, Protocol
 
 import msgspec
 
-from baton.core.events import TaskRetried
+from baton.core.events import Reporter, TaskRetried
 from baton.core.execute import describe
 from baton.core.outcome import Outcome, TaskReport
-from baton.engines.protocol import Attempt, BeginTracking, Ended, FinishTracking, LookFor, Seen, Tracked
-from baton.engines.worker import Described, Worker, always
+from baton.engines.peer import Peer, always
+from baton.engines.protocol import (
+    Attempt,
+    BeginTracking,
+    Ended,
+    FinishTracking,
+    Join,
+    LookFor,
+    Seen,
+    Tracked,
+)
 from baton.errors import Unavailable
 from baton.execution import Execution
+
+
+class Described(Protocol):
+    """An execution as far as one must know it to start workers: itself, or what another process says."""
+
+    @property
+    def report(self) -> Reporter:
+        """Takes events as they happen."""
+
+    def spec(self) -> Mapping[str, Any]:
+        """Return what `baton.execution.Execution.join` takes."""
 
 
 def recorder_modules(execution: Execution) -> tuple[str, ...] | None:
@@ -49,9 +70,9 @@ class Pool:
     def __init__(self, execution: Described, recorder_modules: Sequence[str] | None = None) -> None:
         self._execution = execution
         self._recorder_modules = recorder_modules
-        self._recorder: Worker | None = None
-        self._idle: list[Worker] = []
-        self._busy: set[Worker] = set()
+        self._recorder: Peer | None = None
+        self._idle: list[Peer] = []
+        self._busy: set[Peer] = set()
         self._is_closed = False
         self._lock = threading.Lock()
         self._tracking_run_id = ""
@@ -71,13 +92,13 @@ class Pool:
     def start_worker(self) -> None:
         """Start a worker that will be needed soon."""
         with self._lock:
-            self._idle.append(Worker(self._execution))
+            self._idle.append(self._new_worker())
 
     def start_recorder(self) -> None:
         """Start the recorder, unless nothing records or it was started before."""
         with self._lock:
             if self._recorder_modules is not None and self._recorder is None:
-                self._recorder = Worker(self._execution, self._recorder_modules, steps_back=True)
+                self._recorder = self._new_worker(self._recorder_modules, steps_back=True)
                 self._idle.append(self._recorder)
 
     def attempt(
@@ -174,7 +195,7 @@ class Pool:
         self.end_idle()
 
     @contextmanager
-    def _worker(self, *, records: bool = False) -> Iterator[Worker]:
+    def _worker(self, *, records: bool = False) -> Iterator[Peer]:
         """Yield a worker of one's own; it is ended where what was asked of it got no answer."""
         worker = self._take(records=records)
         try:
@@ -189,7 +210,7 @@ class Pool:
             self._busy.discard(worker)
             self._idle.append(worker)
 
-    def _take(self, *, records: bool) -> Worker:
+    def _take(self, *, records: bool) -> Peer:
         with self._lock:
             if self._is_closed:
                 raise Unavailable("the run is over")
@@ -199,6 +220,17 @@ class Pool:
                 chosen = preferred or fitting[-1]
                 self._idle.remove(chosen)
             else:
-                chosen = Worker(self._execution)
+                chosen = self._new_worker()
             self._busy.add(chosen)
             return chosen
+
+    def _new_worker(self, modules: Sequence[str] = (), *, steps_back: bool = False) -> Peer:
+        worker = Peer(
+            "baton.engines.worker_process",
+            self._execution.report,
+            name="a worker process",
+            hint="look above for its last words, and run again",
+        )
+        spec = dict(self._execution.spec())
+        worker.send(Join(spec=spec, modules=tuple(modules), steps_back=steps_back))
+        return worker

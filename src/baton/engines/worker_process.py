@@ -1,4 +1,4 @@
-"""The worker's side: read what to do, do it, answer.  Started by `baton.engines.worker`."""
+"""A worker: takes part in an execution and does what it is asked to.  Started by `baton.engines.pool`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import queue
 import signal
 import threading
 import time
-import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import IO
 
 from baton.core.execute import execute_task
+from baton.engines.peer import Send, answer_starter
 from baton.engines.protocol import (
     Answer,
     Attempt,
@@ -28,31 +28,18 @@ from baton.engines.protocol import (
     Seen,
     Tracked,
     decode_request,
-    encode,
 )
 from baton.engines.scheduling import attempt_in_time
 from baton.errors import BatonError
 from baton.execution import Execution
-from baton.process import (
-    collect_garbage_seldom,
-    flush_or_discard,
-    keep_stdin,
-    keep_stdout,
-    leave,
-    step_back,
-)
+from baton.process import step_back
 
 _ALONE_AT_MOST_S = 3.0
 
 
-def serve(lines: Iterable[bytes], answers: IO[bytes]) -> None:
+def serve(stream: IO[bytes], send: Send) -> None:
     """Take part in the execution that the first request describes until there is no more."""
-
-    def send(message: Answer) -> None:
-        answers.write(encode(message))
-        answers.flush()
-
-    requests = map(decode_request, lines)
+    requests = map(decode_request, _lines_while_parent_lives(stream))
     first = next(requests, None)
     if not isinstance(first, Join):
         return
@@ -148,20 +135,9 @@ def _lines_while_parent_lives(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def main() -> None:
-    """Serve on the standard streams; what tasks print goes to standard error, and they read nothing."""
-    collect_garbage_seldom()
+    """Serve the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and closes the stream
-    requests, answers = os.fdopen(keep_stdin(), "rb"), os.fdopen(keep_stdout(), "wb")
-    code = 0
-    try:
-        serve(_lines_while_parent_lives(requests), answers)
-    except BrokenPipeError:
-        pass  # the parent is gone
-    except Exception:  # a defect: the parent tells that these are the last words
-        traceback.print_exc()
-        code = 1
-    flush_or_discard(answers.fileno(), answers)
-    leave(code)
+    answer_starter(serve)
 
 
 if __name__ == "__main__":

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import IO
 
 from baton.child_processes import stop_group
-from baton.core.events import Event
 from baton.core.outcome import RunReport
 from baton.engines.airflow.home import airflow_folder, environment, write_dag_file
 from baton.engines.engine import EngineOptions
-from baton.engines.protocol import RunEnded, RunInAirflow, decode_answer, encode
+from baton.engines.peer import Peer
+from baton.engines.protocol import RunEnded, RunInAirflow
 from baton.errors import ExtraMissing, Unavailable
 from baton.execution import Execution
 from baton.runs import has_ended
@@ -76,7 +72,7 @@ class AirflowEngine:
             kept=str(kept),
             log=str(home / "airflow.log"),
         )
-        ended = _ask(request, home, execution)
+        ended = _ask(request, execution)
         shutil.rmtree(home, ignore_errors=True)
         duration_s = time.perf_counter() - began
         return RunReport(execution.run_id, ended.tasks, duration_s, ended.tracking_run_id)
@@ -89,44 +85,22 @@ def _remove_left(kept: Path, project_home: Path) -> None:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def _ask(request: RunInAirflow, home: Path, execution: Execution) -> RunEnded:
-    """Start the process of the run, pass its events on, and return its answer."""
+def _ask(request: RunInAirflow, execution: Execution) -> RunEnded:
+    """Let a process of its own run the DAG, and return how that ended."""
     quiet = {"LOGGING__LOGGING_LEVEL": "WARNING", "LOGGING__COLORED_CONSOLE_LOG": "False"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "baton.engines.airflow.local"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment(home, os.environ, quiet),
-        start_new_session=True,  # a Ctrl-C comes here first, and is passed on in good order
+    runner = Peer(
+        "baton.engines.airflow.local",
+        execution.report,
+        name="Airflow's test runner",
+        hint=f"see its log: {request.log}",
+        environ=environment(Path(request.home), os.environ, quiet),
+        leads=True,  # a Ctrl-C comes here first, and is passed on in good order
     )
     try:
-        with contextlib.suppress(BrokenPipeError):
-            _stream(process.stdin).write(encode(request))
-            _stream(process.stdin).flush()
-        for line in _stream(process.stdout):
-            answer = decode_answer(line)
-            if isinstance(answer, RunEnded):
-                process.wait()
-                return answer
-            assert isinstance(answer, Event)
-            execution.report(answer)
-        raise Unavailable(
-            f"Airflow's test runner ended with code {process.wait()} and told nothing",
-            f"see its log: {request.log}",
-        )
+        ended = runner.ask(request, RunEnded)
+        runner.process.wait()
+        return ended
     finally:
-        _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the runner, if need be by force, and whatever it started."""
-    if process.poll() is None:
-        stop_group(process, within_s=_STOP_WITHIN_S, asking=(signal.SIGINT,))
-    for stream in (process.stdin, process.stdout):
-        with contextlib.suppress(BrokenPipeError):
-            _stream(stream).close()
-
-
-def _stream(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None
-    return stream
+        if runner.process.poll() is None:
+            stop_group(runner.process, within_s=_STOP_WITHIN_S, asking=(signal.SIGINT,))
+        runner.close()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,19 +19,17 @@ from typing import IO
 
 from baton.engines.airflow.home import make_database
 from baton.engines.airflow.part import LocalPart
-from baton.engines.protocol import Answer, RunEnded, RunInAirflow, decode_request, encode
+from baton.engines.peer import Send, answer_starter
+from baton.engines.protocol import RunEnded, RunInAirflow, decode_request
 from baton.execution import Execution
-from baton.process import collect_garbage_seldom, keep_stdin, keep_stdout, leave
 from baton.tied_process import end_with_starter
 
 
-def run(request: RunInAirflow, answers: IO[bytes]) -> None:
-    """Run the execution that the request describes, and answer with how it ended."""
-
-    def send(message: Answer) -> None:
-        answers.write(encode(message))
-        answers.flush()
-
+def run(requests: IO[bytes], send: Send) -> None:
+    """Run the execution that the one request describes, and answer with how it ended."""
+    request = decode_request(requests.readline())
+    assert isinstance(request, RunInAirflow)
+    end_with_starter(lambda: os._exit(1), requests.fileno())
     shown = os.dup(2)
     _write_into(os.open(request.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
     with _writing_into(shown):
@@ -78,20 +75,9 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Serve one request."""
-    collect_garbage_seldom()
+    """Serve the command; whatever Airflow raises is in the log, and the command tells where that is."""
     signal.signal(signal.SIGINT, _interrupt)
-    requests, answers = os.fdopen(keep_stdin(), "rb"), os.fdopen(keep_stdout(), "wb")
-    request = decode_request(requests.readline())
-    assert isinstance(request, RunInAirflow)
-    end_with_starter(lambda: os._exit(1), requests.fileno())
-    code = 0
-    try:
-        run(request, answers)
-    except Exception:  # whatever Airflow raises: the log has it, and the command tells where the log is
-        traceback.print_exc()
-        code = 1
-    leave(code)
+    answer_starter(run)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ _REST_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class DescribedExecution:
-    """An execution as its flow described it, see `baton.engines.worker.Described`."""
+    """An execution as its flow described it, see `baton.engines.pool.Described`."""
 
     fields: Mapping[str, Any]
     report: Reporter
