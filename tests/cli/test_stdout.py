@@ -63,9 +63,7 @@ def loud(tmp_path: Path) -> Path:
     [
         ("run", "--json"),
         ("run", "--json", "--engine", "make", "--jobs", "2"),
-        ("plan", "--json"),
         ("list", "--json"),
-        ("explain", "first", "--json"),
     ],
     ids=" ".join,
 )
@@ -85,7 +83,7 @@ def test_what_the_worker_of_tracked_tasks_prints_is_seen_on_stderr(loud: Path, b
     assert all(f"{voice} in tracked\n" in ended.stderr for voice in VOICES)
 
 
-@pytest.mark.parametrize("words", [("list",), ("run", "--help"), ("dag",)], ids=" ".join)
+@pytest.mark.parametrize("words", [("list",), ("run", "--help")], ids=" ".join)
 def test_without_json_too_what_the_users_code_prints_goes_to_stderr(
     loud: Path, baton: Command, words: tuple[str, ...]
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import os
 import signal
 from collections.abc import Sequence
@@ -80,6 +79,8 @@ class LazyGroup(Group):
 
 def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
+        import importlib.metadata
+
         output.show_data(f"baton, version {importlib.metadata.version('baton-ml')}")
         ctx.exit()
 
