@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from baton.engines.airflow.home import environment, make_database, write_dag_file
+from baton.engines.airflow.environment import environment, make_database, write_dag_file
 from benchmarks.empty_pipelines import MODULE, REFERENCE, Shape, write_pipeline
 
 REPEATED = 5

@@ -12,8 +12,8 @@ import pytest
 from baton import Dag, Json, Parameters, task
 from baton.core.artifact import Artifact
 from baton.core.outcome import Failure, Outcome, TaskReport
+from baton.engines.airflow.environment import environment
 from baton.engines.airflow.follow import reports_from
-from baton.engines.airflow.home import environment
 from baton.engines.airflow.parameters import fields_of, options_from
 from baton.engines.airflow.part import reports_of
 from baton.engines.airflow.results import MOST_BYTES, Results, from_xcom, merge, to_xcom

@@ -46,7 +46,7 @@ class Schedule:
     reports : iterable of TaskReport
         Ends that are known from elsewhere; an upstream task of which nothing is known counts as good.
     announce : callable, optional
-        Is told of each end; the execution's reporter unless given.
+        Takes each end; the execution's reporter unless given.
     """
 
     def __init__(

@@ -43,7 +43,7 @@ class SimpleEngine:
 
 
 class Stepping:
-    """Runs tasks of an execution when told to, one after another.
+    """Runs tasks of an execution one after another, when asked to.
 
     Parameters
     ----------

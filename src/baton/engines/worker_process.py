@@ -105,7 +105,7 @@ def _look_for(execution: Execution, request: LookFor) -> Seen:
 
 
 def _get_ready(execution: Execution, first: Join) -> None:
-    """Load what will be needed; what fails here fails again, and is told, when it is needed."""
+    """Load what will be needed; what fails here fails again, and is reported, when it is needed."""
     for module in first.modules:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)

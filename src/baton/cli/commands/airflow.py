@@ -27,7 +27,7 @@ def command() -> None:
 def up(ctx: click.Context, port: int) -> int:
     """Start Airflow's standalone with the project's pipeline, on this machine only."""
     from baton.engines.airflow.engine import AirflowEngine
-    from baton.engines.airflow.standalone import standalone
+    from baton.engines.airflow.server import standalone
 
     AirflowEngine().check()
     project = ctx.obj
@@ -77,7 +77,7 @@ def trigger(
     from baton.engines.airflow.follow import follow
     from baton.engines.airflow.parameters import FORCE, USE_CACHE
     from baton.engines.airflow.rest import AirflowApi
-    from baton.engines.airflow.standalone import address_of, login_of
+    from baton.engines.airflow.server import address_of, login_of
 
     project = ctx.obj
     own = address_of(project.home)

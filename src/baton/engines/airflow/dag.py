@@ -197,7 +197,7 @@ def _add_steps(
 
 
 def asset_of(pipeline: str, task: str) -> Asset:
-    """Return the asset that Airflow is told of when a task at the end of a pipeline succeeded."""
+    """Return the asset that is new in Airflow when a task at the end of a pipeline succeeded."""
     return Asset(name=f"{pipeline}/{task}", uri=f"baton://{pipeline}/{task}")
 
 
@@ -284,8 +284,8 @@ def _task_page(task: AnyTask) -> str:
         "gives": task.outputs,
         "reads the parameters": task.parameters,
     }
-    told = "".join(
+    listed = "".join(
         f"- {what} {', '.join(f'`{name}`' for name in names)}\n" for what, names in lists.items() if names
     )
     text = inspect.getdoc(task.function) or ""
-    return f"**{task.name}** ({task.reference}): {text}\n\n{told}".rstrip()
+    return f"**{task.name}** ({task.reference}): {text}\n\n{listed}".rstrip()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from baton.child_processes import stop_group
 from baton.core.outcome import RunReport
-from baton.engines.airflow.home import airflow_folder, environment, write_dag_file
+from baton.engines.airflow.environment import airflow_folder, environment, write_dag_file
 from baton.engines.engine import EngineOptions
 from baton.engines.peer import Peer
 from baton.engines.protocol import RunEnded, RunInAirflow

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from baton.engines.airflow.home import make_database
+from baton.engines.airflow.environment import make_database
 from baton.engines.airflow.part import LocalPart
 from baton.engines.peer import Send, answer_starter
 from baton.engines.protocol import RunEnded, RunInAirflow, decode_request

@@ -174,7 +174,7 @@ class StepOperator(BaseOperator):
             message = f"task '{failed[0].task}' failed: {_explained(failure.message, failure.hint)}"
             is_final = self._is_final(failure, execution, context["ti"])
             raise (AirflowFailException if is_final else AirflowException)(message)
-        self._tell_assets(execution, reports, context)
+        self._update_assets(execution, reports, context)
         return content
 
     def _is_final(self, failure: Failure, execution: Execution, ti: Any) -> bool:
@@ -199,7 +199,7 @@ class StepOperator(BaseOperator):
         words = _explained(error.message, error.hint)
         return AirflowFailException(words) if is_final else AirflowException(words)
 
-    def _tell_assets(self, execution: Execution, reports: Iterable[TaskReport], context: Context) -> None:
+    def _update_assets(self, execution: Execution, reports: Iterable[TaskReport], context: Context) -> None:
         for outlet in self.outlets:
             if isinstance(outlet, Asset):
                 digests = {name: made.digest for one in reports for name, made in one.outputs.items()}

@@ -37,7 +37,7 @@ class PipelineFlow(Flow[..., Any]):
 
 
 def named_flow(name: str) -> Flow[..., Any]:
-    """Return a flow of that name that does nothing: what a task is told of the flow it runs in."""
+    """Return a flow of that name that does nothing: what a task knows of the flow it runs in."""
     return PipelineFlow(_do_nothing, name=name)
 
 

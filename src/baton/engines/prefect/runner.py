@@ -13,7 +13,7 @@ from prefect.futures import PrefectFuture
 from baton.core.outcome import TaskReport
 from baton.core.task import AnyTask
 from baton.engines.pool import Pool, recorder_modules
-from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, report_of
+from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, from_state
 from baton.engines.protocol import Tracked
 from baton.execution import Execution
 
@@ -118,7 +118,7 @@ class ThreadRunner:
     def end_of(self, task: AnyTask, future: PrefectFuture[Any]) -> TaskReport:
         """Return how a task ended, once it did."""
         future.wait()
-        return report_of(DeclaredTask.of(task), future.state)
+        return from_state(DeclaredTask.of(task), future.state)
 
     def look(self) -> None:
         """Do nothing: threads end."""

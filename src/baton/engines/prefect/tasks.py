@@ -74,14 +74,14 @@ class _Function:
 
     def __call__(self, inputs: list[dict[str, Any]], not_run: Any = None, tracking_run_id: str = "") -> Any:
         if not_run is not None:
-            return as_state(decode_report(not_run))
+            return to_state(decode_report(not_run))
         request = Attempt(
             task=self.task.name,
             inputs=tuple(Artifact.from_dict(fields) for fields in inputs),
             number=_attempt_number(),
             tracking_run_id=tracking_run_id,
         )
-        return as_state(self.attempts.attempt(request, is_tracked=self.task.is_tracked))
+        return to_state(self.attempts.attempt(request, is_tracked=self.task.is_tracked))
 
 
 def may_retry(prefect_task: AnyPrefectTask, task_run: TaskRun, state: State[Any]) -> bool:
@@ -89,7 +89,7 @@ def may_retry(prefect_task: AnyPrefectTask, task_run: TaskRun, state: State[Any]
     function = prefect_task.fn
     assert isinstance(function, _Function)
     task = function.task
-    report = report_of(task, state.data if isinstance(state.data, State) else state)
+    report = from_state(task, state.data if isinstance(state.data, State) else state)
     if report.failure is None or report.failure.is_final:
         return False
     delay_s = task.delays_s[task_run.run_count - 1]
@@ -120,7 +120,7 @@ def as_prefect_task(task: DeclaredTask, attempts: Attempts) -> AnyPrefectTask:
     )
 
 
-def as_state(report: TaskReport) -> State[Any]:
+def to_state(report: TaskReport) -> State[Any]:
     """Return the Prefect state that shows how a task ended, with the report as its data.
 
     Prefect refuses to start what follows a cancelled task, so that one that did not run is shown as
@@ -152,7 +152,7 @@ def ended_upstream(future: PrefectFuture[Any]) -> State[Any]:
     return Completed(data=True, state_details=StateDetails(task_run_id=future.task_run_id))
 
 
-def report_of(task: DeclaredTask, state: State[Any]) -> TaskReport:
+def from_state(task: DeclaredTask, state: State[Any]) -> TaskReport:
     """Return the report that a state holds, or one of what Prefect itself saw."""
     data = state.data.result if isinstance(state.data, ResultRecord) else state.data
     if isinstance(data, Mapping):

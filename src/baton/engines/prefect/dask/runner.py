@@ -23,7 +23,7 @@ from baton.engines.pool import Pool, recorder_modules
 from baton.engines.prefect.dask.availability import CONNECT_WITHIN_S, no_scheduler, quiet_dask
 from baton.engines.prefect.dask.cluster import temporary_cluster
 from baton.engines.prefect.dask.worker import AttemptsOnDask, Participation, look_around
-from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, lost, report_of
+from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, from_state, lost
 from baton.engines.protocol import Tracked, decode_answer, encode_report
 from baton.errors import BatonError, Unavailable
 from baton.execution import Execution
@@ -57,7 +57,7 @@ def open_dask_runner(execution: Execution, jobs: int | None, *, workers: int) ->
         if address is None:
             log = execution.project.home / "prefect" / "dask.log"
             address = stack.enter_context(temporary_cluster(workers, log))
-        # The client is closed after the workers were told to end, and before the cluster ends.
+        # The client is closed after the workers were asked to end, and before the cluster ends.
         task_runner = stack.enter_context(
             DaskTaskRunner(address=address, client_kwargs={"timeout": CONNECT_WITHIN_S})
         )
@@ -157,7 +157,7 @@ class DaskRunner:
         # Not kept: Dask would run it again if the worker that holds its end dies.
         wrapped = self._running.pop(task.name)
         if wrapped.status == "finished":
-            return report_of(declared, future.state)
+            return from_state(declared, future.state)
         self.look()
         error = wrapped.exception() if wrapped.status == "error" else None
         if isinstance(error, KilledWorker):

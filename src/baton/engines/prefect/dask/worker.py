@@ -73,7 +73,7 @@ class Participation(WorkerPlugin):
         self._end_rest()
 
     async def teardown(self, worker: Worker) -> None:  # noqa: ARG002  # Dask's signature
-        """End what runs, and send what Prefect has still to hear; Dask calls it when the run is over."""
+        """End what runs, and send what Prefect has not received yet; Dask calls it when the run is over."""
         if self._timer is not None:
             self._timer.cancel()
         await asyncio.to_thread(self.pool.close)
