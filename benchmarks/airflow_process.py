@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from baton.engines.airflow.home import environment, make_database, write_dag_file
+from baton.engines.airflow.environment import environment, make_database, write_dag_file
 from benchmarks.empty_pipelines import MODULE, REFERENCE, Shape, write_pipeline
 
 REPEATED = 5
@@ -92,7 +92,6 @@ def run_ours(folder: Path, shape: Shape, tasks: int) -> float:
     _prepare(folder)
 
     from baton.engines.airflow.dag import local_dag
-    from baton.engines.airflow.ends import Ends
     from baton.engines.airflow.part import LocalPart
     from baton.execution import Execution
     from baton.project import open_project
@@ -101,7 +100,7 @@ def run_ours(folder: Path, shape: Shape, tasks: int) -> float:
 
     def once() -> Any:
         execution = Execution.begin(project, (), "airflow")
-        part = LocalPart(execution, Ends(execution, keep_going=False))
+        part = LocalPart(execution)
         return local_dag(folder, REFERENCE, execution.targets, part).test()
 
     return _warm(once)

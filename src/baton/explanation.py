@@ -9,7 +9,7 @@ from typing import Any
 from baton.core.artifact import Artifact
 from baton.core.dag import Dag
 from baton.core.reasons import Cause, CauseKind, by_importance
-from baton.core.task import Task
+from baton.core.task import AnyTask
 from baton.errors import UsageError
 from baton.execution import Execution
 from baton.planning import foresee
@@ -18,8 +18,6 @@ from baton.runs import last_tasks
 from baton.store.differences import described, place_of
 from baton.store.index import Entry
 from baton.store.shown import without_secrets_in
-
-AnyTask = Task[..., Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from baton.core.artifact import Artifact
 from baton.core.dag import Dag
 from baton.core.execute import describe
 from baton.core.reasons import Cause, CauseKind, by_importance, in_one_line
-from baton.core.task import Task
+from baton.core.task import AnyTask
 from baton.errors import StoreError
 from baton.execution import Execution
 from baton.store.key import Work
 from baton.store.shown import without_secrets_in
-
-AnyTask = Task[..., Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Self
 
 from baton.core.events import Reporter, RunFinished, RunStarted, ignore_events
 from baton.core.outcome import RunReport, TaskReport
-from baton.engines.simple import SimpleEngine
-from baton.engines.stepping import Stepping
+from baton.engines.simple import SimpleEngine, Stepping
 from baton.errors import BatonError, TaskError, UsageError
 from baton.execution import Execution
 from baton.project import Project, open_project
@@ -84,15 +83,16 @@ class StepwisePipeline:
         dag = self._execution.dag
         chosen = dag.subset(targets or tuple(task.name for task in dag.tasks))
         stepping, _ = self._begin()
-        waiting = [task for task in chosen.order if task.name not in stepping.reports]
-        reports = tuple(stepping.run(task) for task in waiting)
+        reports = stepping.schedule.reports
+        waiting = [task for task in chosen.order if task.name not in reports]
+        stepping.run(waiting)
         for task in chosen.order:
-            failure = stepping.reports[task.name].failure
-            if failure is not None:
-                raise StepFailed(f"task '{task.name}' failed: {failure.message}", failure.hint)
-            if not stepping.reports[task.name].outcome.is_good:
-                raise StepFailed(f"task '{task.name}' cannot run: {stepping.reports[task.name].reason}")
-        return reports
+            ended = reports[task.name]
+            if ended.failure is not None:
+                raise StepFailed(f"task '{task.name}' failed: {ended.failure.message}", ended.failure.hint)
+            if not ended.outcome.is_good:
+                raise StepFailed(f"task '{task.name}' cannot run: {ended.reason}")
+        return tuple(reports[task.name] for task in waiting)
 
     def __getitem__(self, name: str) -> Any:
         """Return the value of what a task made, by the artifact's name.
@@ -102,7 +102,7 @@ class StepwisePipeline:
         UsageError
             If nothing of that name has been made.
         """
-        made = self._begun[0].made if self._begun else {}
+        made = self._begun[0].schedule.made if self._begun else {}
         if name not in made:
             known = ", ".join(made) or "nothing yet"
             raise UsageError(f"there is no '{name}' so far", f"made so far: {known}")
@@ -176,9 +176,8 @@ class StepwisePipeline:
     def _settle(self) -> None:
         """After a failure run the tasks that are ``last``, and say of all others why they did not run."""
         stepping, _ = self._begin()
-        for task in self._execution.dag.order:
-            if task.name not in stepping.reports:
-                stepping.run(task)
+        ended = stepping.schedule.reports
+        stepping.run([task for task in self._execution.dag.order if task.name not in ended])
 
     def _give_up(self) -> None:
         assert self._begun is not None
@@ -186,7 +185,7 @@ class StepwisePipeline:
         try:
             self._ended = stepping.finish(good=False)
         except BatonError:  # what ended the block matters more
-            self._ended = RunReport(self._execution.run_id, tuple(stepping.reports.values()))
+            self._ended = stepping.schedule.report()
         finally:
             stepping.close()
         write_run(self.project.home, record.interrupted())

@@ -13,17 +13,19 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
+from baton.process import keep_stdin
+
 
 def tied(module: str, *arguments: str) -> list[str]:
     """Return the command of a module that is tied to whoever starts it with a pipe as standard input."""
     return [sys.executable, "-m", "baton.tied_process", module, *arguments]
 
 
-def end_with_starter(end: Callable[[], None]) -> None:
-    """Call `end` from a thread of its own once standard input has ended."""
+def end_with_starter(end: Callable[[], None], stream: int) -> None:
+    """Call `end` from a thread of its own once what the starter holds the other end of has ended."""
 
     def wait() -> None:
-        while os.read(0, 4096):
+        while os.read(stream, 4096):
             pass
         end()
 
@@ -39,7 +41,7 @@ def _end() -> None:
 
 def main(words: Sequence[str]) -> None:
     """Run the module."""
-    end_with_starter(_end)
+    end_with_starter(_end, keep_stdin())
     sys.argv = list(words)
     # The module finds itself as `__main__`, with its own words.
     runpy.run_module(words[0], run_name="__main__", alter_sys=True)

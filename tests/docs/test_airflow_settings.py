@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from baton.engines.airflow.home import environment
+from baton.engines.airflow.environment import environment
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "airflow.md"
 # Its provider is not among our extras; these were read in its release 10.25.0.

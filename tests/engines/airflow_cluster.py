@@ -25,7 +25,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from baton.engines.airflow.home import environment
+from baton.engines.airflow.environment import environment
 from tests.conftest import free_port
 
 HOST = "127.0.0.1"

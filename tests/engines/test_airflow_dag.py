@@ -12,11 +12,11 @@ import pytest
 from baton import Dag, Json, Parameters, task
 from baton.core.artifact import Artifact
 from baton.core.outcome import Failure, Outcome, TaskReport
+from baton.engines.airflow.environment import environment
 from baton.engines.airflow.follow import reports_from
-from baton.engines.airflow.home import environment
-from baton.engines.airflow.messages import MOST_BYTES, Message, decode, encode, join
 from baton.engines.airflow.parameters import fields_of, options_from
 from baton.engines.airflow.part import reports_of
+from baton.engines.airflow.results import MOST_BYTES, Results, from_xcom, merge, to_xcom
 from baton.engines.airflow.sharing import executor_of
 from baton.engines.airflow.steps import FINISH, START, divide
 from baton.errors import InvalidPipeline, UsageError
@@ -358,23 +358,23 @@ def report(name, outputs=1, fact="short"):
 @pytest.mark.parametrize("outputs", [0, 1, 4, 40])
 def test_a_message_stays_under_1_kb_and_comes_back(tmp_path, outputs):
     store = Store(str(tmp_path / "store"), tmp_path)
-    sent = Message((report("train", outputs, fact="long " * outputs),), "0123456789abcdef" * 2)
-    content = encode(sent, store)
+    sent = Results((report("train", outputs, fact="long " * outputs),), "0123456789abcdef" * 2)
+    content = to_xcom(sent, store)
     assert len(json.dumps(content)) <= MOST_BYTES
-    assert decode(json.loads(json.dumps(content)), store) == sent
+    assert from_xcom(json.loads(json.dumps(content)), store) == sent
 
 
 def test_a_failure_too_long_to_pass_keeps_its_sentence(tmp_path):
     store = Store(str(tmp_path / "store"), tmp_path)
     failed = TaskReport("left", Outcome.FAILED, failure=Failure("no such month", traceback="line\n" * 500))
-    short = encode(Message((failed,)), store)
+    short = to_xcom(Results((failed,)), store)
     assert "reports" not in short
     (told,) = reports_from({"task_id": "left", "state": "failed"}, short)
     assert told.failure.message == "no such month"
 
 
 def test_messages_are_joined_in_order(tmp_path):
-    joined = join([Message((report("one"),)), Message(), Message((report("two"),), "run")])
+    joined = merge([Results((report("one"),)), Results(), Results((report("two"),), "run")])
     assert [one.task for one in joined.reports] == ["one", "two"]
     assert joined.tracking_run_id == "run"
 
@@ -388,7 +388,7 @@ def test_outcomes_are_ours_whatever_airflow_calls_them():
         "join": "upstream_failed",
         "publish": "upstream_failed",
     }
-    told = Message((report("source"), report("right")))
+    told = Results((report("source"), report("right")))
     reports = {one.task: one for one in reports_of(pipelines.diamond, steps, told, states)}
     assert [reports[name].outcome.value for name in states] == [
         "succeeded",
@@ -402,5 +402,5 @@ def test_outcomes_are_ours_whatever_airflow_calls_them():
 
 def test_what_follows_a_skipped_task_is_skipped():
     steps = divide(pipelines.chain, "task")
-    reports = reports_of(pipelines.chain, steps, Message(), {"source": "skipped", "left": "skipped"})
+    reports = reports_of(pipelines.chain, steps, Results(), {"source": "skipped", "left": "skipped"})
     assert [one.outcome for one in reports] == [Outcome.SKIPPED, Outcome.SKIPPED]

@@ -16,10 +16,10 @@ import pytest
 
 from baton import api
 from baton.core.outcome import Outcome
+from baton.engines.airflow.environment import environment
 from baton.engines.airflow.follow import follow
-from baton.engines.airflow.home import environment
 from baton.engines.airflow.rest import AirflowApi
-from baton.engines.airflow.standalone import standalone, standalone_home
+from baton.engines.airflow.server import standalone, standalone_home
 from baton.errors import Unavailable
 from baton.project import open_project
 from baton.store.objects import ObjectStore

@@ -1,8 +1,9 @@
 """The worker's process where something goes wrong that nobody foresaw."""
 
-import json
 import subprocess
 import sys
+
+from baton.engines.protocol import Join, encode
 
 
 def test_a_defect_ends_the_process_in_order_while_its_parent_still_talks():
@@ -12,7 +13,7 @@ def test_a_defect_ends_the_process_in_order_while_its_parent_still_talks():
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        process.stdin.write(json.dumps({"spec": {}, "modules": [], "steps_back": False}).encode() + b"\n")
+        process.stdin.write(encode(Join(spec={})))
         process.stdin.flush()
         told = process.stderr.read().decode()
         assert process.wait(30) == 1, told

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from baton.engines.airflow.home import environment
+from baton.engines.airflow.environment import environment
 from tests.install.conftest import LOCKS, ROOT, locked_environment
 
 READ = """

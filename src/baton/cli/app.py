@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from types import FrameType
 
 import click
 
+from baton.cli import output
 from baton.cli.exit_codes import ExitCode
+from baton.cli.options import Group
 from baton.errors import BatonError
-from baton.process import collect_garbage_seldom
+from baton.process import collect_garbage_seldom, leave
 
 COMMANDS = {
     "run": "Run the pipeline, or the part that TARGETS need",
@@ -38,11 +38,15 @@ COMMANDS = {
 """Every command with its line in ``--help``; `baton.cli.commands` has a module for each."""
 
 
+COMPLETE = "_BATON_COMPLETE"
+"""The variable in which the shell's completion script says what it wants."""
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM, handled like an interrupt so that everything is closed."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -73,10 +77,25 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
+def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        import importlib.metadata
+
+        output.show_data(f"baton, version {importlib.metadata.version('baton-ml')}")
+        ctx.exit()
+
+
 @click.group(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(package_name="baton-ml", prog_name="baton")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def app() -> None:
     """Declare a training pipeline once and run it on any engine."""
 
@@ -84,20 +103,19 @@ def app() -> None:
 def main(arguments: Sequence[str] | None = None, command: click.Command = app) -> None:
     """Run the command line, or that of another program, and exit with one of `ExitCode`."""
     collect_garbage_seldom()
+    output.take_stdout()
     signal.signal(signal.SIGTERM, _terminate)
     code = run_command_line(arguments, command)
-    # Everything is written and closed: leave without waiting half a second for what the machine
-    # learning libraries do when an interpreter ends.
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code)
+    output.close_stdout()
+    leave(code)
 
 
 def run_command_line(arguments: Sequence[str] | None = None, command: click.Command = app) -> int:
     """Run one command and return its exit code; every error is told on stderr."""
     words = list(arguments) if arguments is not None else None
     try:
+        if asked := os.environ.get(COMPLETE):
+            return _complete(command, asked)
         ended = command.main(args=words, standalone_mode=False)
         return int(ended) if isinstance(ended, int) else ExitCode.DONE
     except click.exceptions.Exit as ending:
@@ -127,8 +145,7 @@ def run_command_line(arguments: Sequence[str] | None = None, command: click.Comm
             return ExitCode.TERMINATED
         _tell("interrupted", "")
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # whoever read the data has seen enough
         return ExitCode.DONE
     except Exception as error:  # a mistake of ours: say so in one line and keep the rest in a file
         return _tell_defect(error)
@@ -138,14 +155,25 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
     raise Terminated
 
 
+def _complete(command: click.Command, asked: str) -> int:
+    """Answer the shell, which reads stdout, as click would."""
+    from click.shell_completion import get_completion_class
+
+    shell, _, wanted = asked.partition("_")
+    found = get_completion_class(shell)
+    if found is None:
+        return ExitCode.TASK_FAILED
+    answers = found(command, {}, "baton", COMPLETE)
+    output.show_data(answers.source() if wanted == "source" else answers.complete())
+    return ExitCode.DONE
+
+
 def _help_for(error: click.UsageError) -> str:
     return f"see: {error.ctx.command_path} --help" if error.ctx is not None else "see: baton --help"
 
 
 def _tell(message: str, hint: str) -> None:
-    from baton.cli.output import show_error
-
-    show_error(message, hint)
+    output.show_error(message, hint)
 
 
 def _tell_defect(error: Exception) -> int:

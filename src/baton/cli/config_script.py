@@ -9,6 +9,7 @@ import click
 from baton.cli import output
 from baton.cli.app import main
 from baton.cli.commands.config import show_configuration
+from baton.cli.options import Command
 from baton.config.edit import ConfigurationFile
 
 
@@ -27,8 +28,9 @@ def run_config_script(about: str | None, open_file: Callable[[], ConfigurationFi
 
 def config_script_command(about: str | None, open_file: Callable[[], ConfigurationFile]) -> click.Command:
     """Return the command of the script; parameters as in `run_config_script`."""
+    names = {"help_option_names": ["-h", "--help"]}
 
-    @click.command(help=about, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+    @click.command(cls=Command, help=about, context_settings=names, no_args_is_help=True)
     @click.option("--show", is_flag=True, help="Show every value and where it came from")
     @click.option("--create-default", is_flag=True, help="Write a file with every default")
     @click.option("--update-mlflow-host", "host", metavar="HOST", help="Set mlflow.tracking_server_host")

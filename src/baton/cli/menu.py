@@ -220,7 +220,7 @@ def _run(words: Sequence[str], shown: str, endings: Mapping[int, str]) -> int:
     output.say(f"\n$ {shown}\n")
     began = time.monotonic()
     with _interrupts_passed_by():
-        child = subprocess.Popen(list(words))
+        child = subprocess.Popen(list(words), stdout=output.stdout())
         try:
             code = child.wait()
         except BaseException:

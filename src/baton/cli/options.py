@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from baton.cli import output
 from baton.errors import BatonError, InvalidPipeline, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,22 @@ _ALWAYS = {"pipeline", "home", "store"}
 _EVERYTHING = "*"
 
 
-class ProjectCommand(click.Command):
+class Command(click.Command):
+    """A command whose help is data, so that it goes where data goes."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option ``--help``."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _show_help
+        return option
+
+
+class Group(Command, click.Group):
+    """A command that has commands."""
+
+
+class ProjectCommand(Command):
     """A command whose options include every setting and every parameter of the pipeline.
 
     The pipeline is found from the arguments first, then its parameters become options.
@@ -47,6 +63,12 @@ class ProjectCommand(click.Command):
         chosen = {name: ctx.params.pop(name) for name in list(ctx.params) if name in known}
         ctx.obj = project_from(ctx, {name: text for name, text in chosen.items() if text is not None})
         return super().invoke(ctx)
+
+
+def _show_help(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        output.show_data(ctx.get_help())
+        ctx.exit()
 
 
 def place_options(function: Decorated) -> Decorated:

@@ -1,13 +1,18 @@
-"""Everything that is shown: data on stdout, the rest on stderr.  The only module that prints."""
+"""Everything that is shown: data on stdout, the rest on stderr.  The only module that prints.
+
+A command keeps the process's stdout to itself: what the user's code, C code and child processes write
+there goes to stderr, so that a document is never preceded by anything.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +28,8 @@ from baton.core.events import (
     ignore_events,
 )
 from baton.core.outcome import Outcome, RunReport, TaskReport
+from baton.errors import Unavailable
+from baton.process import flush_or_discard, keep_stdout
 
 if TYPE_CHECKING:
     from baton.core.events import Reporter
@@ -37,19 +44,62 @@ _COLOURS = {
 }
 
 
+_kept: list[IO[str]] = []
+"""The process's true stdout, once this module took it."""
+
+
+def take_stdout() -> None:
+    """Keep the process's stdout for data; whatever else is written there goes to stderr."""
+    if not _kept:
+        encoding, errors = getattr(sys.stdout, "encoding", None), getattr(sys.stdout, "errors", None)
+        _kept.append(os.fdopen(keep_stdout(), "w", encoding=encoding, errors=errors))
+
+
+def close_stdout() -> None:
+    """Write what is left of the data; it is no error that its reader has gone."""
+    for stream in _kept:
+        flush_or_discard(stream.fileno(), stream)
+
+
+def stdout() -> IO[str]:
+    """Return the stream that data goes to; a child process may write there too."""
+    return _kept[0] if _kept else sys.stdout
+
+
+def replace_unknown_characters() -> None:
+    """Let data be shown on terminals that do not know all of its characters."""
+    stream: Any = stdout()
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="replace")
+
+
 def show_data(text: str) -> None:
-    """Print data on stdout."""
-    click.echo(text, color=_has_colour(sys.stdout))
+    """Print data on stdout.
+
+    Raises
+    ------
+    Unavailable
+        If it cannot be written, as where the disk is full.
+    """
+    try:
+        click.echo(text, file=stdout(), color=_has_colour(stdout()))
+    except BrokenPipeError:  # whoever read it has seen enough
+        raise
+    except OSError as error:
+        raise Unavailable(
+            f"stdout cannot be written: {error.strerror}", "free space, or send it elsewhere"
+        ) from error
 
 
 def show_json(content: Any) -> None:
     """Print JSON on stdout."""
-    click.echo(json.dumps(content, indent=2, default=str))
+    show_data(json.dumps(content, indent=2, default=str))
 
 
 def say(text: str = "") -> None:
-    """Tell a person something on stderr."""
-    click.echo(text, err=True, color=_has_colour(sys.stderr))
+    """Tell a person something on stderr; where nobody takes it, work goes on all the same."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True, color=_has_colour(sys.stderr))
 
 
 def show_error(message: str, hint: str) -> None:
@@ -121,8 +171,9 @@ def show_folded_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
         table.add_column(Text(name, style="bold"), overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    wide = None if sys.stdout.isatty() else 10_000
-    console = Console(file=sys.stdout, width=wide, no_color=not _has_colour(sys.stdout), highlight=False)
+    stream = stdout()
+    wide = None if stream.isatty() else 10_000
+    console = Console(file=stream, width=wide, no_color=not _has_colour(stream), highlight=False)
     with console.capture() as captured:
         console.print(table)
     show_data("\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()))
@@ -257,4 +308,4 @@ def run_as_json(report: RunReport) -> dict[str, Any]:
 
 
 def _has_colour(stream: Any) -> bool:
-    return bool(stream.isatty()) and not os.environ.get("NO_COLOR")
+    return stream is not None and bool(stream.isatty()) and not os.environ.get("NO_COLOR")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from baton.cli.output import retry_text, say, show_data
+from baton.cli.output import replace_unknown_characters, retry_text, say, show_data
 from baton.core.events import Event, RunNoted, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from baton.core.outcome import Outcome, RunReport, TaskReport
 from baton.core.parameters import flatten
@@ -33,9 +32,7 @@ class ScriptReporter:
         self._waiting: dict[str, set[str]] = {}
         self._ended: dict[str, list[TaskReport]] = {}
         self._announced: set[str] = set()
-        # Every terminal shows the words; not every one knows the pictures.
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(errors="replace")
+        replace_unknown_characters()  # every terminal shows the words; not every one knows the pictures
 
     def __call__(self, event: Event) -> None:
         """Print what is to be said of one event."""

@@ -14,7 +14,7 @@ from baton.core.parameters import groups, leaves
 
 if TYPE_CHECKING:
     from baton.core.dag import Dag
-    from baton.core.task import Task
+    from baton.core.task import AnyTask
 
 Check = Callable[["Dag"], Iterator[str]]
 
@@ -180,7 +180,7 @@ def there_is_no_cycle(dag: Dag) -> Iterator[str]:
         yield from _cycle_from(dag, start, path, finished)
 
 
-def _cycle_from(dag: Dag, task: Task[..., Any], path: list[str], finished: set[str]) -> Iterator[str]:
+def _cycle_from(dag: Dag, task: AnyTask, path: list[str], finished: set[str]) -> Iterator[str]:
     if task.name in finished:
         return
     if task.name in path:

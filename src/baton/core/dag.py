@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 from baton.core.checks import CHECKS, nearest
 from baton.core.parameters import Parameters
-from baton.core.task import Task
+from baton.core.task import AnyTask
 from baton.errors import InvalidPipeline, UsageError
-
-AnyTask = Task[..., Any]
 
 
 class Dag:

@@ -1,16 +1,16 @@
-"""What happens during a run, told to reporters as it happens."""
+"""What happens during a run, told to reporters as it happens, in whichever process that is."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from baton.core.outcome import RunReport, TaskReport
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(msgspec.Struct, frozen=True, tag=True):
     """A run begins; `tasks` are the selected ones in topological order."""
 
     run_id: str
@@ -20,23 +20,20 @@ class RunStarted:
     tasks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RunNoted:
+class RunNoted(msgspec.Struct, frozen=True, tag=True):
     """The engine says something about the whole run that the user must know."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaskStarted:
+class TaskStarted(msgspec.Struct, frozen=True, tag=True):
     """A task is about to be called (not sent for a task found in the cache)."""
 
     task: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaskProgressed:
+class TaskProgressed(msgspec.Struct, frozen=True, tag=True):
     """A running task got further: `done` of `total` (None where unknown), in the task's own unit."""
 
     task: str
@@ -45,16 +42,14 @@ class TaskProgressed:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaskLogged:
+class TaskLogged(msgspec.Struct, frozen=True, tag=True):
     """A running task says something worth a line."""
 
     task: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRetried:
+class TaskRetried(msgspec.Struct, frozen=True, tag=True):
     """An attempt failed and the next one follows after `delay_s` seconds."""
 
     task: str
@@ -64,15 +59,13 @@ class TaskRetried:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFinished:
+class TaskFinished(msgspec.Struct, frozen=True, tag=True):
     """A task ended, whatever the outcome."""
 
     report: TaskReport
 
 
-@dataclass(frozen=True, slots=True)
-class RunFinished:
+class RunFinished(msgspec.Struct, frozen=True, tag=True):
     """The run ended."""
 
     report: RunReport

@@ -24,11 +24,9 @@ from baton.core.events import Reporter, TaskFinished, TaskLogged, TaskStarted, i
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
 from baton.core.reasons import Cause
-from baton.core.task import Task
+from baton.core.task import AnyTask
 from baton.core.tracker import TrackingRun
 from baton.errors import BatonError, CorruptObject, MissingObject, StoreError, TaskError, Unavailable
-
-AnyTask = Task[..., Any]
 
 _PANIC = "PanicException"
 """How libraries written in Rust name a defect of theirs; it is no `Exception`, and no reason to end a run."""

@@ -128,6 +128,10 @@ class Task(Generic[P, R]):
         return (inspect.getdoc(self.function) or "").split("\n", 1)[0]
 
 
+AnyTask = Task[..., Any]
+"""A task, whatever it takes and returns."""
+
+
 @overload
 def task(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload

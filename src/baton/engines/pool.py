@@ -1,46 +1,82 @@
-"""A pool of workers: processes of this machine that take tasks from one scheduler."""
+"""A pool of workers: processes of this machine that run the tasks of one execution.
+
+A process can be ended when a task takes too long, when the run is stopped, or by the system when memory
+runs out, and the run goes on; a thread cannot.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
-from baton.core.artifact import Artifact
-from baton.core.dag import Dag
-from baton.core.events import TaskRetried
+import msgspec
+
+from baton.core.events import Reporter, TaskRetried
 from baton.core.execute import describe
 from baton.core.outcome import Outcome, TaskReport
-from baton.core.task import Task
-from baton.engines.worker import Worker, modules_for
+from baton.engines.peer import Peer, always
+from baton.engines.protocol import (
+    Attempt,
+    BeginTracking,
+    Ended,
+    FinishTracking,
+    Join,
+    LookFor,
+    Seen,
+    Tracked,
+)
 from baton.errors import Unavailable
 from baton.execution import Execution
 
-AnyTask = Task[..., Any]
+
+class Described(Protocol):
+    """An execution as far as one must know it to start workers: itself, or what another process says."""
+
+    @property
+    def report(self) -> Reporter:
+        """Takes events as they happen."""
+
+    def spec(self) -> Mapping[str, Any]:
+        """Return what `baton.execution.Execution.join` takes."""
+
+
+def recorder_modules(execution: Execution) -> tuple[str, ...] | None:
+    """Return what a worker imports to load the inputs of tasks that record; None where none records."""
+    if not execution.is_tracked:
+        return None
+    tracked = [task for task in execution.dag.tasks if task.tracking]
+    return tuple(sorted({kind.module for task in tracked for kind in task.inputs.values()} - {""}))
 
 
 class Pool:
     """Starts workers as they are needed, one for each task that runs, and keeps them for the next.
 
-    Tasks that record run in the recorder where it is free: a worker that loads the tracker beforehand.
+    Tasks that record run in the *recorder* where it is free: a worker that loads the tracker beforehand,
+    at low priority, while other tasks compute.
 
     Parameters
     ----------
-    execution : Execution
-        What the workers take part in; its reporter is called from several threads.
+    execution : Execution or what describes one
+        What the workers take part in; its reporter is called from the threads that ask for attempts.
+    recorder_modules : sequence of str, optional
+        What the recorder imports at once, from `recorder_modules`; None where the pool has no recorder.
     """
 
-    def __init__(self, execution: Execution) -> None:
+    def __init__(self, execution: Described, recorder_modules: Sequence[str] | None = None) -> None:
         self._execution = execution
-        self._idle: list[Worker] = []
-        self._all: list[Worker] = []
-        self._recorder: Worker | None = None
-        self._tracking_run_id = execution.tracking_run_id
-        self._has_recorded = False
-        self._closed = False
+        self._recorder_modules = recorder_modules
+        self._recorder: Peer | None = None
+        self._idle: list[Peer] = []
+        self._busy: set[Peer] = set()
+        self._is_closed = False
         self._lock = threading.Lock()
+        self._tracking_run_id = ""
+        self._has_recorded = False
         self._tracking_lock = threading.Lock()
 
     def __enter__(self) -> Pool:
@@ -51,102 +87,150 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the workers, at once where something went wrong."""
+        self.close(at_once=kind is not None)
+
+    def start_worker(self) -> None:
+        """Start a worker that will be needed soon."""
         with self._lock:
-            self._closed = True
-        for worker in self._all:
-            worker.close(at_once=kind is not None)
+            self._idle.append(self._new_worker())
 
-    def expect_tracking(self, dag: Dag) -> None:
-        """Start the recorder, unless nothing records or it is there."""
-        tracked = [task for task in dag.tasks if task.tracking]
-        if tracked and self._recorder is None:
-            self._recorder = self._new_worker(modules_for(tracked), steps_back=True)
-            self._idle.append(self._recorder)
+    def start_recorder(self) -> None:
+        """Start the recorder, unless nothing records or it was started before."""
+        with self._lock:
+            if self._recorder_modules is not None and self._recorder is None:
+                self._recorder = self._new_worker(self._recorder_modules, steps_back=True)
+                self._idle.append(self._recorder)
 
-    def start(
-        self,
-        task: AnyTask,
-        inputs: Mapping[str, Artifact],
-        reason: str,
-        on_end: Callable[[TaskReport], None],
-    ) -> None:
-        """Run a task in a worker for a reason; `on_end` is called with its report from another thread."""
-        threading.Thread(
-            target=lambda: on_end(self._run(task, inputs, reason)), name=task.name, daemon=True
-        ).start()
+    def attempt(
+        self, request: Attempt, *, is_tracked: bool, is_wanted: Callable[[], bool] = always
+    ) -> TaskReport:
+        """Make one attempt at a task in a worker; a worker that dies makes it a failed one.
+
+        Whatever goes wrong is in the report.  An exception that another thread raises in this one, as
+        Prefect does at a timeout, ends the worker and passes.
+
+        Parameters
+        ----------
+        request : Attempt
+            What to do; without a tracking run's id it adds to the run that the pool makes.
+        is_tracked : bool
+            Whether the task records.
+        is_wanted : callable
+            Asked now and then; when it says no, the worker is ended.
+        """
+        began = time.perf_counter()
+        try:
+            if is_tracked and not request.tracking_run_id:
+                request = msgspec.structs.replace(request, tracking_run_id=self.open_tracking_run())
+            with self._worker(records=is_tracked) as worker:
+                return worker.ask(request, Ended, is_wanted).report
+        except Exception as error:  # mostly a worker that ended
+            failure = replace(describe(error), is_final=self._is_closed)
+        took_s = time.perf_counter() - began
+        return TaskReport(
+            request.task, Outcome.FAILED, failure=failure, attempts=request.number, duration_s=took_s
+        )
+
+    def may_retry(self, retried: TaskRetried) -> bool:
+        """Whether another attempt is still wanted; tell that it follows."""
+        if self._is_closed:
+            return False
+        self._execution.report(retried)
+        return True
+
+    def look_for(self, note: str, text: str) -> Seen:
+        """Let a worker make sure that it can take part, and look for a note in what is to be shared.
+
+        Raises
+        ------
+        Unavailable
+            If it cannot take part: no pipeline, no folder, no store, no tracker.
+        """
+        with self._worker() as worker:
+            return worker.ask(LookFor(note=note, text=text), Seen)
 
     def continue_tracking(self, run_id: str) -> None:
         """Let what records from now on add to an earlier tracking run, unless this run has its own."""
         if run_id and not self._has_recorded:
             self._tracking_run_id = run_id
 
-    def finish_tracking(self, *, good: bool) -> str:
-        """Close the tracking run if any task recorded; return its id, or nothing where there is none."""
-        if not self._has_recorded:
-            return self._tracking_run_id
-        worker = self._take_worker(tracking=True)
-        return worker.finish_tracking(self._tracking_run_id, good=good)
+    def open_tracking_run(self) -> str:
+        """Return the id of the execution's tracking run, which is made once.
 
-    def _run(self, task: AnyTask, inputs: Mapping[str, Artifact], reason: str) -> TaskReport:
-        """Run a task; a worker that dies counts as a failed attempt.
-
-        Whatever goes wrong is in the report: the scheduler waits for one from this thread.
+        Raises
+        ------
+        Unavailable
+            If the tracker cannot be used.
         """
-        began = time.perf_counter()
-        delays_s = (*task.retry.delays_s, None)
-        for attempt, delay_s in enumerate(delays_s, start=1):
-            try:
-                return self._run_once(task, inputs, reason)
-            except Exception as error:  # the thread's boundary: mostly a worker that ended
-                failure = describe(error)
-            if self._closed:
-                break
-            if delay_s is not None:
-                told = TaskRetried(task.name, attempt, len(delays_s), delay_s, failure.message)
-                self._execution.report(told)
-                time.sleep(delay_s)
-        return TaskReport(
-            task.name,
-            Outcome.FAILED,
-            failure=failure,
-            attempts=attempt,
-            duration_s=time.perf_counter() - began,
-        )
-
-    def _run_once(self, task: AnyTask, inputs: Mapping[str, Artifact], reason: str) -> TaskReport:
-        worker = self._take_worker(tracking=task.tracking is not None)
-        report = worker.run(
-            task.name,
-            inputs,
-            # A pure task looks again: another run may have computed it in the meantime.
-            must_run=reason if task.effect else "",
-            tracking_run_id=self._tracking_run(worker) if task.tracking else "",
-        )
-        with self._lock:
-            self._idle.append(worker)
-        return report
-
-    def _tracking_run(self, worker: Worker) -> str:
-        """Return the id of the tracking run, which is made once."""
         with self._tracking_lock:
             if not self._tracking_run_id:
-                self._tracking_run_id = worker.begin_tracking()
+                with self._worker(records=True) as worker:
+                    self._tracking_run_id = worker.ask(BeginTracking(), Tracked).run_id
             self._has_recorded = True
             return self._tracking_run_id
 
-    def _take_worker(self, *, tracking: bool) -> Worker:
+    def finish_tracking(self, *, good: bool) -> Tracked:
+        """Close the tracking run if any task recorded; return which it is, and its page."""
+        if not self._has_recorded:
+            return Tracked(run_id=self._tracking_run_id)
+        with self._worker(records=True) as worker:
+            return worker.ask(FinishTracking(tracking_run_id=self._tracking_run_id, good=good), Tracked)
+
+    def end_idle(self) -> None:
+        """End the workers that have nothing to do."""
         with self._lock:
-            if self._closed:
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.dismiss()
+        for worker in idle:
+            worker.close()
+
+    def close(self, *, at_once: bool = False) -> None:
+        """End all workers: those that have nothing to do in good order, unless `at_once`."""
+        with self._lock:
+            self._is_closed = True
+            ended = [*self._busy, *(self._idle if at_once else ())]
+        for worker in ended:
+            worker.kill()
+        self.end_idle()
+
+    @contextmanager
+    def _worker(self, *, records: bool = False) -> Iterator[Peer]:
+        """Yield a worker of one's own; it is ended where what was asked of it got no answer."""
+        worker = self._take(records=records)
+        try:
+            yield worker
+        except BaseException:
+            worker.kill()
+            worker.close()
+            with self._lock:
+                self._busy.discard(worker)
+            raise
+        with self._lock:
+            self._busy.discard(worker)
+            self._idle.append(worker)
+
+    def _take(self, *, records: bool) -> Peer:
+        with self._lock:
+            if self._is_closed:
                 raise Unavailable("the run is over")
-            fitting = [worker for worker in self._idle if tracking or worker is not self._recorder]
-            if not fitting:
-                return self._new_worker()
-            chosen = self._recorder if tracking and self._recorder in fitting else fitting[-1]
-            assert chosen is not None
-            self._idle.remove(chosen)
+            fitting = [worker for worker in self._idle if records or worker is not self._recorder]
+            preferred = self._recorder if records and self._recorder in fitting else None
+            if fitting:
+                chosen = preferred or fitting[-1]
+                self._idle.remove(chosen)
+            else:
+                chosen = self._new_worker()
+            self._busy.add(chosen)
             return chosen
 
-    def _new_worker(self, modules: tuple[str, ...] = (), *, steps_back: bool = False) -> Worker:
-        worker = Worker(self._execution, modules, steps_back=steps_back)
-        self._all.append(worker)
+    def _new_worker(self, modules: Sequence[str] = (), *, steps_back: bool = False) -> Peer:
+        worker = Peer(
+            "baton.engines.worker_process",
+            self._execution.report,
+            name="a worker process",
+            hint="look above for its last words, and run again",
+        )
+        spec = dict(self._execution.spec())
+        worker.send(Join(spec=spec, modules=tuple(modules), steps_back=steps_back))
         return worker

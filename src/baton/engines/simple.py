@@ -1,10 +1,19 @@
-"""The simple engine: one task after another, in topological order."""
+"""The simple engine: one task after another, in topological order.
+
+Tasks run in this process.  Those that record with the tracker run in one worker, which loads the
+tracker (seconds of imports) while the tasks before them run here.
+"""
 
 from __future__ import annotations
 
-from baton.core.outcome import RunReport
+from collections.abc import Sequence
+
+from baton.core.outcome import RunReport, TaskReport
+from baton.core.task import AnyTask
 from baton.engines.engine import EngineOptions
-from baton.engines.stepping import Stepping
+from baton.engines.pool import Pool, recorder_modules
+from baton.engines.protocol import Attempt
+from baton.engines.scheduling import Schedule, run_with_retries, with_retries
 from baton.execution import Execution
 
 
@@ -27,8 +36,57 @@ class SimpleEngine:
         """
         stepping = Stepping(execution, keep_going=options.keep_going)
         try:
-            for task in execution.dag.order:
-                stepping.run(task)
+            stepping.run(execution.dag.order)
             return stepping.finish()
         finally:
             stepping.close()
+
+
+class Stepping:
+    """Runs tasks of an execution one after another, when asked to.
+
+    Parameters
+    ----------
+    execution : Execution
+        What is gone through.
+    keep_going : bool
+        Whether tasks that do not depend on a failed one still run.
+    """
+
+    def __init__(self, execution: Execution, *, keep_going: bool = False) -> None:
+        self.schedule = Schedule(execution, keep_going=keep_going)
+        self._execution = execution
+        self._pool = Pool(execution, recorder_modules(execution))
+        self._pool.start_recorder()
+
+    def run(self, tasks: Sequence[AnyTask]) -> None:
+        """Run tasks in topological order; what else they need has run."""
+        self.schedule.run(tasks, self._start)
+
+    def finish(self, *, good: bool = True) -> RunReport:
+        """Close the tracking run and return how the tasks ended.
+
+        Parameters
+        ----------
+        good : bool
+            False where the run is given up, whatever its tasks say.
+        """
+        ended = self.schedule.report()
+        return ended.tracked(self._pool.finish_tracking(good=good and ended.is_good).run_id)
+
+    def close(self) -> None:
+        """End the worker."""
+        self._pool.close()
+
+    def _start(self, task: AnyTask, refused: TaskReport | None) -> TaskReport:
+        if refused is not None:
+            return refused
+        made = self.schedule.made
+        if task.tracking is None:
+            return run_with_retries(task, made, self._execution.task_run)
+
+        def attempt(number: int) -> TaskReport:
+            request = Attempt(task=task.name, inputs=tuple(made.values()), number=number, is_timed=True)
+            return self._pool.attempt(request, is_tracked=True)
+
+        return with_retries(task, attempt, self._execution.report)

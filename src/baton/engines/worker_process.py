@@ -1,106 +1,115 @@
-"""The worker's side: read what to do, do it, answer.  Started by `baton.engines.worker`."""
+"""A worker: takes part in an execution and does what it is asked to.  Started by `baton.engines.pool`."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-import json
 import os
 import queue
 import signal
-import sys
 import threading
 import time
-import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import IO, Any
+from typing import IO
 
-from baton.core.artifact import Artifact
-from baton.core.events import Event
 from baton.core.execute import execute_task
-from baton.engines.attempts import run_with_retries
-from baton.engines.worker import encode_event, encode_report
+from baton.engines.peer import Send, answer_starter
+from baton.engines.protocol import (
+    Answer,
+    Attempt,
+    BeginTracking,
+    Ended,
+    FinishTracking,
+    Join,
+    LookFor,
+    Refused,
+    Request,
+    Seen,
+    Tracked,
+    decode_request,
+)
+from baton.engines.scheduling import attempt_in_time
 from baton.errors import BatonError
 from baton.execution import Execution
-from baton.process import collect_garbage_seldom, step_back
+from baton.process import step_back
 
 _ALONE_AT_MOST_S = 3.0
 
 
-def serve(requests: Iterable[bytes], answers: IO[bytes]) -> None:
+def serve(stream: IO[bytes], send: Send) -> None:
     """Take part in the execution that the first request describes until there is no more."""
-
-    def send(message: dict[str, Any]) -> None:
-        answers.write(json.dumps(message).encode() + b"\n")
-        answers.flush()
-
-    def report(event: Event) -> None:
-        name, fields = encode_event(event)
-        send({"event": name, "fields": fields})
-
-    waiting = iter(requests)
-    first = json.loads(next(waiting))
-    if first["steps_back"]:
+    requests = map(decode_request, _lines_while_parent_lives(stream))
+    first = next(requests, None)
+    if not isinstance(first, Join):
+        return
+    if first.steps_back:
         step_back()
     try:
-        execution = Execution.join(first["spec"], report)
+        execution = Execution.join(first.spec, send)
     except BatonError as error:
-        for _ in waiting:
-            send({"error": error.message, "hint": error.hint})
+        for _ in requests:
+            send(Refused(message=error.message, hint=error.hint))
         return
-    _get_ready(execution, first["modules"], records=first["steps_back"])
-    for line in waiting:
-        request = json.loads(line)
-        tracking_run_id = request.get("tracking_run_id", "")
-        if tracking_run_id and tracking_run_id != execution.known_tracking_run_id:
-            execution = execution.in_tracking_run(tracking_run_id)
-        if request["do"] == "run":
-            inputs = {fields["name"]: Artifact.from_dict(fields) for fields in request["inputs"]}
-            run = execution.task_run
-            if request["must_run"]:
-                run = replace(run, forced={**run.forced, request["task"]: request["must_run"]})
-            ended = run_with_retries(execution.dag.task(request["task"]), inputs, run)
-            send({"answer": encode_report(ended)})
-        elif request["do"] == "attempt":
-            inputs = {fields["name"]: Artifact.from_dict(fields) for fields in request["inputs"]}
-            task = execution.dag.task(request["task"])
-            ended = execute_task(task, inputs, execution.task_run, attempt=request["number"])
-            send({"answer": encode_report(ended)})
-        else:
-            try:
-                looks = request["do"] == "look_for"
-                send({"answer": (_look_for if looks else _about_tracking)(execution, request)})
-            except BatonError as error:
-                send({"error": error.message, "hint": error.hint})
+    _get_ready(execution, first)
+    for request in requests:
+        if isinstance(request, Attempt | FinishTracking):
+            execution = _in_tracking_run(execution, request.tracking_run_id)
+        try:
+            send(_answer(execution, request))
+        except BatonError as error:
+            send(Refused(message=error.message, hint=error.hint))
 
 
-def _about_tracking(execution: Execution, request: dict[str, Any]) -> str:
-    match request["do"]:
-        case "begin_tracking":
-            return execution.tracking_run.run_id
-        case "tracking_page":
-            return execution.tracking_run.url
-        case _:
-            return execution.finish_tracking(good=request["good"])
+def _answer(execution: Execution, request: Request) -> Answer:
+    match request:
+        case Attempt():
+            return _attempt(execution, request)
+        case BeginTracking():
+            return Tracked(run_id=execution.tracking_run.run_id)
+        case FinishTracking():
+            return _finish_tracking(execution, good=request.good)
+        case LookFor():
+            return _look_for(execution, request)
+    raise TypeError(f"a worker does not know what to do with {request}")
 
 
-def _look_for(execution: Execution, request: dict[str, Any]) -> list[bool]:
+def _in_tracking_run(execution: Execution, run_id: str) -> Execution:
+    if not run_id or run_id == execution.known_tracking_run_id:
+        return execution
+    return execution.in_tracking_run(run_id)
+
+
+def _attempt(execution: Execution, request: Attempt) -> Ended:
+    run = execution.task_run
+    if request.forced:
+        run = replace(run, forced={**run.forced, request.task: request.forced})
+    inputs = {made.name: made for made in request.inputs}
+    attempt = attempt_in_time if request.is_timed else execute_task
+    return Ended(report=attempt(execution.dag.task(request.task), inputs, run, attempt=request.number))
+
+
+def _finish_tracking(execution: Execution, *, good: bool) -> Tracked:
+    run_id = execution.finish_tracking(good=good)
+    return Tracked(run_id=run_id, page=execution.tracking_run.url if run_id and good else "")
+
+
+def _look_for(execution: Execution, request: LookFor) -> Seen:
     """Say in which of the places that are to be shared a note of the asking process is seen."""
     execution.check()
-    home = execution.project.home / request["note"]
-    return [
-        execution.project.store.objects.read_text(request["note"]) == request["text"],
-        home.is_file() and home.read_text(encoding="utf-8") == request["text"],
-    ]
+    home = execution.project.home / request.note
+    return Seen(
+        in_store=execution.project.store.objects.read_text(request.note) == request.text,
+        in_home=home.is_file() and home.read_text(encoding="utf-8") == request.text,
+    )
 
 
-def _get_ready(execution: Execution, modules: Iterable[str], *, records: bool) -> None:
-    """Load what will be needed; what fails here fails again, and is told, when it is needed."""
-    for module in modules:
+def _get_ready(execution: Execution, first: Join) -> None:
+    """Load what will be needed; what fails here fails again, and is reported, when it is needed."""
+    for module in first.modules:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
-    if records and execution.is_tracked:
+    if first.steps_back and execution.is_tracked:
         with contextlib.suppress(BatonError):
             execution.tracker.get_ready()
             execution.task_run.code_digest()  # a tag of the tracking run: its sources are read by then
@@ -126,23 +135,9 @@ def _lines_while_parent_lives(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def main() -> None:
-    """Serve on the standard streams; what tasks print goes to standard error."""
-    collect_garbage_seldom()
+    """Serve the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and closes the stream
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is what Python opened
-    code = 0
-    try:
-        serve(_lines_while_parent_lives(sys.stdin.buffer), answers)
-    except BrokenPipeError:
-        pass  # the parent is gone
-    except Exception:  # a defect: the parent tells that these are the last words
-        traceback.print_exc()
-        code = 1
-    # Leave without waiting for what libraries do at the end, nor for the thread that still reads.
-    sys.stderr.flush()
-    os._exit(code)
+    answer_starter(serve)
 
 
 if __name__ == "__main__":

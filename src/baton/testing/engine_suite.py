@@ -178,15 +178,16 @@ class EngineSuite:
         assert self.outcomes(second)["left"] == "succeeded"
         assert second.artifacts == first.artifacts
 
-    def test_a_corrupt_object_is_made_again_in_the_same_run(self, tmp_path: Path) -> None:
+    def test_corrupt_objects_are_made_again_in_the_same_run(self, tmp_path: Path) -> None:
         first = self.run(tmp_path, "diamond", "join")
-        digest = first.artifacts["left"].digest
-        damaged = tmp_path / ".baton" / "store" / "objects" / digest[:2] / digest
-        damaged.chmod(0o644)
-        damaged.write_bytes(bytes(reversed(damaged.read_bytes())))
+        for name in ("left", "right"):
+            digest = first.artifacts[name].digest
+            damaged = tmp_path / ".baton" / "store" / "objects" / digest[:2] / digest
+            damaged.chmod(0o644)
+            damaged.write_bytes(bytes(reversed(damaged.read_bytes())))
         second = self.run(tmp_path, "diamond", "join", use_cache=True, forced=("join",))
         assert second.is_good
-        assert self.outcomes(second)["left"] == "succeeded"
+        assert self.outcomes(second)["left"] == self.outcomes(second)["right"] == "succeeded"
         assert second.artifacts == first.artifacts
 
     def test_a_task_is_retried_as_declared(self, tmp_path: Path) -> None:

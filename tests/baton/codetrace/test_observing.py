@@ -1,5 +1,6 @@
 """What was seen while a task ran: its result is used again only while all of that is the same."""
 
+# ruff: noqa: E501  # a module written in one line reads best
 from __future__ import annotations
 
 import os

@@ -10,12 +10,12 @@ import click
 
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
-from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.cli.options import Group, ProjectCommand, json_option, place_options
 from baton.config.environment import variable_for
 from baton.errors import Unavailable, UsageError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Start Airflow for development, and trigger runs."""
 
@@ -27,7 +27,7 @@ def command() -> None:
 def up(ctx: click.Context, port: int) -> int:
     """Start Airflow's standalone with the project's pipeline, on this machine only."""
     from baton.engines.airflow.engine import AirflowEngine
-    from baton.engines.airflow.standalone import standalone
+    from baton.engines.airflow.server import standalone
 
     AirflowEngine().check()
     project = ctx.obj
@@ -77,7 +77,7 @@ def trigger(
     from baton.engines.airflow.follow import follow
     from baton.engines.airflow.parameters import FORCE, USE_CACHE
     from baton.engines.airflow.rest import AirflowApi
-    from baton.engines.airflow.standalone import address_of, login_of
+    from baton.engines.airflow.server import address_of, login_of
 
     project = ctx.obj
     own = address_of(project.home)

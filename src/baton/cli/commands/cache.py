@@ -11,7 +11,7 @@ import msgspec
 
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
-from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.cli.options import Group, ProjectCommand, json_option, place_options
 from baton.cli.quantities import AGE, SIZE, size_text
 from baton.errors import UsageError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from baton.upkeep import Amount, Entry, Garbage
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Look at what is remembered, check it, and make room."""
 

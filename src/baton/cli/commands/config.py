@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from baton.cli import output
-from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.cli.options import Group, ProjectCommand, json_option, place_options
 from baton.config import file
 from baton.config.resolve import convert_one
 from baton.core.checks import nearest
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from baton.config.resolve import Configuration
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Show and set settings and parameters."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from baton.cli import output
-from baton.cli.options import json_option
+from baton.cli.options import Command, json_option
 from baton.engines.find import engine_names, find_engine
 from baton.errors import BatonError
 
 
-@click.command()
+@click.command(cls=Command)
 @json_option
 def command(as_json: bool) -> None:
     """List the engines and whether they can be used here."""

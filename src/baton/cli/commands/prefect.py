@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from baton.cli import output
-from baton.cli.options import ProjectCommand, place_options
+from baton.cli.options import Group, ProjectCommand, place_options
 from baton.errors import Unavailable
 
 name_option = click.option("--name", default="monthly", help="The deployment's name [monthly]")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Run a Prefect server, and the pipeline as a Prefect deployment."""
 

@@ -18,7 +18,7 @@ from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TaskGroup
 from airflow.sdk.configuration import conf
 
 from baton.core.dag import Dag
-from baton.core.task import Task
+from baton.core.task import AnyTask
 from baton.engines.airflow.operators import (
     FinishOperator,
     SeveralOperator,
@@ -197,15 +197,15 @@ def _add_steps(
 
 
 def asset_of(pipeline: str, task: str) -> Asset:
-    """Return the asset that Airflow is told of when a task at the end of a pipeline succeeded."""
+    """Return the asset that is new in Airflow when a task at the end of a pipeline succeeded."""
     return Asset(name=f"{pipeline}/{task}", uri=f"baton://{pipeline}/{task}")
 
 
-def _is_needed(dag: Dag, task: Task[..., Any]) -> bool:
+def _is_needed(dag: Dag, task: AnyTask) -> bool:
     return any(task in dag.upstream_of(other) for other in dag.tasks)
 
 
-def _operator_of(step: Step, tasks: Sequence[Task[..., Any]], granularity: Granularity) -> type[StepOperator]:
+def _operator_of(step: Step, tasks: Sequence[AnyTask], granularity: Granularity) -> type[StepOperator]:
     if step.name in (START, FINISH) and not tasks:
         return StartOperator if step.name == START else FinishOperator
     if granularity == "run":
@@ -215,7 +215,7 @@ def _operator_of(step: Step, tasks: Sequence[Task[..., Any]], granularity: Granu
     return TrackedStepOperator if tasks[0].tracking else StepOperator
 
 
-def _conditions(tasks: Sequence[Task[..., Any]]) -> dict[str, Any]:
+def _conditions(tasks: Sequence[AnyTask]) -> dict[str, Any]:
     """Return what the declaration says of retries, timeout and pool, in Airflow's arguments."""
     pools = sorted({task.pool for task in tasks if task.pool})
     conditions: dict[str, Any] = {"pool": pools[0]} if pools else {}
@@ -269,7 +269,7 @@ def _page(whole: Dag, chosen: Dag, steps: Sequence[Step]) -> str:
     )
 
 
-def _step_page(step: Step, tasks: Sequence[Task[..., Any]]) -> str:
+def _step_page(step: Step, tasks: Sequence[AnyTask]) -> str:
     if not tasks:
         return {
             START: "Makes the tracking run, into which tasks record side by side.",
@@ -278,14 +278,14 @@ def _step_page(step: Step, tasks: Sequence[Task[..., Any]]) -> str:
     return "\n\n".join(_task_page(task) for task in tasks)
 
 
-def _task_page(task: Task[..., Any]) -> str:
+def _task_page(task: AnyTask) -> str:
     lists = {
         "takes": task.inputs,
         "gives": task.outputs,
         "reads the parameters": task.parameters,
     }
-    told = "".join(
+    listed = "".join(
         f"- {what} {', '.join(f'`{name}`' for name in names)}\n" for what, names in lists.items() if names
     )
     text = inspect.getdoc(task.function) or ""
-    return f"**{task.name}** ({task.reference}): {text}\n\n{told}".rstrip()
+    return f"**{task.name}** ({task.reference}): {text}\n\n{listed}".rstrip()

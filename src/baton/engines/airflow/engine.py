@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
-import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import IO, Any
 
 from baton.child_processes import stop_group
 from baton.core.outcome import RunReport
-from baton.engines.airflow.home import airflow_folder, environment, write_dag_file
+from baton.engines.airflow.environment import airflow_folder, environment, write_dag_file
 from baton.engines.engine import EngineOptions
-from baton.engines.worker import decode_event, decode_report
+from baton.engines.peer import Peer
+from baton.engines.protocol import RunEnded, RunInAirflow
 from baton.errors import ExtraMissing, Unavailable
 from baton.execution import Execution
 from baton.runs import has_ended
@@ -69,18 +65,17 @@ class AirflowEngine:
             targets=execution.targets,
         )
         write_dag_file(home, execution.dag.name, text)
-        request = {
-            "spec": execution.spec(),
-            "keep_going": options.keep_going,
-            "home": str(home),
-            "kept": str(kept),
-        }
-        answer = _ask(request, home, execution)
-        shutil.rmtree(home, ignore_errors=True)
-        reports = tuple(decode_report(fields) for fields in answer["answer"])
-        return RunReport(
-            execution.run_id, reports, time.perf_counter() - began, str(answer["tracking_run_id"])
+        request = RunInAirflow(
+            spec=execution.spec(),
+            keep_going=options.keep_going,
+            home=str(home),
+            kept=str(kept),
+            log=str(home / "airflow.log"),
         )
+        ended = _ask(request, execution)
+        shutil.rmtree(home, ignore_errors=True)
+        duration_s = time.perf_counter() - began
+        return RunReport(execution.run_id, ended.tasks, duration_s, ended.tracking_run_id)
 
 
 def _remove_left(kept: Path, project_home: Path) -> None:
@@ -90,46 +85,22 @@ def _remove_left(kept: Path, project_home: Path) -> None:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def _ask(request: dict[str, Any], home: Path, execution: Execution) -> dict[str, Any]:
-    """Start the runner, pass its events on, and return its answer."""
+def _ask(request: RunInAirflow, execution: Execution) -> RunEnded:
+    """Let a process of its own run the DAG, and return how that ended."""
     quiet = {"LOGGING__LOGGING_LEVEL": "WARNING", "LOGGING__COLORED_CONSOLE_LOG": "False"}
-    log = home / "airflow.log"
-    with log.open("wb") as words:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "baton.engines.airflow.runner"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=words,
-            env=environment(home, os.environ, quiet),
-            start_new_session=True,  # a Ctrl-C comes here first, and is passed on in good order
-        )
+    runner = Peer(
+        "baton.engines.airflow.local",
+        execution.report,
+        name="Airflow's test runner",
+        hint=f"see its log: {request.log}",
+        environ=environment(Path(request.home), os.environ, quiet),
+        leads=True,  # a Ctrl-C comes here first, and is passed on in good order
+    )
     try:
-        with contextlib.suppress(BrokenPipeError):
-            _stream(process.stdin).write(json.dumps(request).encode() + b"\n")
-            _stream(process.stdin).flush()
-        for line in _stream(process.stdout):
-            message = json.loads(line)
-            if "answer" in message:
-                process.wait()
-                return dict(message)
-            execution.report(decode_event(message["event"], message["fields"]))
-        raise Unavailable(
-            f"Airflow's test runner ended with code {process.wait()} and told nothing",
-            f"see its log: {log}",
-        )
+        ended = runner.ask(request, RunEnded)
+        runner.process.wait()
+        return ended
     finally:
-        _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the runner, if need be by force, and whatever it started."""
-    if process.poll() is None:
-        stop_group(process, within_s=_STOP_WITHIN_S, asking=(signal.SIGINT,))
-    for stream in (process.stdin, process.stdout):
-        with contextlib.suppress(BrokenPipeError):
-            _stream(stream).close()
-
-
-def _stream(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None
-    return stream
+        if runner.process.poll() is None:
+            stop_group(runner.process, within_s=_STOP_WITHIN_S, asking=(signal.SIGINT,))
+        runner.close()

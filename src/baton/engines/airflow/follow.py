@@ -10,7 +10,7 @@ from baton.core.events import Reporter, RunFinished, RunStarted, TaskFinished, i
 from baton.core.outcome import Failure, Outcome, RunReport, TaskReport
 from baton.engines.airflow.rest import AirflowApi
 from baton.engines.airflow.steps import FINISH, START
-from baton.engines.worker import decode_report
+from baton.engines.protocol import decode_report
 
 _POLLED_EVERY_S = 0.5
 _ENDED = {
@@ -42,23 +42,23 @@ def follow(api: AirflowApi, dag_id: str, run: str, report: Reporter = ignore_eve
     began = time.perf_counter()
     names = tuple(task["task_id"] for task in api.tasks(dag_id, run))
     report(RunStarted(run, dag_id, "airflow", (dag_id,), names))
-    told: dict[str, tuple[TaskReport, ...]] = {}
+    reports_by_step: dict[str, tuple[TaskReport, ...]] = {}
     tracking_run_id = ""
     while True:
         state = api.state(dag_id, run)  # asked first, so that no task ends unseen
         for task in api.tasks(dag_id, run):
             name = task["task_id"]
-            if task["state"] not in _ENDED or name in told:
+            if task["state"] not in _ENDED or name in reports_by_step:
                 continue
-            message = api.message(dag_id, run, name) or {}
-            tracking_run_id = message.get("tracking_run_id") or tracking_run_id
-            told[name] = tuple(reports_from(task, message))
-            for one in told[name]:
+            content = api.message(dag_id, run, name) or {}
+            tracking_run_id = content.get("tracking_run_id") or tracking_run_id
+            reports_by_step[name] = tuple(reports_from(task, content))
+            for one in reports_by_step[name]:
                 report(TaskFinished(one))
         if state in ("success", "failed"):
             break
         time.sleep(_POLLED_EVERY_S)
-    reports = tuple(one for some in told.values() for one in some)
+    reports = tuple(one for some in reports_by_step.values() for one in some)
     if state == "failed" and all(one.outcome.is_good for one in reports):
         failure = Failure("Airflow calls the run failed", "look at it in Airflow")
         reports = (*reports, TaskReport(FINISH, Outcome.FAILED, failure=failure))
@@ -67,25 +67,25 @@ def follow(api: AirflowApi, dag_id: str, run: str, report: Reporter = ignore_eve
     return ended
 
 
-def reports_from(task: dict[str, Any], message: dict[str, Any]) -> Iterator[TaskReport]:
-    """Yield how the tasks of an ended step ended, as far as it told.
+def reports_from(task: dict[str, Any], content: dict[str, Any]) -> Iterator[TaskReport]:
+    """Yield how the tasks of an ended step ended, as far as it passed them on.
 
     Parameters
     ----------
     task : dict
         Airflow's own account of the step: ``task_id``, ``state``, ``duration``.
-    message : dict
-        What the step passed on, from `baton.engines.airflow.messages.encode`; may be empty.
+    content : dict
+        What the step passed on, from `baton.engines.airflow.results.to_xcom`; may be empty.
     """
     if task["task_id"] in (START, FINISH):
         return
-    if message.get("reports") and task["state"] in ("success", "failed"):
-        yield from (decode_report(fields) for fields in message["reports"])
+    if content.get("reports") and task["state"] in ("success", "failed"):
+        yield from (decode_report(fields) for fields in content["reports"])
         return
-    if message.get("outcomes"):
+    if content.get("outcomes"):
         # The rest was too long for an XCom, and is in the store, which may be out of reach from here.
-        failures = message.get("failures", {})
-        for name, text in message["outcomes"].items():
+        failures = content.get("failures", {})
+        for name, text in content["outcomes"].items():
             failure = Failure(failures[name], "see its log in Airflow") if name in failures else None
             yield TaskReport(name, Outcome(text), failure=failure)
         return

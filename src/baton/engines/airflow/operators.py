@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import Asset, BaseOperator, BaseOperatorLink
@@ -16,16 +15,16 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
+from baton.core.artifact import Artifact
 from baton.core.events import TaskRetried
-from baton.core.execute import AnyTask, describe, execute_task
+from baton.core.execute import describe, execute_task
 from baton.core.outcome import Failure, Outcome, TaskReport
-from baton.engines.airflow import messages
-from baton.engines.airflow.messages import Message
-from baton.engines.airflow.part import Context, Part, line_of
+from baton.core.task import AnyTask
+from baton.engines.airflow.logs import report_line
+from baton.engines.airflow.part import Context, Part
+from baton.engines.airflow.results import Results, from_xcom, merge, to_long_xcom, to_xcom
 from baton.engines.airflow.steps import Step
-from baton.engines.attempts import TaskTimedOut, run_with_retries
-from baton.engines.lost_inputs import LostInputs
-from baton.engines.readiness import why_not_run
+from baton.engines.scheduling import Schedule, TaskTimedOut, run_with_retries
 from baton.errors import BatonError, Unavailable
 from baton.execution import Execution
 
@@ -59,6 +58,9 @@ class StepOperator(BaseOperator):
         Airflow's own arguments.
     """
 
+    keeps_going = True
+    """Whether tasks still run that do not depend on a failed one: Airflow decides, one step at a time."""
+
     def __init__(self, *, step: Step, part: Part, in_order: bool = False, **arguments: Any) -> None:
         super().__init__(task_id=step.name, **arguments)
         self.in_order = in_order
@@ -67,7 +69,7 @@ class StepOperator(BaseOperator):
         self.tracking_page = ""
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """Run the tasks, and return the message for the steps that follow.
+        """Run the tasks, and return what the steps that follow receive.
 
         Raises
         ------
@@ -89,80 +91,78 @@ class StepOperator(BaseOperator):
             again_at = datetime.datetime.now(datetime.UTC) + later
             raise AirflowRescheduleException(again_at)  # type: ignore[no-untyped-call]  # Airflow's
         try:
-            execution, told = self.join(context)
+            execution, received = self.join(context)
         except BatonError as error:
             raise self._refused(error, context) from None
         try:
-            reports = self._run(execution, told, context["ti"])
+            with self.part.user_code():
+                reports = self._run(execution, received, context["ti"])
         except KeyboardInterrupt:
             self.part.interrupted()
             raise
         return self._pass_on(execution, reports, context)
 
-    def join(self, context: Context) -> tuple[Execution, Message]:
-        """Return the execution, and what the steps before told."""
+    def join(self, context: Context) -> tuple[Execution, Results]:
+        """Return the execution, and what the steps before passed on."""
         execution = self.part.execution(context)
-        told = hear(context["ti"], self.step.sources, execution)
-        return self.part.in_tracking_run(execution, told, opens=self.step.opens_tracking), told
+        received = receive(context["ti"], self.step.sources, execution)
+        return self.part.in_tracking_run(execution, received, opens=self.step.opens_tracking), received
 
-    def _run(self, execution: Execution, told: Message, ti: Any) -> tuple[TaskReport, ...]:
-        """Make one attempt; retries are Airflow's."""
-        (name,) = self.step.tasks
-        task = execution.dag.task(name)
-        report = _attempt(task, execution, told, ti.try_number)
-        again: tuple[TaskReport, ...] = ()
-        if report.failure is not None and report.failure.has_lost_input:
-            reports = {one.task: one for one in hear(ti, self.step.before, execution).reports}
-            report, again = self._again_if_lost(
-                report,
-                LostInputs(execution),
-                execution,
-                reports,
-                lambda: _attempt(task, execution, Message(tuple(reports.values())), ti.try_number),
-            )
-        if report.failure is not None and not self._is_final(report.failure, execution, ti):
-            delays_s = task.retry.delays_s
-            delay_s = delays_s[min(ti.try_number, len(delays_s)) - 1]
-            attempts = self._last_attempt(execution, ti)
-            execution.report(TaskRetried(name, ti.try_number, attempts, delay_s, report.failure.message))
-        else:
+    def _run(self, execution: Execution, received: Results, ti: Any) -> tuple[TaskReport, ...]:
+        """Run the tasks, and what made their inputs where these are lost; return all ends, in order."""
+        ended: list[TaskReport] = []
+
+        def announce(report: TaskReport) -> None:
+            ended.append(report)
+            self._announce(execution, report, ti)
+
+        schedule = Schedule(
+            execution, keep_going=self.keeps_going, reports=received.reports, announce=announce
+        )
+
+        def start(task: AnyTask, refused: TaskReport | None) -> TaskReport:
+            report = refused or self._attempt(execution, task, schedule.made, ti)
+            if report.failure is not None and report.failure.has_lost_input:
+                for known in receive(ti, self.step.before, execution).reports:
+                    schedule.reports.setdefault(known.task, known)
+            return report
+
+        schedule.run([execution.dag.task(name) for name in self.step.tasks], start)
+        return tuple(ended)
+
+    def _attempt(
+        self, execution: Execution, task: AnyTask, made: Mapping[str, Artifact], ti: Any
+    ) -> TaskReport:
+        """Make one attempt at the step's task, whose retries are Airflow's; run any other with its own."""
+        if task.name not in self.step.tasks:
+            return run_with_retries(task, made, execution.task_run)
+        number = ti.try_number
+        missing = [name for name in task.inputs if name not in made]
+        if missing:
+            producer = execution.dag.producers[missing[0]].name
+            failure = Failure(f"'{producer}' left no '{missing[0]}'", f"clear '{producer}' in Airflow")
+            return TaskReport(task.name, Outcome.FAILED, failure=failure, attempts=number)
+        try:
+            return execute_task(task, made, execution.task_run, attempt=number)
+        except AirflowTaskTimeout:
+            failure = describe(TaskTimedOut(task.timeout_s or 0.0))
+            return TaskReport(task.name, Outcome.FAILED, failure=failure, attempts=number)
+
+    def _announce(self, execution: Execution, report: TaskReport, ti: Any) -> None:
+        """Tell how a task ended, or that another attempt at the step's own follows."""
+        failure = report.failure
+        if failure is None or report.task not in self.step.tasks or self._is_final(failure, execution, ti):
             self.part.ended(execution, report)
-        return (*again, report)
-
-    def _again_if_lost(
-        self,
-        report: TaskReport,
-        lost_inputs: LostInputs,
-        execution: Execution,
-        reports: dict[str, TaskReport],
-        attempt: Callable[[], TaskReport],
-    ) -> tuple[TaskReport, tuple[TaskReport, ...]]:
-        """Make the inputs again that a task found gone from the store, and try the task again.
-
-        Returns
-        -------
-        report : TaskReport
-            The task's last end.
-        again : tuple of TaskReport
-            The ends of the tasks that were run again.
-        """
-        again: list[TaskReport] = []
-        while makers := lost_inputs.makers(report, reports):
-            for maker in makers:
-                retry = partial(_retried, maker, execution, reports)
-                made, before = self._again_if_lost(retry(), lost_inputs, execution, reports, retry)
-                reports[maker.name] = made
-                self.part.ended(execution, made)
-                again += [*before, made]
-                if not made.outcome.is_good:
-                    return report, tuple(again)
-            report = attempt()
-        return report, tuple(again)
+            return
+        delays_s = execution.dag.task(report.task).retry.delays_s
+        delay_s = delays_s[min(ti.try_number, len(delays_s)) - 1]
+        attempts = self._last_attempt(execution, ti)
+        execution.report(TaskRetried(report.task, ti.try_number, attempts, delay_s, failure.message))
 
     def _pass_on(
         self, execution: Execution, reports: tuple[TaskReport, ...], context: Context
     ) -> dict[str, Any]:
-        content = messages.encode(Message(reports, execution.tracking_run_id), execution.project.store)
+        content = to_xcom(Results(reports, execution.tracking_run_id), execution.project.store)
         failed = [report for report in reports if report.failure is not None]
         for report in failed:
             assert report.failure is not None
@@ -174,7 +174,7 @@ class StepOperator(BaseOperator):
             message = f"task '{failed[0].task}' failed: {_explained(failure.message, failure.hint)}"
             is_final = self._is_final(failure, execution, context["ti"])
             raise (AirflowFailException if is_final else AirflowException)(message)
-        self._tell_assets(execution, reports, context)
+        self._update_assets(execution, reports, context)
         return content
 
     def _is_final(self, failure: Failure, execution: Execution, ti: Any) -> bool:
@@ -195,11 +195,11 @@ class StepOperator(BaseOperator):
         is_final = not isinstance(error, Unavailable)
         failure = Failure(error.message, error.hint, is_final=is_final)
         reports = tuple(TaskReport(name, Outcome.FAILED, failure=failure) for name in self.step.tasks[:1])
-        context["ti"].xcom_push(RETURNED, messages.encode_small(Message(reports)))
+        context["ti"].xcom_push(RETURNED, to_long_xcom(Results(reports)))
         words = _explained(error.message, error.hint)
         return AirflowFailException(words) if is_final else AirflowException(words)
 
-    def _tell_assets(self, execution: Execution, reports: Iterable[TaskReport], context: Context) -> None:
+    def _update_assets(self, execution: Execution, reports: Iterable[TaskReport], context: Context) -> None:
         for outlet in self.outlets:
             if isinstance(outlet, Asset):
                 digests = {name: made.digest for one in reports for name, made in one.outputs.items()}
@@ -215,13 +215,13 @@ class TrackedStepOperator(StepOperator):
 
     operator_extra_links = (TrackingLink(),)
 
-    def join(self, context: Context) -> tuple[Execution, Message]:
-        """Return the execution, and what the steps before told; find the page of the tracking run."""
-        execution, told = super().join(context)
+    def join(self, context: Context) -> tuple[Execution, Results]:
+        """Return the execution, and what the steps before passed on; find the tracking run's page."""
+        execution, received = super().join(context)
         if execution.is_tracked and execution.tracking_run_id:
             self.tracking_page = execution.tracking_run.page
             self.log.info("MLflow run %s: %s", execution.tracking_run_id, self.tracking_page)
-        return execution, told
+        return execution, received
 
 
 class SeveralOperator(TrackedStepOperator):
@@ -230,20 +230,12 @@ class SeveralOperator(TrackedStepOperator):
     Airflow's own retries are for a process that was killed: a task that failed had its attempts.
     """
 
-    def _run(self, execution: Execution, told: Message, ti: Any) -> tuple[TaskReport, ...]:  # noqa: ARG002
-        reports = {report.task: report for report in told.reports}
-        own: list[TaskReport] = []
-        lost_inputs = LostInputs(execution)
-        for name in self.step.tasks:
-            task = execution.dag.task(name)
-            report = why_not_run(task, execution.dag, reports, keep_going=False)
-            retry = partial(_retried, task, execution, reports)
-            report, again = self._again_if_lost(report or retry(), lost_inputs, execution, reports, retry)
-            own += again
-            reports[name] = report
-            own.append(report)
-            self.part.ended(execution, report)
-        return tuple(own)
+    keeps_going = False
+
+    def _attempt(
+        self, execution: Execution, task: AnyTask, made: Mapping[str, Artifact], _ti: Any
+    ) -> TaskReport:
+        return run_with_retries(task, made, execution.task_run)
 
     def _is_final(self, _failure: Failure, _execution: Execution, _ti: Any) -> bool:
         return True
@@ -252,18 +244,15 @@ class SeveralOperator(TrackedStepOperator):
 class WholeRunOperator(SeveralOperator):
     """Runs all tasks in one Airflow task, and closes the run."""
 
-    def _run(self, execution: Execution, told: Message, ti: Any) -> tuple[TaskReport, ...]:
-        reports = super()._run(execution, told, ti)
-        said = Message(reports, execution.tracking_run_id)
-        self.part.close(execution, said, dict.fromkeys(self.step.tasks, ""), ti.start_date)
+    def _run(self, execution: Execution, received: Results, ti: Any) -> tuple[TaskReport, ...]:
+        reports = super()._run(execution, received, ti)
+        everything = Results(reports, execution.tracking_run_id)
+        self.part.close(execution, everything, dict.fromkeys(self.step.tasks, ""), ti.start_date)
         return reports
 
 
 class StartOperator(TrackedStepOperator):
     """Makes the tracking run before tasks that record into it side by side."""
-
-    def _run(self, _execution: Execution, _told: Message, _ti: Any) -> tuple[TaskReport, ...]:
-        return ()
 
 
 class FinishOperator(TrackedStepOperator):
@@ -278,15 +267,15 @@ class FinishOperator(TrackedStepOperator):
             If a task failed.
         """
         try:
-            execution, told = self.join(context)
+            execution, received = self.join(context)
         except BatonError as error:
             raise self._refused(error, context) from None
         ti, dag_run = context["ti"], context["dag_run"]
         states = ti.get_task_states(dag_id=dag_run.dag_id, run_ids=[dag_run.run_id])
         began = dag_run.start_date or ti.start_date
-        ended = self.part.close(execution, told, states.get(dag_run.run_id, {}), began)
+        ended = self.part.close(execution, received, states.get(dag_run.run_id, {}), began)
         for report in ended.tasks:
-            self.log.info("%s", line_of(report))
+            self.log.info("%s", report_line(report))
         if ended.is_good:
             return {"run_id": ended.run_id, "tracking_run_id": ended.tracking_run_id}
         bad = [report for report in ended.tasks if report.outcome is Outcome.FAILED]
@@ -296,31 +285,10 @@ class FinishOperator(TrackedStepOperator):
         )
 
 
-def hear(ti: Any, sources: Sequence[str], execution: Execution) -> Message:
-    """Return what steps told through XComs; a step that told nothing is left out."""
+def receive(ti: Any, sources: Sequence[str], execution: Execution) -> Results:
+    """Return what steps passed on through XComs; a step that passed nothing on is left out."""
     store = execution.project.store
-    return messages.join(
-        messages.decode(ti.xcom_pull(task_ids=one, map_indexes=-1), store) for one in sources
-    )
-
-
-def _attempt(task: AnyTask, execution: Execution, told: Message, attempt: int) -> TaskReport:
-    made = told.artifacts
-    missing = [name for name in task.inputs if name not in made]
-    if missing:
-        producer = execution.dag.producers[missing[0]].name
-        failure = Failure(f"'{producer}' left no '{missing[0]}'", f"clear '{producer}' in Airflow")
-        return TaskReport(task.name, Outcome.FAILED, failure=failure, attempts=attempt)
-    try:
-        return execute_task(task, made, execution.task_run, attempt=attempt)
-    except AirflowTaskTimeout:
-        failure = describe(TaskTimedOut(task.timeout_s or 0.0))
-        return TaskReport(task.name, Outcome.FAILED, failure=failure, attempts=attempt)
-
-
-def _retried(task: AnyTask, execution: Execution, reports: Mapping[str, TaskReport]) -> TaskReport:
-    """Run a task with its own retries, on what was made so far."""
-    return run_with_retries(task, Message(tuple(reports.values())).artifacts, execution.task_run)
+    return merge(from_xcom(ti.xcom_pull(task_ids=one, map_indexes=-1), store) for one in sources)
 
 
 def _explained(message: str, hint: str) -> str:

@@ -8,30 +8,30 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from baton.core.dag import Dag
-from baton.core.events import Event, TaskFinished, TaskLogged, TaskRetried, TaskStarted
 from baton.core.execute import finish
 from baton.core.outcome import Failure, Outcome, RunReport, TaskReport
-from baton.engines.airflow.ends import Ends
-from baton.engines.airflow.messages import Message
+from baton.engines.airflow.logs import logged_in_airflow
 from baton.engines.airflow.parameters import FORCE, USE_CACHE, options_from
+from baton.engines.airflow.results import Results
 from baton.engines.airflow.steps import Step
-from baton.engines.readiness import why_not_run
+from baton.engines.scheduling import why_not_run
 from baton.errors import UsageError
 from baton.execution import Execution
+from baton.process import leave_from_within
 from baton.project import Project, find_pipeline, open_project
 from baton.runs import RunRecord, write_run
 
 ENGINE = "airflow"
 _TAG = "baton.run_id"
-_log = logging.getLogger("baton")
 
 Context = Mapping[str, Any]
 
@@ -42,7 +42,7 @@ class Part(Protocol):
     def execution(self, context: Context) -> Execution:
         """Return the execution that the step belongs to."""
 
-    def in_tracking_run(self, execution: Execution, told: Message, *, opens: bool) -> Execution:
+    def in_tracking_run(self, execution: Execution, received: Results, *, opens: bool) -> Execution:
         """Return the execution with its tracking run, which is made where the step `opens` it."""
 
     def why_not_run(self, step: Step) -> str:
@@ -51,14 +51,17 @@ class Part(Protocol):
     def earlier_run(self, context: Context) -> str:
         """Return a run of the DAG that comes before this one and still goes on, or nothing."""
 
+    def user_code(self) -> AbstractContextManager[object]:
+        """Return what surrounds the calls of tasks, so that what they write goes where it belongs."""
+
     def ended(self, execution: Execution, report: TaskReport) -> None:
-        """Hear how a task ended."""
+        """Take note of how a task ended."""
 
     def interrupted(self) -> None:
-        """Hear that the user interrupted the run."""
+        """Take note that the user interrupted the run."""
 
     def close(
-        self, execution: Execution, told: Message, states: Mapping[str, str], began: datetime.datetime
+        self, execution: Execution, received: Results, states: Mapping[str, str], began: datetime.datetime
     ) -> RunReport:
         """Close the tracking run and the record, and return how the tasks ended.
 
@@ -66,10 +69,10 @@ class Part(Protocol):
         ----------
         execution : Execution
             The execution.
-        told : Message
-            What all steps told.
+        received : Results
+            What all steps passed on.
         states : mapping of str to str
-            Airflow's states of its tasks; empty where the steps told everything.
+            Airflow's states of its tasks; empty where the steps passed on everything.
         began : datetime
             When Airflow began the run.
         """
@@ -111,11 +114,11 @@ class ScheduledPart:
             forced=tuple(params.get(FORCE) or ()),
         )
 
-    def in_tracking_run(self, execution: Execution, told: Message, *, opens: bool) -> Execution:
-        """Find the tracking run by what was told, or by its tag where an earlier attempt made it."""
-        if not execution.is_tracked or not (told.tracking_run_id or opens):
+    def in_tracking_run(self, execution: Execution, received: Results, *, opens: bool) -> Execution:
+        """Find the tracking run by what was passed on, or by its tag where an earlier attempt made it."""
+        if not execution.is_tracked or not (received.tracking_run_id or opens):
             return execution
-        found = told.tracking_run_id or execution.tracker.find(_TAG, execution.run_id)
+        found = received.tracking_run_id or execution.tracker.find(_TAG, execution.run_id)
         return execution.in_tracking_run(found or execution.tracking_run.run_id)
 
     def why_not_run(self, _step: Step) -> str:
@@ -127,6 +130,10 @@ class ScheduledPart:
         earlier = context["ti"].get_previous_dagrun(state="running")
         return str(earlier.run_id) if earlier is not None else ""
 
+    def user_code(self) -> AbstractContextManager[object]:
+        """Leave it to Airflow, which takes what is written into the task's log."""
+        return nullcontext()
+
     def ended(self, execution: Execution, report: TaskReport) -> None:
         """Write into the task's log."""
         finish(report, execution.task_run)
@@ -135,14 +142,14 @@ class ScheduledPart:
         """Leave it to Airflow."""
 
     def close(
-        self, execution: Execution, told: Message, states: Mapping[str, str], began: datetime.datetime
+        self, execution: Execution, received: Results, states: Mapping[str, str], began: datetime.datetime
     ) -> RunReport:
         """Bring the reports together, close the tracking run and write the record."""
-        reports = reports_of(execution.dag, self.steps, told, states)
+        reports = reports_of(execution.dag, self.steps, received, states)
         good = all(report.outcome.is_good or report.outcome is Outcome.SKIPPED for report in reports)
-        tracking_run_id = told.tracking_run_id
+        tracking_run_id = received.tracking_run_id
         if execution.is_tracked:
-            # A step that was killed told nothing of the run that it made.
+            # A step that was killed passed nothing on of the run that it made.
             tracking_run_id = tracking_run_id or execution.tracker.find(_TAG, execution.run_id)
             if tracking_run_id:
                 execution.tracker.resume(tracking_run_id).finish(good=good)
@@ -153,29 +160,38 @@ class ScheduledPart:
         return ended
 
 
-@dataclass
 class LocalPart:
     """A step of a local run; all of them share the process and the execution.
 
     Parameters
     ----------
-    joined : Execution
+    execution : Execution
         The execution.
-    ends : Ends
-        Hears how tasks ended.
-    tracking_run_id : str
-        The tracking run, once it is closed.
+    keep_going : bool
+        Whether tasks that do not depend on a failed one still run.
+    user_code : callable
+        Returns what surrounds the calls of tasks.
     """
 
-    joined: Execution
-    ends: Ends
-    tracking_run_id: str = field(default="", init=False)
+    def __init__(
+        self,
+        execution: Execution,
+        *,
+        keep_going: bool = False,
+        user_code: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self.reports: dict[str, TaskReport] = {}
+        self.tracking_run_id = ""
+        self._execution = execution
+        self._keep_going = keep_going
+        self._user_code = user_code
+        self._began = time.perf_counter()
 
     def execution(self, _context: Context) -> Execution:
         """Return the execution of this process."""
-        return self.joined
+        return self._execution
 
-    def in_tracking_run(self, execution: Execution, _told: Message, *, opens: bool) -> Execution:
+    def in_tracking_run(self, execution: Execution, _received: Results, *, opens: bool) -> Execution:
         """Return the execution: it keeps its tracking run."""
         if opens and execution.is_tracked:
             _ = execution.tracking_run.run_id
@@ -183,35 +199,64 @@ class LocalPart:
 
     def why_not_run(self, step: Step) -> str:
         """Return why it was decided already that the step's task does not run."""
-        known = [self.ends.reports[name].reason for name in step.tasks if name in self.ends.reports]
+        known = [self.reports[name].reason for name in step.tasks if name in self.reports]
         return known[0] if known else ""
 
     def earlier_run(self, _context: Context) -> str:
         """Return nothing: there is one run."""
         return ""
 
+    def user_code(self) -> AbstractContextManager[object]:
+        """Return what shows to the user what tasks write."""
+        return self._user_code()
+
     def ended(self, _execution: Execution, report: TaskReport) -> None:
-        """Tell the command that started the run."""
-        self.ends.add(report)
+        """Announce the end of a task, and with it the ends of those that cannot run any more."""
+        self._announce(report)
+        dag = self._execution.dag
+        for task in dag.order:
+            known = all(up.name in self.reports for up in dag.upstream_of(task))
+            if known and task.name not in self.reports:
+                refused = why_not_run(task, dag, self.reports, keep_going=self._keep_going)
+                if refused is not None:
+                    self._announce(refused)
 
     def interrupted(self) -> None:
         """End the process: Airflow would go on with the next task."""
-        os._exit(130)
+        leave_from_within(130)
 
     def close(
-        self, execution: Execution, _told: Message, _states: Mapping[str, str], _began: datetime.datetime
+        self, execution: Execution, _received: Results, _states: Mapping[str, str], _began: datetime.datetime
     ) -> RunReport:
         """Close the tracking run; the command that started the run writes the record."""
-        ended = self.ends.complete()
+        ended = self.complete()
         self.tracking_run_id = execution.finish_tracking(good=ended.is_good)
         return ended.tracked(self.tracking_run_id)
+
+    def complete(self) -> RunReport:
+        """Return how all tasks ended; those that Airflow left out wait for a first one that failed."""
+        order = self._execution.dag.order
+        known = [self.reports[task.name] for task in order if task.name in self.reports]
+        first = {task.name for task in order if task.position == "first"}
+        failed = next((end.task for end in known if end.task in first and not end.outcome.is_good), "")
+        for task in order:
+            if task.name not in self.reports:
+                reason = f"'{failed}' failed" if failed else "Airflow did not start it"
+                self._announce(TaskReport(task.name, Outcome.UPSTREAM_FAILED, reason=reason))
+        tasks = tuple(self.reports[task.name] for task in order)
+        return RunReport(self._execution.run_id, tasks, time.perf_counter() - self._began)
+
+    def _announce(self, report: TaskReport) -> None:
+        self.reports[report.task] = finish(report, self._execution.task_run)
 
 
 def execution_of(
     project: Project, targets: tuple[str, ...], *, run_id: str, use_cache: bool, forced: tuple[str, ...]
 ) -> Execution:
     """Return the execution that a scheduler's run is; every process builds the same."""
-    begun = Execution.begin(project, targets, ENGINE, use_cache=use_cache, forced=forced, report=write_to_log)
+    begun = Execution.begin(
+        project, targets, ENGINE, use_cache=use_cache, forced=forced, report=logged_in_airflow
+    )
     return replace(begun, run_id=run_id)
 
 
@@ -223,16 +268,16 @@ def run_id_of(dag_run: Any) -> str:
 
 
 def reports_of(
-    dag: Dag, steps: tuple[Step, ...], told: Message, states: Mapping[str, str]
+    dag: Dag, steps: tuple[Step, ...], received: Results, states: Mapping[str, str]
 ) -> tuple[TaskReport, ...]:
-    """Return how each task ended, also those of which no step told anything."""
+    """Return how each task ended, also those of which no step passed anything on."""
     home = {name: step.name for step in steps for name in step.tasks}
-    said = {report.task: report for report in told.reports}
+    known = {report.task: report for report in received.reports}
     reports: dict[str, TaskReport] = {}
     for task in dag.order:
         state = states.get(home[task.name])
-        if task.name in said and state not in ("skipped", "upstream_failed"):
-            reports[task.name] = said[task.name]
+        if task.name in known and state not in ("skipped", "upstream_failed"):
+            reports[task.name] = known[task.name]
         elif state in ("failed", "success", "removed"):
             failure = Failure(
                 f"its process ended without a word, and Airflow calls it {state}", "see its log"
@@ -246,29 +291,6 @@ def reports_of(
                 reason="skipped in Airflow" if skipped else "what runs first failed",
             )
     return tuple(reports.values())
-
-
-def write_to_log(event: Event) -> None:
-    """Write an event into the log of the Airflow task."""
-    match event:
-        case TaskStarted():
-            _log.info("%s: started: %s", event.task, event.reason)
-        case TaskLogged():
-            _log.info("%s: %s", event.task, event.message)
-        case TaskRetried():
-            _log.warning(
-                "%s: attempt %d of %d failed: %s", event.task, event.attempt, event.attempts, event.message
-            )
-        case TaskFinished():
-            _log.info("%s", line_of(event.report))
-
-
-def line_of(report: TaskReport) -> str:
-    """Return one line on how a task ended."""
-    reason = f" ({report.reason})" if report.reason else ""
-    facts = "".join(f"; {label}: {value}" for label, value in report.facts)
-    failure = f": {report.failure.message}" if report.failure else ""
-    return f"{report.task}: {report.outcome.value}{failure}{reason}, {report.duration_s:.2f} s{facts}"
 
 
 def refuse_relative(folder: Path) -> None:

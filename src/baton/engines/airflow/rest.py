@@ -144,7 +144,7 @@ def _run(dag_id: str, run: str) -> str:
 
 def _reason(answer: httpx.Response) -> str:
     try:
-        told = answer.json()["detail"]
+        said = answer.json()["detail"]
     except (ValueError, KeyError, TypeError):
-        told = answer.text
-    return str(told).strip()[:300]
+        said = answer.text
+    return str(said).strip()[:300]

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, Literal
+from typing import Literal
 
 from baton.core.dag import Dag
-from baton.core.task import Position, Task
+from baton.core.task import AnyTask, Position
 from baton.errors import InvalidPipeline, UsageError
 
 Granularity = Literal["task", "group", "run"]
@@ -22,7 +22,6 @@ START = "start_tracking"
 FINISH = "finish_run"
 """The step that closes the run."""
 
-AnyTask = Task[..., Any]
 Upstream = dict[str, frozenset[str]]
 
 

@@ -49,7 +49,7 @@ class PrefectEngine:
         url = chosen_api_url()
         if url and url != os.environ.get("PREFECT_API_URL"):
             require_server(url)  # a profile names it, which nobody knew before
-        from baton.engines.prefect.here import run_here
+        from baton.engines.prefect.local import run_here
         from baton.engines.prefect.server import temporary_server
 
         if url:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import queue
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from prefect import Flow
@@ -16,20 +15,15 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from baton.core.dag import Dag
-from baton.core.execute import finish
 from baton.core.outcome import Outcome, RunReport, TaskReport
-from baton.core.task import Task
-from baton.engines.lost_inputs import LostInputs
+from baton.core.task import AnyTask
 from baton.engines.prefect.logs import leave_out_thread_warning
 from baton.engines.prefect.runner import Runner
 from baton.engines.prefect.summary import publish_summary
 from baton.engines.prefect.tasks import ended_upstream
-from baton.engines.readiness import may_start, why_not_run
-from baton.engines.worker import encode_report
+from baton.engines.protocol import encode_report
+from baton.engines.scheduling import Schedule
 from baton.execution import Execution
-
-AnyTask = Task[..., Any]
-Submit = Callable[[AnyTask, TaskReport | None, Mapping[str, TaskReport]], PrefectFuture[Any]]
 
 _LOOK_EVERY_S = 1.0
 
@@ -43,7 +37,7 @@ class PipelineFlow(Flow[..., Any]):
 
 
 def named_flow(name: str) -> Flow[..., Any]:
-    """Return a flow of that name that does nothing: what a task is told of the flow it runs in."""
+    """Return a flow of that name that does nothing: what a task knows of the flow it runs in."""
     return PipelineFlow(_do_nothing, name=name)
 
 
@@ -74,27 +68,13 @@ def run_in_flow(execution: Execution, runner: Runner, *, keep_going: bool) -> Ru
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
     """
-    began = time.perf_counter()
     leave_out_thread_warning()
-    submitted: dict[str, State[Any]] = {}
-
-    def submit(
-        task: AnyTask, not_run: TaskReport | None, reports: Mapping[str, TaskReport]
-    ) -> PrefectFuture[Any]:
-        made = [made.as_dict() for report in reports.values() for made in report.outputs.values()]
-        given = {"inputs": made, "not_run": None if not_run is None else encode_report(not_run)}
-        future = runner.submit(task, given, [submitted[up.name] for up in execution.dag.upstream_of(task)])
-        submitted[task.name] = ended_upstream(future)
-        return future
-
     try:
         label_flow_run(execution)
-        reports = _run_tasks(execution, runner, submit, keep_going=keep_going)
-        tasks = tuple(reports[task.name] for task in execution.dag.order)
-        ended = RunReport(execution.run_id, tasks, time.perf_counter() - began)
-        tracking_run_id, page = runner.finish_tracking(good=ended.is_good)
-        ended = ended.tracked(tracking_run_id)
-        publish_summary(execution, ended, page)
+        ended = _run_tasks(execution, runner, keep_going=keep_going)
+        tracked = runner.finish_tracking(good=ended.is_good)
+        ended = ended.tracked(tracked.run_id)
+        publish_summary(execution, ended, tracked.page)
         return ended
     finally:
         runner.close()
@@ -134,43 +114,33 @@ def label_flow_run(execution: Execution) -> None:
         client.update_flow_run(context.flow_run.id, name=execution.run_id, tags=sorted(tags))
 
 
-def _run_tasks(
-    execution: Execution, runner: Runner, submit: Submit, *, keep_going: bool
-) -> dict[str, TaskReport]:
+def _run_tasks(execution: Execution, runner: Runner, *, keep_going: bool) -> RunReport:
     dag = execution.dag
-    reports: dict[str, TaskReport] = {}
-    waiting = list(dag.order)
+    schedule = Schedule(execution, keep_going=keep_going)
+    submitted: dict[str, State[Any]] = {}
     running: dict[str, PrefectFuture[Any]] = {}
     ended: queue.SimpleQueue[str] = queue.SimpleQueue()
-    lost_inputs = LostInputs(execution)
-    while waiting or running:
-        for task in list(waiting):
-            if len(running) >= runner.jobs:
-                break
-            if not may_start(task, dag, reports):
-                continue
-            waiting.remove(task)
-            not_run = why_not_run(task, dag, reports, keep_going=keep_going)
-            running[task.name] = submit(task, not_run, reports)
-            running[task.name].add_done_callback(_tell_end(ended, task.name))
+
+    def start(task: AnyTask, refused: TaskReport | None) -> None:
+        given = {
+            "inputs": [made.as_dict() for made in schedule.made.values()],
+            "not_run": None if refused is None else encode_report(refused),
+        }
+        future = runner.submit(task, given, [submitted[up.name] for up in dag.upstream_of(task)])
+        submitted[task.name] = ended_upstream(future)
+        running[task.name] = future
+        future.add_done_callback(lambda _future: ended.put(task.name))
+
+    def wait() -> TaskReport | None:
         try:
             name = ended.get(timeout=_LOOK_EVERY_S)
         except queue.Empty:
             runner.look()
-            continue
-        report = runner.end_of(dag.task(name), running.pop(name))
-        makers = lost_inputs.makers(report, reports)
-        if makers:
-            for maker in makers:
-                del reports[maker.name]
-            waiting = [*makers, dag.task(name), *waiting]
-            continue
-        reports[name] = finish(report, execution.task_run)
-    return reports
+            return None
+        return runner.end_of(dag.task(name), running.pop(name))
 
-
-def _tell_end(ended: queue.SimpleQueue[str], name: str) -> Callable[[PrefectFuture[Any]], None]:
-    return lambda _future: ended.put(name)
+    schedule.run(dag.order, start, wait, jobs=runner.jobs)
+    return schedule.report()
 
 
 def _do_nothing() -> None: ...

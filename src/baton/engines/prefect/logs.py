@@ -28,12 +28,12 @@ _NOTHING = logging.CRITICAL + 1
 def logged_in_prefect(report: Reporter) -> Reporter:
     """Return a reporter that also writes into the logs of the current flow run or task run.
 
-    It may be called from several threads; `report` is told one event at a time.
+    It may be called from several threads; `report` is called with one event at a time.
     """
-    tell_one = one_at_a_time(report)
+    pass_on = one_at_a_time(report)
 
-    def tell(event: Event) -> None:
-        tell_one(event)
+    def emit(event: Event) -> None:
+        pass_on(event)
         level, text = log_line(event)
         if not text:
             return
@@ -42,7 +42,7 @@ def logged_in_prefect(report: Reporter) -> Reporter:
         except MissingContextError:
             return  # not within a run: nowhere to log
 
-    return tell
+    return emit
 
 
 def log_line(event: Event) -> tuple[int, str]:
@@ -65,8 +65,8 @@ def log_line(event: Event) -> tuple[int, str]:
 def send_logs() -> None:
     """Send what waits to be sent to Prefect's server: logs, and events of task runs.
 
-    Prefect does so when Python ends: too late for a long-lived process, and never where one is left
-    without ceremony, as the command line is.
+    Prefect does so when Python ends: too late for a long-lived process, and for a server that has ended
+    with its run.
     """
     EventsWorker.drain_all(timeout=_SEND_WITHIN_S)
     APILogWorker.drain_all(timeout=_SEND_WITHIN_S)

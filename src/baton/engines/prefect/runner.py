@@ -7,18 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from prefect import Task as PrefectTask
 from prefect.client.schemas import State
 from prefect.futures import PrefectFuture
 
 from baton.core.outcome import TaskReport
-from baton.core.task import Task
-from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, report_of
-from baton.engines.prefect.workers import Workers
-from baton.engines.worker import modules_for
+from baton.core.task import AnyTask
+from baton.engines.pool import Pool, recorder_modules
+from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, from_state
+from baton.engines.protocol import Tracked
 from baton.execution import Execution
-
-AnyTask = Task[..., Any]
 
 
 class Runner(Protocol):
@@ -48,8 +45,8 @@ class Runner(Protocol):
     def look(self) -> None:
         """Raise `Unavailable` if what was submitted will never end; called now and then."""
 
-    def finish_tracking(self, *, good: bool) -> tuple[str, str]:
-        """Close the tracking run; return its id and page, or nothing where none was made."""
+    def finish_tracking(self, *, good: bool) -> Tracked:
+        """Close the tracking run, if one was made; return which it is, and its page."""
 
     def close(self) -> None:
         """End what runs."""
@@ -74,7 +71,7 @@ def open_runner(execution: Execution, jobs: int | None) -> Iterator[Runner]:
     if execution.project.configuration.settings.prefect.task_runner == "dask":
         from baton.engines.prefect.dask.runner import open_dask_runner
 
-        with open_dask_runner(execution, jobs) as on_dask:
+        with open_dask_runner(execution, jobs, workers=jobs or processors()) as on_dask:
             yield on_dask
         return
     here = ThreadRunner(execution, jobs or processors())
@@ -90,13 +87,6 @@ def processors() -> int:
     return max(os.cpu_count() or 1, 2)
 
 
-def recorder_modules(execution: Execution) -> tuple[str, ...] | None:
-    """Return what a worker of the tasks that record imports; None where no task records."""
-    if not execution.is_tracked:
-        return None
-    return modules_for(task for task in execution.dag.tasks if task.tracking)
-
-
 class ThreadRunner:
     """Prefect's default task runner: its threads wait for worker processes of this machine.
 
@@ -110,32 +100,33 @@ class ThreadRunner:
 
     def __init__(self, execution: Execution, jobs: int) -> None:
         self.jobs = jobs
-        self._workers = Workers(execution, recorder_modules(execution))
+        self._pool = Pool(execution, recorder_modules(execution))
 
     def get_ready(self) -> None:
         """Start the first workers."""
-        self._workers.get_ready()
+        self._pool.start_worker()
+        self._pool.start_recorder()
 
     def submit(
         self, task: AnyTask, given: Mapping[str, Any], upstream: list[State[Any]]
     ) -> PrefectFuture[Any]:
         """Submit to the flow's own task runner."""
-        prefect_task: PrefectTask[..., Any] = as_prefect_task(DeclaredTask.of(task), self._workers)
+        prefect_task = as_prefect_task(DeclaredTask.of(task), self._pool)
         future: PrefectFuture[Any] = prefect_task.submit(**given, wait_for=upstream)
         return future
 
     def end_of(self, task: AnyTask, future: PrefectFuture[Any]) -> TaskReport:
         """Return how a task ended, once it did."""
         future.wait()
-        return report_of(DeclaredTask.of(task), future.state)
+        return from_state(DeclaredTask.of(task), future.state)
 
     def look(self) -> None:
         """Do nothing: threads end."""
 
-    def finish_tracking(self, *, good: bool) -> tuple[str, str]:
+    def finish_tracking(self, *, good: bool) -> Tracked:
         """Close the tracking run."""
-        return self._workers.finish_tracking(good=good)
+        return self._pool.finish_tracking(good=good)
 
     def close(self) -> None:
         """End the workers."""
-        self._workers.close()
+        self._pool.close()

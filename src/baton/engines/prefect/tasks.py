@@ -18,21 +18,18 @@ from prefect.states import Completed, Failed
 from baton.core.artifact import Artifact
 from baton.core.events import TaskRetried
 from baton.core.outcome import Failure, Outcome, TaskReport
-from baton.core.task import Task
-from baton.engines.attempts import TaskTimedOut
-from baton.engines.worker import decode_report, encode_report
+from baton.core.task import AnyTask
+from baton.engines.protocol import Attempt, decode_report, encode_report
+from baton.engines.scheduling import TaskTimedOut
 
-AnyTask = Task[..., Any]
 AnyPrefectTask = PrefectTask[..., Any]
 
 
 class Attempts(Protocol):
     """Where tasks are attempted, as the process sees it in which Prefect runs a task."""
 
-    def attempt(
-        self, task: DeclaredTask, inputs: Mapping[str, Artifact], number: int, tracking_run_id: str
-    ) -> TaskReport:
-        """Make one attempt; whatever goes wrong is in the report."""
+    def attempt(self, request: Attempt, *, is_tracked: bool) -> TaskReport:
+        """Make one attempt at a task, which records or not; whatever goes wrong is in the report."""
 
     def may_retry(self, retried: TaskRetried) -> bool:
         """Whether another attempt is still wanted; tell that it follows."""
@@ -77,9 +74,14 @@ class _Function:
 
     def __call__(self, inputs: list[dict[str, Any]], not_run: Any = None, tracking_run_id: str = "") -> Any:
         if not_run is not None:
-            return as_state(decode_report(not_run))
-        made = {fields["name"]: Artifact.from_dict(fields) for fields in inputs}
-        return as_state(self.attempts.attempt(self.task, made, _attempt_number(), tracking_run_id))
+            return to_state(decode_report(not_run))
+        request = Attempt(
+            task=self.task.name,
+            inputs=tuple(Artifact.from_dict(fields) for fields in inputs),
+            number=_attempt_number(),
+            tracking_run_id=tracking_run_id,
+        )
+        return to_state(self.attempts.attempt(request, is_tracked=self.task.is_tracked))
 
 
 def may_retry(prefect_task: AnyPrefectTask, task_run: TaskRun, state: State[Any]) -> bool:
@@ -87,7 +89,7 @@ def may_retry(prefect_task: AnyPrefectTask, task_run: TaskRun, state: State[Any]
     function = prefect_task.fn
     assert isinstance(function, _Function)
     task = function.task
-    report = report_of(task, state.data if isinstance(state.data, State) else state)
+    report = from_state(task, state.data if isinstance(state.data, State) else state)
     if report.failure is None or report.failure.is_final:
         return False
     delay_s = task.delays_s[task_run.run_count - 1]
@@ -118,7 +120,7 @@ def as_prefect_task(task: DeclaredTask, attempts: Attempts) -> AnyPrefectTask:
     )
 
 
-def as_state(report: TaskReport) -> State[Any]:
+def to_state(report: TaskReport) -> State[Any]:
     """Return the Prefect state that shows how a task ended, with the report as its data.
 
     Prefect refuses to start what follows a cancelled task, so that one that did not run is shown as
@@ -150,7 +152,7 @@ def ended_upstream(future: PrefectFuture[Any]) -> State[Any]:
     return Completed(data=True, state_details=StateDetails(task_run_id=future.task_run_id))
 
 
-def report_of(task: DeclaredTask, state: State[Any]) -> TaskReport:
+def from_state(task: DeclaredTask, state: State[Any]) -> TaskReport:
     """Return the report that a state holds, or one of what Prefect itself saw."""
     data = state.data.result if isinstance(state.data, ResultRecord) else state.data
     if isinstance(data, Mapping):
@@ -168,9 +170,9 @@ def report_of(task: DeclaredTask, state: State[Any]) -> TaskReport:
     return TaskReport(task.name, Outcome.FAILED, failure=Failure(message, "look into Prefect's logs of it"))
 
 
-def lost(task: DeclaredTask, message: str, number: int, hint: str = "") -> TaskReport:
+def lost(task: str, message: str, number: int, hint: str = "") -> TaskReport:
     """Return the report of an attempt that did not come to its end."""
-    return TaskReport(task.name, Outcome.FAILED, failure=Failure(message, hint), attempts=number)
+    return TaskReport(task, Outcome.FAILED, failure=Failure(message, hint), attempts=number)
 
 
 def _attempt_number() -> int:

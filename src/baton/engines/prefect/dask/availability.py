@@ -38,7 +38,7 @@ def require_scheduler(address: str) -> None:
 
 @contextmanager
 def quiet_dask() -> Iterator[None]:
-    """Keep Dask from writing to the terminal: what goes wrong is told by exceptions and reports."""
+    """Keep Dask from writing to the terminal: what goes wrong is in exceptions and reports."""
     import distributed  # sets up its loggers, each with a level of its own
 
     names = [name for name in logging.root.manager.loggerDict if name.startswith(distributed.__name__)]

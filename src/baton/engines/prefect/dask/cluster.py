@@ -7,6 +7,7 @@ user's script anew, and they die of the same Ctrl-C as the flow, which then wait
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from baton.child_processes import stop_group
 from baton.errors import Unavailable
+from baton.process import keep_stdin, keep_stdout
 
 _STOP_WITHIN_S = 8.0
 
@@ -63,6 +65,7 @@ def temporary_cluster(workers: int, log: Path) -> Iterator[str]:
 
 def main() -> None:
     """Run a cluster until standard input ends: also where the process that started it was killed."""
+    starter, answer = keep_stdin(), keep_stdout()
     import dask
     from distributed import LocalCluster
 
@@ -77,8 +80,9 @@ def main() -> None:
         memory_limit=0,  # the memory is that of our processes, of which Dask knows nothing
         local_directory=sys.argv[2],
     ) as cluster:
-        print(cluster.scheduler_address, flush=True)  # noqa: T201  # the answer to the starting process
-        sys.stdin.buffer.read()
+        os.write(answer, f"{cluster.scheduler_address}\n".encode())
+        while os.read(starter, 4096):
+            pass
 
 
 if __name__ == "__main__":

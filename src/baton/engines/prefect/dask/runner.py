@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,15 @@ from prefect.settings import PREFECT_API_URL
 from prefect_dask.task_runners import DaskTaskRunner
 
 from baton.core.addresses import without_secrets
+from baton.core.events import Event
 from baton.core.outcome import Failure, Outcome, TaskReport
-from baton.core.task import Task
+from baton.core.task import AnyTask
+from baton.engines.pool import Pool, recorder_modules
 from baton.engines.prefect.dask.availability import CONNECT_WITHIN_S, no_scheduler, quiet_dask
 from baton.engines.prefect.dask.cluster import temporary_cluster
 from baton.engines.prefect.dask.worker import AttemptsOnDask, Participation, look_around
-from baton.engines.prefect.runner import processors, recorder_modules
-from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, lost, report_of
-from baton.engines.prefect.workers import Workers
-from baton.engines.worker import decode_event, encode_report
+from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, from_state, lost
+from baton.engines.protocol import Tracked, decode_answer, encode_report
 from baton.errors import BatonError, Unavailable
 from baton.execution import Execution
 
@@ -33,12 +33,17 @@ _WITHOUT_WORKERS_S = 60.0
 
 _LOOK_EVERY_S = 2.0
 
-AnyTask = Task[..., Any]
-
 
 @contextmanager
-def open_dask_runner(execution: Execution, jobs: int | None) -> Iterator[DaskRunner]:
+def open_dask_runner(execution: Execution, jobs: int | None, *, workers: int) -> Iterator[DaskRunner]:
     """Yield a runner on the cluster that the settings name, or on one of this machine for the run.
+
+    Parameters
+    ----------
+    execution, jobs
+        As for `DaskRunner`.
+    workers : int
+        How many worker processes a cluster for the run has.
 
     Raises
     ------
@@ -51,8 +56,8 @@ def open_dask_runner(execution: Execution, jobs: int | None) -> Iterator[DaskRun
         address = settings.dask_address
         if address is None:
             log = execution.project.home / "prefect" / "dask.log"
-            address = stack.enter_context(temporary_cluster(jobs or processors(), log))
-        # The client is closed after the workers were told to end, and before the cluster ends.
+            address = stack.enter_context(temporary_cluster(workers, log))
+        # The client is closed after the workers were asked to end, and before the cluster ends.
         task_runner = stack.enter_context(
             DaskTaskRunner(address=address, client_kwargs={"timeout": CONNECT_WITHIN_S})
         )
@@ -83,7 +88,7 @@ class DaskRunner:
         self._execution = execution
         self._task_runner = task_runner
         self._name = f"baton-{execution.run_id}"
-        self._recorders = Workers(execution, recorder_modules(execution) or ())
+        self._recorders = Pool(execution, recorder_modules(execution))
         self._running: dict[str, Future[Any]] = {}
         self._looked_at = self._seen_at = time.monotonic()
         self._takes_part = False
@@ -96,13 +101,12 @@ class DaskRunner:
         Unavailable
             If one of them cannot.
         """
-        if self._execution.is_tracked:
-            self._recorders.get_ready(attempts=False)
+        self._recorders.start_recorder()
         try:
             client = self._task_runner.client
         except Exception as error:  # what Dask makes of an address
             raise no_scheduler(str(self._task_runner.address), error) from error
-        client.subscribe_topic(self._name, self._tell)
+        client.subscribe_topic(self._name, self._receive)
         threads = self._threads()
         if not threads:
             with contextlib.suppress(TimeoutError):
@@ -138,7 +142,7 @@ class DaskRunner:
             try:
                 parameters["tracking_run_id"] = self._recorders.open_tracking_run()
             except Unavailable as error:
-                parameters["not_run"] = encode_report(lost(declared, error.message, 1, error.hint))
+                parameters["not_run"] = encode_report(lost(task.name, error.message, 1, error.hint))
         waits_for: Any = upstream  # typed as Dask's futures, though states do
         future = self._task_runner.submit(
             as_prefect_task(declared, AttemptsOnDask(self._name)), parameters=parameters, wait_for=waits_for
@@ -153,7 +157,7 @@ class DaskRunner:
         # Not kept: Dask would run it again if the worker that holds its end dies.
         wrapped = self._running.pop(task.name)
         if wrapped.status == "finished":
-            return report_of(declared, future.state)
+            return from_state(declared, future.state)
         self.look()
         error = wrapped.exception() if wrapped.status == "error" else None
         if isinstance(error, KilledWorker):
@@ -184,7 +188,7 @@ class DaskRunner:
                 f"start some with: dask worker {self._shown_address}; then resume the run",
             )
 
-    def finish_tracking(self, *, good: bool) -> tuple[str, str]:
+    def finish_tracking(self, *, good: bool) -> Tracked:
         """Close the tracking run."""
         return self._recorders.finish_tracking(good=good)
 
@@ -198,9 +202,11 @@ class DaskRunner:
                 client.unregister_worker_plugin(self._name)
         self._recorders.close()
 
-    def _tell(self, event: tuple[float, Sequence[Any]]) -> None:
-        _, (name, fields) = event
-        self._execution.report(decode_event(name, fields))
+    def _receive(self, message: tuple[float, bytes]) -> None:
+        _, line = message
+        event = decode_answer(line)
+        assert isinstance(event, Event)
+        self._execution.report(event)
 
     def _threads(self) -> dict[str, int]:
         """Return how many tasks each worker runs at once, by its address."""

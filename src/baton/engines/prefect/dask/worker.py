@@ -17,14 +17,13 @@ from typing import Any
 from distributed import Worker, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from baton.core.artifact import Artifact
 from baton.core.events import Event, Reporter, TaskRetried
 from baton.core.outcome import TaskReport
+from baton.engines.pool import Pool
 from baton.engines.prefect.environment import require_server
 from baton.engines.prefect.logs import leave_out_thread_warning, logged_in_prefect, send_logs
-from baton.engines.prefect.tasks import DeclaredTask, lost
-from baton.engines.prefect.workers import Workers
-from baton.engines.worker import encode_event
+from baton.engines.prefect.tasks import lost
+from baton.engines.protocol import Attempt, encode
 from baton.errors import BatonError
 
 _FOLDER = "a worker's machine needs the project's folder at the same path, or where its BATON_PROJECT says"
@@ -35,7 +34,7 @@ _REST_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class DescribedExecution:
-    """An execution as its flow described it, see `baton.engines.worker.Described`."""
+    """An execution as its flow described it, see `baton.engines.pool.Described`."""
 
     fields: Mapping[str, Any]
     report: Reporter
@@ -64,28 +63,26 @@ class Participation(WorkerPlugin):
         """Get ready; Dask calls it on each worker."""
 
         def send(event: Event) -> None:
-            worker.log_event(self.name, list(encode_event(event)))
+            worker.log_event(self.name, encode(event))
 
         leave_out_thread_warning()
         self._worker = worker
         self._timer: threading.Timer | None = None
-        self.workers = Workers(DescribedExecution(self._spec, logged_in_prefect(send)))
-        self.workers.get_ready()
+        self.pool = Pool(DescribedExecution(self._spec, logged_in_prefect(send)))
+        self.pool.start_worker()
         self._end_rest()
 
     async def teardown(self, worker: Worker) -> None:  # noqa: ARG002  # Dask's signature
-        """End what runs, and send what Prefect has still to hear; Dask calls it when the run is over."""
+        """End what runs, and send what Prefect has not received yet; Dask calls it when the run is over."""
         if self._timer is not None:
             self._timer.cancel()
-        await asyncio.to_thread(self.workers.close)
+        await asyncio.to_thread(self.pool.close)
         await asyncio.to_thread(send_logs)
 
-    def attempt(
-        self, task: DeclaredTask, inputs: Mapping[str, Artifact], number: int, tracking_run_id: str
-    ) -> TaskReport:
+    def attempt(self, request: Attempt, *, is_tracked: bool) -> TaskReport:
         """Make one attempt in a process of this worker, as long as Dask wants the task."""
         try:
-            return self.workers.attempt(task, inputs, number, tracking_run_id, self.is_wanted())
+            return self.pool.attempt(request, is_tracked=is_tracked, is_wanted=self.is_wanted())
         finally:
             self._end_rest()
 
@@ -102,7 +99,7 @@ class Participation(WorkerPlugin):
     def _end_rest(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = threading.Timer(_REST_S, self.workers.end_resting)
+        self._timer = threading.Timer(_REST_S, self.pool.end_idle)
         self._timer.daemon = True
         self._timer.start()
 
@@ -113,19 +110,17 @@ class AttemptsOnDask:
 
     run: str
 
-    def attempt(
-        self, task: DeclaredTask, inputs: Mapping[str, Artifact], number: int, tracking_run_id: str
-    ) -> TaskReport:
+    def attempt(self, request: Attempt, *, is_tracked: bool) -> TaskReport:
         """Make one attempt."""
         part = self._part()
         if part is None:
-            return lost(task, "the run was stopped", number)
-        return part.attempt(task, inputs, number, tracking_run_id)
+            return lost(request.task, "the run was stopped", request.number)
+        return part.attempt(request, is_tracked=is_tracked)
 
     def may_retry(self, retried: TaskRetried) -> bool:
         """Whether another attempt is still wanted; tell that it follows."""
         part = self._part()
-        return part is not None and part.is_wanted()() and part.workers.may_retry(retried)
+        return part is not None and part.is_wanted()() and part.pool.may_retry(retried)
 
     def _part(self) -> Participation | None:
         found = get_worker().plugins.get(self.run)
@@ -140,7 +135,7 @@ async def look_around(run: str, note: str, text: str, api_url: str, *, dask_work
     run : str
         Name of the participation.
     note, text : str
-        See `baton.engines.worker.Worker.look_for`.
+        See `baton.engines.protocol.LookFor`.
     api_url : str
         Address of Prefect's API; not asked for where empty.
     dask_worker : Worker
@@ -156,11 +151,11 @@ async def look_around(run: str, note: str, text: str, api_url: str, *, dask_work
         hint = "name Prefect's server in PREFECT_API_URL as the workers reach it"
         return {**answer, "error": error.message, "hint": hint}
     try:
-        in_store, in_home = await asyncio.to_thread(part.workers.look_for, note, text)
+        seen = await asyncio.to_thread(part.pool.look_for, note, text)
     except BatonError as error:
         return {
             **answer,
             "error": error.message,
             "hint": f"{error.hint}; {_FOLDER}" if error.hint else _FOLDER,
         }
-    return {**answer, "in_store": in_store, "in_home": in_home}
+    return {**answer, "in_store": seen.in_store, "in_home": seen.in_home}

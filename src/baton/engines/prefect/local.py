@@ -41,27 +41,27 @@ def run_here(execution: Execution, *, keep_going: bool, jobs: int | None, api_ur
     """
     ended: list[RunReport] = []
     raised: list[Exception] = []
-    told = replace(execution, report=logged_in_prefect(execution.report))
+    logged = replace(execution, report=logged_in_prefect(execution.report))
     opened: list[Runner] = []
 
     def run_pipeline() -> State[None]:
         try:
-            ended.append(run_in_flow(told, opened[0], keep_going=keep_going))
+            ended.append(run_in_flow(logged, opened[0], keep_going=keep_going))
         except Exception as error:
             raised.append(error)  # Prefect keeps it in a state
             raise
-        return flow_state(told, ended[0])
+        return flow_state(logged, ended[0])
 
     with quiet_console(), temporary_settings({PREFECT_API_URL: api_url} if api_url else {}):
         try:
-            with open_runner(told, jobs) as runner:
+            with open_runner(logged, jobs) as runner:
                 opened.append(runner)
                 flow = pipeline_flow(run_pipeline, execution.dag, validate_parameters=False)
                 state: Any = flow(return_state=True)
         except (httpx.HTTPError, PrefectException, RuntimeError) as error:
             raise _server_failed(error) from error
         except TerminationSignal:
-            signal.raise_signal(signal.SIGTERM)  # Prefect took it; whoever else handles it is told now
+            signal.raise_signal(signal.SIGTERM)  # Prefect took it; it goes to whoever else handles it
             raise
         finally:
             send_logs()

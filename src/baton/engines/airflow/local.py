@@ -1,0 +1,84 @@
+"""The process of a local run: Airflow's own test runner over the DAG.
+
+It takes one request on its standard input and answers on its standard output, in the words of
+`baton.engines.protocol`.  What tasks write on either stream goes to standard error, and what Airflow
+writes to a file.  Started by `baton.engines.airflow.engine`, with Airflow's variables set: Airflow
+reads them when it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from baton.engines.airflow.environment import make_database
+from baton.engines.airflow.part import LocalPart
+from baton.engines.peer import Send, answer_starter
+from baton.engines.protocol import RunEnded, RunInAirflow, decode_request
+from baton.execution import Execution
+from baton.tied_process import end_with_starter
+
+
+def run(requests: IO[bytes], send: Send) -> None:
+    """Run the execution that the one request describes, and answer with how it ended."""
+    request = decode_request(requests.readline())
+    assert isinstance(request, RunInAirflow)
+    end_with_starter(lambda: os._exit(1), requests.fileno())
+    shown = os.dup(2)
+    _write_into(os.open(request.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
+    with _writing_into(shown):
+        execution = Execution.join(request.spec, send)
+    part = LocalPart(execution, keep_going=request.keep_going, user_code=lambda: _writing_into(shown))
+    _run_airflow(execution, part, Path(request.home), Path(request.kept))
+    ended = part.complete()
+    send(RunEnded(tasks=ended.tasks, tracking_run_id=part.tracking_run_id))
+
+
+def _run_airflow(execution: Execution, part: LocalPart, home: Path, kept: Path) -> None:
+    from airflow import settings
+
+    settings.initialize()  # type: ignore[no-untyped-call]  # Airflow's, without types
+    make_database(home, kept)
+
+    from baton.engines.airflow.dag import local_dag
+
+    pipeline = execution.project.configuration.settings.baton.pipeline
+    local_dag(execution.project.folder, pipeline, execution.targets, part).test()
+
+
+@contextmanager
+def _writing_into(descriptor: int) -> Iterator[None]:
+    """Let both output streams of this process, at whichever level, lead to a file descriptor meanwhile."""
+    before = os.dup(1)
+    _write_into(descriptor)
+    try:
+        yield
+    finally:
+        _write_into(before)
+        os.close(before)
+
+
+def _write_into(descriptor: int) -> None:
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        stream.flush()
+        os.dup2(descriptor, number)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Serve the command; whatever Airflow raises is in the log, and the command tells where that is."""
+    signal.signal(signal.SIGINT, _interrupt)
+    answer_starter(run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,277 @@
+"""What may start, what must not, what is tried again: one rule for all engines.
+
+A task starts once everything that must end before it has ended.  It does not run where a task that it
+needs is not good, nor after any failure, unless it is ``last`` or the run keeps going.  Where it finds
+an input gone from the store or corrupt, what made it runs again first.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+from baton.core.artifact import Artifact
+from baton.core.dag import Dag
+from baton.core.events import Event, Reporter, TaskRetried, TaskStarted
+from baton.core.execute import TaskRun, execute_task, finish
+from baton.core.outcome import Failure, Outcome, RunReport, TaskReport
+from baton.core.task import AnyTask, Position
+from baton.errors import BatonError
+from baton.execution import Execution
+
+_RANKS: Mapping[Position | None, int] = {"first": 0, None: 1, "last": 2}
+
+Start = Callable[[AnyTask, TaskReport | None], TaskReport | None]
+"""Starts a task, or takes the report of one that must not run.
+
+It returns the end where there is one already, or None where the schedule is to wait for it.
+"""
+
+
+class Schedule:
+    """Decides which task of an execution is next, and keeps how the others ended.
+
+    Parameters
+    ----------
+    execution : Execution
+        What is run.
+    keep_going : bool
+        Whether tasks that do not depend on a failed one still run.
+    reports : iterable of TaskReport
+        Ends that are known from elsewhere; an upstream task of which nothing is known counts as good.
+    announce : callable, optional
+        Takes each end; the execution's reporter unless given.
+    """
+
+    def __init__(
+        self,
+        execution: Execution,
+        *,
+        keep_going: bool = False,
+        reports: Iterable[TaskReport] = (),
+        announce: Callable[[TaskReport], object] | None = None,
+    ) -> None:
+        self.reports = {report.task: report for report in reports}
+        self._execution = execution
+        self._keep_going = keep_going
+        self._announce = announce or (lambda report: finish(report, execution.task_run))
+        self._began = time.perf_counter()
+        self._waiting: list[AnyTask] = []
+        self._running: dict[str, AnyTask] = {}
+        self._started: set[str] = set()
+        self._made_again: Counter[str] = Counter()
+
+    @property
+    def made(self) -> dict[str, Artifact]:
+        """References to everything made so far, by artifact name."""
+        return artifacts_of(self.reports.values())
+
+    def run(
+        self,
+        tasks: Sequence[AnyTask],
+        start: Start,
+        wait: Callable[[], TaskReport | None] = lambda: None,
+        *,
+        jobs: int = 1,
+    ) -> None:
+        """Go on until all of some tasks have ended.
+
+        Parameters
+        ----------
+        tasks : sequence of Task
+            What to run, in topological order; what else they need has ended.
+        start : callable
+            See `Start`.
+        wait : callable
+            Returns the next end of a running task, or None where there was none for some time.
+        jobs : int
+            How many tasks may run at once.
+        """
+        self._waiting += tasks
+        while self._waiting or self._running:
+            task = self._next() if len(self._running) < jobs else None
+            if task is not None:
+                self._waiting.remove(task)
+                self._running[task.name] = task
+                refused = self._why_not_run(task)
+                if refused is None:
+                    self._started.add(task.name)
+                report = start(task, refused)
+            else:
+                report = wait()
+            if report is not None:
+                self._end(report)
+
+    def report(self) -> RunReport:
+        """Return how the tasks ended, in topological order."""
+        order = self._execution.dag.order
+        tasks = tuple(self.reports[task.name] for task in order if task.name in self.reports)
+        return RunReport(self._execution.run_id, tasks, time.perf_counter() - self._began)
+
+    def _next(self) -> AnyTask | None:
+        """Return the first task that waits for no other: none upstream, none that must come before it."""
+        open_tasks = {task.name: task for task in (*self._waiting, *self._running.values())}
+        lowest = min((_RANKS[task.position] for task in open_tasks.values()), default=0)
+        for task in self._waiting:
+            needed = self._execution.dag.upstream_of(task)
+            if _RANKS[task.position] == lowest and not any(up.name in open_tasks for up in needed):
+                return task
+        return None
+
+    def _why_not_run(self, task: AnyTask) -> TaskReport | None:
+        # What has begun comes to its end, whatever has failed since.
+        keep_going = self._keep_going or task.name in self._started
+        return why_not_run(task, self._execution.dag, self.reports, keep_going=keep_going)
+
+    def _end(self, report: TaskReport) -> None:
+        """Take note of an end; where an input was lost, what made it runs again first."""
+        task = self._running.pop(report.task)
+        makers = self._makers(task, report)
+        if makers:
+            for maker in makers:
+                self._started.add(maker.name)
+                del self.reports[maker.name]
+            self._waiting = [*makers, task, *self._waiting]
+            return
+        self.reports[report.task] = report
+        self._announce(report)
+
+    def _makers(self, task: AnyTask, report: TaskReport) -> tuple[AnyTask, ...]:
+        """Return what must run again before a task is tried again; empty where that is of no use.
+
+        A task gets as many further attempts as it has inputs: each may be found lost once.
+        """
+        if report.failure is None or not report.failure.has_lost_input:
+            return ()
+        if self._made_again[task.name] >= len(task.inputs):
+            return ()
+        self._made_again[task.name] += 1
+        has = self._execution.project.store.has
+        return tuple(
+            maker
+            for maker in self._execution.dag.upstream_of(task)
+            if maker.name in self.reports
+            and any(not has(made) for made in self.reports[maker.name].outputs.values())
+        )
+
+
+def why_not_run(
+    task: AnyTask, dag: Dag, reports: Mapping[str, TaskReport], *, keep_going: bool
+) -> TaskReport | None:
+    """Return the report of a task that must not run, or None where it may.
+
+    Parameters
+    ----------
+    task : Task
+        A task all of whose upstream tasks ended.
+    dag : Dag
+        The DAG of the run.
+    reports : mapping of str to TaskReport
+        The ends so far, by task; an upstream task of which nothing is known counts as good.
+    keep_going : bool
+        Whether tasks that do not depend on a failed one still run.
+    """
+    upstream = [reports[up.name] for up in dag.upstream_of(task) if up.name in reports]
+    bad = [report for report in upstream if not report.outcome.is_good]
+    if bad:
+        reason = f"'{bad[0].task}' {bad[0].outcome.value}"
+        only_skipped = all(report.outcome is Outcome.SKIPPED for report in bad)
+        outcome = Outcome.SKIPPED if only_skipped else Outcome.UPSTREAM_FAILED
+        return TaskReport(task.name, outcome, reason=reason)
+    failed = any(report.outcome is Outcome.FAILED for report in reports.values())
+    if failed and not keep_going and task.position != "last":
+        return TaskReport(task.name, Outcome.SKIPPED, reason="an earlier task failed")
+    return None
+
+
+def artifacts_of(reports: Iterable[TaskReport]) -> dict[str, Artifact]:
+    """Return references to everything that tasks made, by artifact name."""
+    return {name: made for report in reports for name, made in report.outputs.items()}
+
+
+class TaskTimedOut(BatonError):
+    """An attempt that took longer than its task allows."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(
+            f"it took longer than its timeout of {timeout_s:g} s", "raise timeout_s, or look why it is slow"
+        )
+
+
+def with_retries(task: AnyTask, attempt: Callable[[int], TaskReport], report: Reporter) -> TaskReport:
+    """Make attempts, by their number, until one is good or they are used up; return the last report."""
+    delays_s = (*task.retry.delays_s, None)
+    for number, delay_s in enumerate(delays_s, start=1):
+        ended = attempt(number)
+        if ended.failure is None or ended.failure.is_final or delay_s is None:
+            break
+        report(TaskRetried(task.name, number, len(delays_s), delay_s, ended.failure.message))
+        time.sleep(delay_s)
+    return ended
+
+
+def run_with_retries(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> TaskReport:
+    """Run a task in this process, with its retries and its timeout; return the last report."""
+    return with_retries(task, lambda number: attempt_in_time(task, inputs, run, number), run.report)
+
+
+def attempt_in_time(
+    task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun, attempt: int = 1
+) -> TaskReport:
+    """Make one attempt at a task in this process, for no longer than its timeout."""
+    if task.timeout_s is None:
+        return execute_task(task, inputs, run, attempt=attempt)
+    with _Alarm(task.timeout_s) as alarm:
+
+        def report_and_count(event: Event) -> None:
+            run.report(event)
+            if isinstance(event, TaskStarted):  # waiting for another run's lock is over
+                alarm.start()
+
+        report = execute_task(task, inputs, replace(run, report=report_and_count), attempt=attempt)
+    if alarm.is_late and report.outcome is Outcome.SUCCEEDED:
+        error = TaskTimedOut(task.timeout_s)
+        return replace(report, outcome=Outcome.FAILED, outputs={}, failure=Failure(error.message, error.hint))
+    return report
+
+
+class _Alarm:
+    """Raises `TaskTimedOut` in the running code, some time after it was started.
+
+    Works in the main thread of a POSIX system; elsewhere the caller notices afterwards.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._began: float | None = None
+        self._previous: Any = None
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        self._can_ring = hasattr(signal, "setitimer") and in_main_thread
+
+    @property
+    def is_late(self) -> bool:
+        return self._began is not None and time.perf_counter() - self._began > self._timeout_s
+
+    def start(self) -> None:
+        self._began = time.perf_counter()
+        if self._can_ring:
+            signal.setitimer(signal.ITIMER_REAL, self._timeout_s)
+
+    def __enter__(self) -> _Alarm:
+        if self._can_ring:
+            self._previous = signal.signal(signal.SIGALRM, self._ring)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._can_ring:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._previous)
+
+    def _ring(self, _signal: int, _frame: FrameType | None) -> None:
+        raise TaskTimedOut(self._timeout_s)
