@@ -73,8 +73,8 @@ The same on the command line, in the environment and in `baton config set`. The 
 | list, element with a comma | as JSON: `["a,b", "c"]`; so is the empty list, `[]` | `["a,b", "c"]` |
 | not set | `none` | `null` |
 
-Nothing else is a number: not `0x10`, `1_000`, ` 3 ` or digits of other scripts. The option of a list may be given
-several times: `--months 1 --months 2,3` is `--months 1,2,3`.
+Nothing else is a number: not `0x10`, `1_000`, ` 3 ` or digits of other scripts. The option of a list may be
+given several times: `--months 1 --months 2,3` is `--months 1,2,3`.
 """
 
 

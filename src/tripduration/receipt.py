@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from tripduration.parquet import sha256_of
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,3 @@ class Receipt:
             return path.stat().st_size == self.size and sha256_of(path) == self.sha256
         except OSError:
             return False
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 digest of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from tripduration.addresses import identity, redacted, scheme
 from tripduration.errors import DownloadFailed, WrongContent
-from tripduration.receipt import Receipt, sha256_of
+from tripduration.parquet import sha256_of
+from tripduration.receipt import Receipt
 
 if TYPE_CHECKING:
     import httpx

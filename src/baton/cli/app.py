@@ -83,6 +83,9 @@ def app() -> None:
 
 def main(arguments: Sequence[str] | None = None, command: click.Command = app) -> None:
     """Run the command line, or that of another program, and exit with one of `ExitCode`."""
+    if sys.platform == "win32":  # runs end what they start through POSIX process groups and pipes
+        _tell("baton does not run on Windows", "use Linux or macOS, or WSL, which is a Linux on Windows")
+        sys.exit(ExitCode.UNAVAILABLE)
     collect_garbage_seldom()
     signal.signal(signal.SIGTERM, _terminate)
     code = run_command_line(arguments, command)
