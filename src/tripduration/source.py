@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tripduration.addresses import file_path, folder_name, identity, month_url, scheme
-from tripduration.download import DEFAULT_PATIENCE, Patience, download, storage_errors
+from tripduration.download import DEFAULT_PATIENCE, Log, Patience, Progress, download, storage_errors
 from tripduration.errors import DataError, DownloadFailed, MonthNotPublished, SourceInvalid
 from tripduration.local_files import existing_folder, file_name, local_file
 from tripduration.parquet import sha256_of, verify_parquet
@@ -15,7 +15,6 @@ from tripduration.zones import ZONE_FILE, read_zones
 
 if TYPE_CHECKING:
     from tripduration.months import Month
-    from tripduration.transfer import Log, Progress
 
 SAMPLE = "sample"
 """The source that is generated, and needs no network."""
