@@ -57,8 +57,8 @@ def join_parts(folder: Path, path: Path) -> Path:
     tables: dict[str, pa.Table] = {}
     for name, part in parts_of(folder).items():
         called = f"part {name} of {folder.name}"
-        published = verify_parquet(part, called)
         try:
+            published = verify_parquet(part, called)
             tables[called] = _needed_of(part, published, _in_folders(name))
         except (pa.ArrowException, OSError, ValueError) as error:
             reason = str(error).partition("\n")[0]

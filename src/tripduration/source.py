@@ -76,10 +76,10 @@ def fetch_month(
     local = local_file(month, source, url_template)
     if local is not None:
         with storage_errors(local):
-            if local.is_dir():
-                return _joined(local, folder / file_name(month))
-            verify_parquet(local)
-        return local
+            if not local.is_dir():
+                verify_parquet(local)
+                return local
+        return _joined(local, folder / file_name(month))
     template = source or url_template
     url = month_url(template, month)
     path = folder / folder_name(template) / file_name(month)
@@ -175,7 +175,9 @@ def _joined(parts: Path, path: Path) -> Path:
     from tripduration.parts import join_parts
 
     place = hashlib.sha256(str(parts.absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    return join_parts(parts, path.parent / f"parts-{place}" / path.name)
+    joined = path.parent / f"parts-{place}" / path.name
+    with storage_errors(joined):
+        return join_parts(parts, joined)
 
 
 def _local_zones(source: str, zone_url: str) -> Path | None:

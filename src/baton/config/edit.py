@@ -12,7 +12,7 @@ from baton.config.resolve import Configuration, resolve
 from baton.config.settings import Settings
 from baton.core.checks import nearest
 from baton.core.parameters import Leaf, Parameters, leaves
-from baton.core.values import as_plain, typed
+from baton.core.values import as_plain, read_path, typed
 from baton.errors import SettingsError
 
 
@@ -35,7 +35,7 @@ class ConfigurationFile:
         path: Path | None = None,
         own_defaults: Mapping[str, Any] | None = None,
     ) -> None:
-        self.path = path or Path(os.environ.get("BATON_CONFIG") or file.DEFAULT_NAME)
+        self.path = path or Path(read_path(os.environ.get("BATON_CONFIG") or file.DEFAULT_NAME))
         self._parameters = parameters
         self._own_defaults = dict(own_defaults or {})
         self._leaves: tuple[Leaf, ...] = (*leaves(Settings), *leaves(parameters))

@@ -7,6 +7,7 @@ sees nothing else.
 
 from __future__ import annotations
 
+import dataclasses
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -78,8 +79,8 @@ class Leaf:
     """
 
     path: tuple[str, ...]
-    type: Any
-    default: Any
+    type: Any = dataclasses.field(hash=False)
+    default: Any = dataclasses.field(hash=False)  # a list has no hash
     description: str
 
     @property

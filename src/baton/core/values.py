@@ -437,6 +437,7 @@ def _reason_of_one(error: msgspec.ValidationError, found: known.Type, given: Any
 def in_plain_words(error: msgspec.ValidationError) -> str:
     """Return msgspec's reason in words for people."""
     text = str(error).partition(" - at `$")[0].replace("`", "").replace("Expected", "expected")
+    text = text.replace(" | null", " or none")
     for ours, theirs in (
         ("a whole number", "int"),
         ("a number", "float"),
