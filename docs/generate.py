@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from baton import errors
 from baton.cli.app import COMMANDS, app
@@ -30,6 +29,7 @@ from baton.config.file import DEFAULT_NAME
 from baton.config.settings import Settings
 from baton.core.dag import Dag
 from baton.core.parameters import Leaf, leaves
+from baton.core.values import as_plain, as_text, in_words
 
 REFERENCE = Path(__file__).parent / "reference"
 TESTS = Path(__file__).parents[1] / "tests"
@@ -53,6 +53,29 @@ PLACES = {
     "BATON_PROJECT": "The project's folder, as `--project`.",
     "BATON_CONFIG": "The configuration file, as `--config`.",
 }
+
+
+VALUES = """\
+## How a value is written
+
+The same on the command line, in the environment and in `baton config set`. The file has JSON.
+
+| type | as text | in the file |
+|---|---|---|
+| whole number | digits `0` to `9`, with a sign if need be; `08` is 8 | `8` |
+| number | `0.5`, `.5`, `1e-3` | `0.5` |
+| true or false | `true` or `1`, `false` or `0` | `true` |
+| text | as it is | `"as it is"` |
+| one of several | one of them, spelled the same | `"one"` |
+| path | `trips`, `~/trips`, `/data/trips`; `~` is the home folder | `"~/trips"` |
+| date, date and time, time | `2021-01-31`, `2021-01-31T12:00:00`, `12:00:00` | `"2021-01-31"` |
+| list | `1,2,3`; blanks around an element do not count | `[1, 2, 3]` |
+| list, element with a comma | as JSON: `["a,b", "c"]`; so is the empty list, `[]` | `["a,b", "c"]` |
+| not set | `none` | `null` |
+
+Nothing else is a number: not `0x10`, `1_000`, ` 3 ` or digits of other scripts. The option of a list may be
+given several times: `--months 1 --months 2,3` is `--months 1,2,3`.
+"""
 
 
 def pages() -> dict[str, str]:
@@ -105,6 +128,7 @@ def settings_page(dag: Dag) -> str:
         f"A value comes from, each winning over those before it: the default, the file `{DEFAULT_NAME}` in",
         "the project's folder, the environment, the command line. `baton config show` says which one it was.",
         "`none` as a value means: not set.\n",
+        VALUES,
         "## Settings of baton\n",
         *_table(leaves(Settings)),
         "\n## Parameters of the duration pipeline\n",
@@ -264,26 +288,11 @@ def _table(rows: Iterator[Leaf]) -> Iterator[str]:
             f"`{leaf.key}`",
             f"`--{leaf.name.replace('_', '-')}`",
             f"`{environment.variable_for(leaf.name)}`",
-            _type(leaf),
-            "(empty)" if leaf.default == "" else f"`{'none' if leaf.default is None else leaf.default}`",
+            in_words(leaf.type),
+            f"`{as_text(leaf.default)}`" if leaf.default != "" else "(empty)",
             leaf.description,
         )
         yield f"| {' | '.join(cells)} |"
-
-
-def _type(leaf: Leaf) -> str:
-    """Return the type in words, with its bounds."""
-    if leaf.choices:
-        return " or ".join(f"`{choice}`" for choice in leaf.choices)
-    plain: Any = leaf.plain_type
-    words = {int: "whole number", float: "number", str: "text", bool: "true or false"}
-    name = next((word for kind, word in words.items() if plain in (kind, kind | None)), str(plain))
-    optional = ", or none" if plain not in words else ""
-    meta = next((m for m in getattr(leaf.type, "__metadata__", ()) if isinstance(m, msgspec.Meta)), None)
-    signs = (("at least", "ge"), ("more than", "gt"), ("at most", "le"), ("less than", "lt"))
-    limits = [(word, getattr(meta, sign, None)) for word, sign in signs]
-    bounds = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
-    return ", ".join([name, *bounds]) + optional
 
 
 def _nested(rows: list[Leaf]) -> dict[str, Any]:
@@ -292,7 +301,7 @@ def _nested(rows: list[Leaf]) -> dict[str, Any]:
         place = content
         for key in leaf.path[:-1]:
             place = place.setdefault(key, {})
-        place[leaf.name] = leaf.default
+        place[leaf.name] = as_plain(leaf.default)
     return content
 
 

@@ -6,17 +6,14 @@ from typing import Any
 
 from baton.config.file import DEFAULT_NAME
 from baton.core.addresses import without_secrets
+from baton.core.values import as_text
 from baton.project import Project
 
 
 def given_options(project: Project) -> dict[str, Any]:
     """Return what the command line, or the caller, set for a project, except the engine."""
-    configuration = project.configuration
-    return {
-        leaf.name: configuration.value(leaf)
-        for leaf in configuration.leaves
-        if configuration.origins[leaf.key].source == "command line" and leaf.name != "engine"
-    }
+    given = project.configuration.given("command line")
+    return {name: value for name, value in given.items() if name != "engine"}
 
 
 def options_of(project: Project, *, anywhere: bool = False) -> list[str]:
@@ -33,7 +30,7 @@ def options_of(project: Project, *, anywhere: bool = False) -> list[str]:
     place = [f"--project={project.folder}"] if anywhere else []
     place += [] if path == project.folder / DEFAULT_NAME else [f"--config={path}"]
     given = given_options(project)
-    return [*place, *(f"--{name.replace('_', '-')}={_as_text(value)}" for name, value in given.items())]
+    return [*place, *(f"--{name.replace('_', '-')}={as_text(value)}" for name, value in given.items())]
 
 
 def shown_word(word: str) -> str:
@@ -48,7 +45,3 @@ def shown_word(word: str) -> str:
     if equals and option.startswith("-"):
         return f"{option}={without_secrets(value)}"
     return without_secrets(word)
-
-
-def _as_text(value: object) -> str:
-    return "none" if value is None else str(value)

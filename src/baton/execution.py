@@ -14,8 +14,9 @@ from baton.core.addresses import without_secrets
 from baton.core.dag import Dag
 from baton.core.events import Reporter, ignore_events
 from baton.core.execute import TaskRun
-from baton.core.parameters import flatten
+from baton.core.parameters import flatten_plain
 from baton.core.reasons import Cause, CauseKind
+from baton.core.values import as_plain
 from baton.errors import Unavailable
 from baton.project import Project, open_project
 
@@ -120,7 +121,7 @@ class Execution:
         configuration = self.project.configuration
         return {
             "folder": str(self.project.folder),
-            "options": {leaf.name: configuration.value(leaf) for leaf in configuration.leaves},
+            "options": {leaf.name: as_plain(configuration.value(leaf)) for leaf in configuration.leaves},
             "targets": list(self.targets),
             "engine": self.engine,
             "run_id": self.run_id,
@@ -185,8 +186,7 @@ class Execution:
             report=self.report,
             code_digest=lambda: self.project.store.code_digest(self.dag.tasks),
             parameters_by_name={
-                name: without_secrets(value) if isinstance(value, str) else value
-                for name, value in flatten(parameters).items()
+                name: _without_secrets(value) for name, value in flatten_plain(parameters).items()
             },
         )
 
@@ -215,6 +215,12 @@ class Execution:
             if good:
                 raise
         return self.tracking_run.run_id
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_secrets(one) for one in value]
+    return without_secrets(value) if isinstance(value, str) else value
 
 
 def _new_run_id() -> str:

@@ -16,6 +16,7 @@ from baton.config.resolve import Configuration, resolve
 from baton.core.dag import Dag
 from baton.core.execute import Folders
 from baton.core.parameters import Parameters, build, leaves
+from baton.core.values import as_text, in_plain_words, read_path, typed
 from baton.errors import SettingsError, Unavailable
 from baton.pipeline import load_pipeline
 
@@ -109,15 +110,22 @@ class Project:
         """Return the project with other parameters, except where the command line set them."""
         origins = self.configuration.origins
         values: dict[tuple[str, ...], Any] = {}
+        problems = []
         for leaf in leaves(self.dag.parameters):
             given = origins[leaf.key].source == "command line" or leaf.name not in parameters
-            values[leaf.path] = self.configuration.value(leaf) if given else parameters[leaf.name]
+            value = self.configuration.value(leaf) if given else parameters[leaf.name]
+            try:
+                values[leaf.path] = typed(leaf.type, value, from_text=False)
+            except ValueError as error:
+                problems.append(f"{leaf.key} was {as_text(value)!r}: {error}")
         try:
             built = build(self.dag.parameters, values)
         except msgspec.ValidationError as error:
+            problems.append(in_plain_words(error))
+        if problems:
             raise SettingsError(
-                [f"the run's parameters do not fit the pipeline any more: {error}"]
-            ) from error
+                [f"the run's parameters do not fit the pipeline any more: {'; '.join(problems)}"]
+            )
         return replace(self, configuration=replace(self.configuration, parameters=built))
 
     def require_writable(self) -> None:
@@ -200,8 +208,8 @@ class _Place:
 
     @classmethod
     def of(cls, folder: Path | None, config: Path | None, environ: Mapping[str, str]) -> _Place:
-        folder = (folder or Path(environ.get("BATON_PROJECT", "."))).absolute()
-        named = config or (Path(environ["BATON_CONFIG"]) if environ.get("BATON_CONFIG") else None)
+        folder = (folder or _path_in(environ, "BATON_PROJECT") or Path()).absolute()
+        named = config or _path_in(environ, "BATON_CONFIG")
         return cls(folder, folder / (named or DEFAULT_NAME), named is not None, environ)
 
     def pipeline(self, options: Mapping[str, Any] | None) -> Dag:
@@ -214,3 +222,13 @@ class _Place:
             parameters_known=False,
         )
         return load_pipeline(configuration.settings.baton.pipeline, self.folder)
+
+
+def _path_in(environ: Mapping[str, str], name: str) -> Path | None:
+    text = environ.get(name)
+    if not text:
+        return None
+    try:
+        return Path(read_path(text))
+    except ValueError as error:
+        raise SettingsError([f"{name} cannot be {text!r}: {error}"]) from error

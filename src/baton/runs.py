@@ -18,7 +18,7 @@ from baton.core.execute import TaskRun
 from baton.core.files import write_atomically
 from baton.core.liveness import at_work, is_at_work
 from baton.core.outcome import RunReport
-from baton.core.parameters import flatten
+from baton.core.parameters import flatten_plain
 from baton.core.records import decode_record
 from baton.errors import Unavailable, UsageError
 
@@ -70,7 +70,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
             pipeline=run.pipeline,
             engine=run.engine,
             targets=targets,
-            parameters=flatten(run.parameters),  # as they are: a resumed run needs them
+            parameters=flatten_plain(run.parameters),  # as they are: a resumed run needs them
             state="running",
             started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             process=os.getpid(),

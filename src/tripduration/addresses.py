@@ -15,6 +15,10 @@ from tripduration.months import Month
 _PORT = re.compile(r"[^:]*(:\d*)?|\[[^\]]*\](:\d*)?")
 """A host with or without a port; the second form is an IPv6 address."""
 
+_OF_WINDOWS = re.compile(r"(file:/*)?[A-Za-z]:([\\/]|$)|\\\\")
+
+WINDOWS_HINT = "baton runs on Linux and macOS; in WSL C:\\ is /mnt/c/"
+
 _HINT = "write it like https://example.org/green_tripdata_{year}-{month:02d}.parquet"
 
 
@@ -40,6 +44,8 @@ def month_url(template: str, month: Month) -> str:
     'https://example.org/2021-01.parquet'
     """
     shown = redacted(template)
+    if is_of_windows(template):
+        raise SourceInvalid(f"the URL template {shown} is a path of Windows", hint=WINDOWS_HINT)
     try:
         fields = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
         wrong = _wrong_fields(fields)
@@ -134,6 +140,8 @@ def file_path(url: str) -> Path:
     SourceInvalid
         The address names another machine, which two slashes in place of three do.
     """
+    if url.startswith("file://~"):
+        return expanded(url.removeprefix("file://"))
     parts = urlsplit(url)
     if parts.netloc not in {"", "localhost"}:
         raise SourceInvalid(
@@ -142,4 +150,26 @@ def file_path(url: str) -> Path:
         )
     from urllib.request import url2pathname  # brings a web client along
 
-    return Path(url2pathname(parts.path))
+    path = url2pathname(parts.path)
+    return expanded(path.removeprefix("/")) if path.startswith("/~") else Path(path)
+
+
+def is_of_windows(path: str) -> bool:
+    """Whether a path or file address begins with a drive or a server, as only those of Windows do."""
+    return _OF_WINDOWS.match(path) is not None
+
+
+def expanded(path: str) -> Path:
+    """Return a path with ``~`` expanded.
+
+    Raises
+    ------
+    SourceInvalid
+        There is no such home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise SourceInvalid(
+            f"there is no home folder {Path(path).parts[0]}", hint="write the whole path"
+        ) from error

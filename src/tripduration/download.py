@@ -9,18 +9,32 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tripduration.addresses import redacted
+import msgspec
+
+from tripduration.addresses import identity, redacted, scheme, through_proxy
 from tripduration.errors import DownloadFailed, StorageFailed, WrongContent
-from tripduration.transfer import Interrupted, Job, Log, Progress, attempt
+from tripduration.parquet import sha256_of
 
 if TYPE_CHECKING:
+    import httpx
     from tenacity import RetryCallState
+
+Progress = Callable[[int, int | None, str], None]
+"""Told after each piece: bytes so far, bytes in all (None if unknown), the file's name."""
+
+Log = Callable[[str], None]
+"""Told of each event, in one line."""
+
+_PIECE_BYTES = 1 << 16
+_AGAIN = "check the network and the address, then run again: what arrived is kept"
 
 
 @dataclass(frozen=True)
@@ -88,14 +102,14 @@ def download(
     StorageFailed
         The disk is full, or the folder cannot be written.
     """
-    job = Job(url, path, verify, progress or _ignore_bytes, log or _ignore)
-    with storage_errors(path), _locked(job):
+    wanted = _Download(url, path, verify, progress or (lambda *_: None), log or (lambda _: None))
+    with storage_errors(path), _locked(wanted):
         try:
-            _attempt_patiently(job, patience)
+            _fetch(wanted, patience)
         except (DownloadFailed, WrongContent) as error:
-            if job.kept() is None:
+            if wanted.kept() is None:
                 raise
-            job.log(f"using {path.name} as it was last downloaded: {error.message}")
+            wanted.log(f"using {path.name} as it was last downloaded: {error.message}")
     return path
 
 
@@ -113,16 +127,172 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageFailed(f"cannot store or read {path.name}: {reason}", hint=hint) from error
 
 
+class _Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which version of which address, without secrets, a file holds or has begun to hold."""
+
+    address: str
+    etag: str
+    last_modified: str
+    size: int
+    """Bytes of the whole file; -1 where the server did not say."""
+    sha256: str
+    """Digest of the whole file; empty while it is being fetched."""
+
+    @property
+    def version(self) -> str:
+        """What tells one version from another byte for byte, as a weak ETag does not (RFC 9110, 13.1.5)."""
+        return (self.etag if not self.etag.startswith("W/") else "") or self.last_modified
+
+
+class _Interrupted(DownloadFailed):
+    """An attempt failed in a way that another attempt may not."""
+
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Download:
+    """One file to fetch, and who wants to hear of it."""
+
+    url: str
+    path: Path
+    verify: Callable[[Path, str], object]
+    progress: Progress
+    log: Log
+
+    def beside(self, ending: str) -> Path:
+        """Return the path of a file that belongs to the one wanted."""
+        return self.path.with_name(self.path.name + ending)
+
+    def kept(self) -> _Receipt | None:
+        """Return the receipt of the file that an earlier download left, if it is what was verified."""
+        receipt = self._receipt(".json")
+        if receipt is None or not self.path.is_file() or self.path.stat().st_size != receipt.size:
+            return None
+        return receipt if sha256_of(self.path) == receipt.sha256 else None
+
+    def attempt(self, client: httpx.Client) -> None:
+        """Ask once for the file, and publish it if it arrives whole and passes `verify`."""
+        import httpx
+
+        # Bytes on the wire must be the file's own: they are counted and may be resumed.
+        headers = {"Accept-Encoding": "identity"}
+        begun, kept = self._receipt(".part.json"), None
+        part = self.beside(".part")
+        start = part.stat().st_size if begun is not None and begun.version and part.exists() else 0
+        if begun is not None and start:
+            headers |= {"Range": f"bytes={start}-", "If-Range": begun.version}
+        elif kept := self.kept():
+            asked = {"If-None-Match": kept.etag, "If-Modified-Since": kept.last_modified}
+            headers |= {name: value for name, value in asked.items() if value}
+        try:
+            with client.stream("GET", self.url, headers=headers) as response:
+                if response.status_code == 304 and kept is not None:
+                    self.log(f"{self.path.name} has not changed since the last download")
+                    return
+                self._refuse_failure(response)
+                self._publish(self._receive(response, begun, start))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _translated(error, self.url) from error
+
+    def _refuse_failure(self, response: httpx.Response) -> None:
+        """Raise for every answer that carries no bytes of the file."""
+        status, shown = response.status_code, redacted(self.url)
+        if scheme(self.url) == "https" and response.url.scheme != "https":
+            raise DownloadFailed(
+                f"{shown} redirects to an address without TLS",
+                hint="name an https:// address that answers by itself",
+            )
+        if status in {200, 206}:
+            return
+        message = f"{shown} answered {status} {response.reason_phrase}".rstrip()
+        if status == 416:  # what we have is no part of that file any more
+            self._forget_part()
+            raise _Interrupted(message, hint=_AGAIN, status=status)
+        if status in {408, 429} or status >= 500:
+            interrupted = _Interrupted(message, hint="run again later", status=status)
+            asked = response.headers.get("Retry-After", "")
+            interrupted.retry_after_s = float(asked) if asked.isdecimal() else 0.0
+            raise interrupted
+        raise DownloadFailed(
+            message, hint="check the address, and that it can be read from here", status=status
+        )
+
+    def _receive(self, response: httpx.Response, begun: _Receipt | None, start: int) -> _Receipt:
+        """Write the answer's body to the unfinished file; return what the whole file must be."""
+        if response.status_code == 200:
+            # A note on the new version beside bytes of the old one would join two versions.
+            self._forget_part()
+            headers, start = response.headers, 0
+            size = int(headers.get("Content-Length", -1))
+            begun = _Receipt(
+                identity(self.url), headers.get("ETag", ""), headers.get("Last-Modified", ""), size, ""
+            )
+            self._write(".part.json", begun)
+        else:
+            span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+            if begun is None or span is None or not 0 < start == int(span[1]):
+                self._forget_part()
+                message = f"{redacted(self.url)} answered with another part than the one asked for"
+                raise _Interrupted(message, hint=_AGAIN)
+            begun = msgspec.structs.replace(begun, size=int(span[2]))
+        with self.beside(".part").open("ab") as file:
+            for piece in response.iter_raw(_PIECE_BYTES):
+                file.write(piece)
+                start += len(piece)
+                self.progress(start, begun.size if begun.size >= 0 else None, self.path.name)
+            file.flush()
+            os.fsync(file.fileno())
+        return begun
+
+    def _publish(self, receipt: _Receipt) -> None:
+        """Give the file its name, if its size is right and `verify` accepts it."""
+        part, shown = self.beside(".part"), redacted(self.url)
+        arrived = part.stat().st_size
+        if receipt.size not in {-1, arrived}:
+            if arrived > receipt.size:
+                self._forget_part()
+            raise _Interrupted(f"{shown} delivered {arrived:,} of {receipt.size:,} bytes", hint=_AGAIN)
+        try:
+            self.verify(part, f"what {shown} delivered")
+        except WrongContent:
+            self._forget_part()
+            raise
+        finished = msgspec.structs.replace(receipt, size=arrived, sha256=sha256_of(part))
+        part.replace(self.path)
+        # A kill here leaves a file that no receipt describes: it is fetched again, never trusted.
+        self._write(".json", finished)
+        self._forget_part()
+        self.log(f"downloaded {self.path.name}, {arrived:,} bytes")
+
+    def _receipt(self, ending: str) -> _Receipt | None:
+        """Read a receipt; None where it is missing, torn or of another address."""
+        try:
+            receipt = msgspec.json.decode(self.beside(ending).read_bytes(), type=_Receipt)
+        except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        return receipt if receipt.address == identity(self.url) else None
+
+    def _write(self, ending: str, receipt: _Receipt) -> None:
+        temporary = self.beside(ending + ".tmp")
+        temporary.write_bytes(msgspec.json.encode(receipt))
+        temporary.replace(self.beside(ending))
+
+    def _forget_part(self) -> None:
+        self.beside(".part").unlink(missing_ok=True)
+        self.beside(".part.json").unlink(missing_ok=True)
+
+
 @contextmanager
-def _locked(job: Job) -> Iterator[None]:
+def _locked(wanted: _Download) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
-    job.path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(job.beside(".lock"))
+    wanted.path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(wanted.beside(".lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        job.log(f"waiting for another process that downloads {job.path.name}")
+        wanted.log(f"waiting for another process that downloads {wanted.path.name}")
         lock.acquire()
     try:
         yield
@@ -130,15 +300,23 @@ def _locked(job: Job) -> Iterator[None]:
         lock.release()
 
 
-def _attempt_patiently(job: Job, patience: Patience) -> None:
+def _fetch(wanted: _Download, patience: Patience) -> None:
     import httpx
-    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
+
+    first, longest = patience.first_wait_s, patience.longest_wait_s
+    growing = wait_exponential(first, max=longest) + wait_random(0, first)
+
+    def failure(state: RetryCallState) -> _Interrupted:
+        error = state.outcome.exception() if state.outcome is not None else None
+        assert isinstance(error, _Interrupted)
+        return error
 
     retrying = Retrying(
         stop=stop_after_attempt(patience.attempts),
-        retry=retry_if_exception_type(Interrupted),
-        wait=lambda state: _wait_s(state, patience),
-        before_sleep=lambda state: job.log(f"{_failure(state).message}, trying again"),
+        retry=retry_if_exception_type(_Interrupted),
+        wait=lambda state: min(max(growing(state), failure(state).retry_after_s), longest),
+        before_sleep=lambda state: wanted.log(f"{failure(state).message}, trying again"),
         reraise=True,
     )
     timeout = httpx.Timeout(patience.read_timeout_s, connect=patience.connect_timeout_s)
@@ -147,26 +325,10 @@ def _attempt_patiently(job: Job, patience: Patience) -> None:
             _no_secret_logged(),
             httpx.Client(timeout=timeout, follow_redirects=True, max_redirects=patience.redirects) as client,
         ):
-            retrying(attempt, client, job)
-    except Interrupted as error:
+            retrying(wanted.attempt, client)
+    except _Interrupted as error:
         message = f"{error.message} ({patience.attempts} attempts)"
         raise DownloadFailed(message, hint=error.hint, status=error.status) from error
-
-
-def _failure(state: RetryCallState) -> Interrupted:
-    """Return why an attempt failed; nothing else than `Interrupted` is tried again."""
-    error = state.outcome.exception() if state.outcome is not None else None
-    return error if isinstance(error, Interrupted) else Interrupted("the download failed")
-
-
-def _wait_s(state: RetryCallState, patience: Patience) -> float:
-    """Wait longer after each attempt, and as long as the server asks, within the limit."""
-    from tenacity import wait_exponential, wait_random
-
-    longest = patience.longest_wait_s
-    first = patience.first_wait_s
-    growing = wait_exponential(first, max=longest) + wait_random(0, first)
-    return min(max(growing(state), _failure(state).retry_after_s), longest)
 
 
 @contextmanager
@@ -187,9 +349,27 @@ def _no_secret_logged() -> Iterator[None]:
         logger.removeFilter(redact)
 
 
-def _ignore(event: str) -> None:
-    """Hear of an event and do nothing."""
+def _translated(error: httpx.HTTPError | httpx.InvalidURL, url: str) -> DownloadFailed:
+    """Say in our words why no answer, or half an answer, arrived."""
+    import httpx
 
-
-def _ignore_bytes(done: int, size: int | None, name: str) -> None:
-    """Hear of bytes and do nothing."""
+    shown = redacted(url)
+    match error:
+        case httpx.InvalidURL():  # its own words quote the URL, secrets included
+            return DownloadFailed(f"{shown} is not an address", hint="check how it is written")
+        case httpx.TooManyRedirects():
+            hint = "the server sends every request on to another address: check the URL"
+            return DownloadFailed(f"{shown} redirects too often", hint=hint)
+        case httpx.UnsupportedProtocol():
+            hint = "only http:// and https:// are followed"
+            return DownloadFailed(f"{shown} leads to an address that is not HTTP", hint=hint)
+        case httpx.ConnectError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            hint = "check the clock and the system's certificates, or a proxy in between"
+            return DownloadFailed(f"{shown} has a certificate that is not trusted", hint=hint)
+        case httpx.TimeoutException():
+            why = "did not answer in time"
+        case httpx.ConnectError():
+            why = f"cannot be reached{through_proxy(url)}: {error}"
+        case _:
+            why = f"broke off: {error or type(error).__name__}"
+    return _Interrupted(f"{shown} {why}", hint=_AGAIN)

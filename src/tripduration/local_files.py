@@ -1,10 +1,10 @@
-"""Months of trips in a folder of this machine."""
+"""Months of trips in a folder of this machine: a file each, or a folder of Parquet parts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tripduration.addresses import file_path, month_url, scheme
+from tripduration.addresses import WINDOWS_HINT, expanded, file_path, is_of_windows, month_url, scheme
 from tripduration.errors import MonthNotPublished, SourceInvalid
 from tripduration.months import Month
 
@@ -13,7 +13,7 @@ _SHOWN_FILES = 4
 
 
 def local_file(month: Month, source: str, url_template: str) -> Path | None:
-    """Return the path of a month's file on this machine; None where the source is a server.
+    """Return the path of a month's file, or folder of parts, here; None where the source is a server.
 
     Parameters
     ----------
@@ -38,17 +38,17 @@ def local_file(month: Month, source: str, url_template: str) -> Path | None:
         candidates = [file_path(url)]
     else:
         folder = existing_folder(source)
-        names = [file_name(month)]
+        names = [file_name(month), file_name(month).removesuffix(".parquet")]
         if url_template:
             names.append(_name_in(url_template, month))
         candidates = [folder / name for name in names]
     for candidate in candidates:
-        if candidate.is_file():
+        if candidate.exists():
             return candidate
-    place = candidates[0].parent
+    wanted = candidates[0]
     raise MonthNotPublished(
-        f"there are no trips for {month}: {candidates[0].name} is not in {place}",
-        hint=_months_in(place),
+        f"there are no trips for {month}: {wanted.name} is not in {wanted.parent}",
+        hint=_what_is_there(wanted, month),
     )
 
 
@@ -60,14 +60,17 @@ def existing_folder(source: str) -> Path:
     SourceInvalid
         It is no folder.
     """
-    folder = Path(source).expanduser()
+    folder = expanded(source)
     if folder.is_dir():
         return folder
+    if is_of_windows(source):
+        raise SourceInvalid(f"the source folder {source} is a path of Windows", hint=WINDOWS_HINT)
+    if folder.is_file() and folder.suffix == ".parquet":
+        hint = f"name the folder that it is in: {folder.parent}"
+    else:
+        hint = f"name a folder with files like {_EXAMPLE}, an address, or 'sample'"
     found = "a file, not a folder" if folder.exists() else "not there"
-    raise SourceInvalid(
-        f"the source folder {source} is {found}",
-        hint=f"name a folder with files like {_EXAMPLE}, an address, or 'sample'",
-    )
+    raise SourceInvalid(f"the source folder {source} is {found}", hint=hint)
 
 
 def file_name(month: Month) -> str:
@@ -80,9 +83,18 @@ def _name_in(url_template: str, month: Month) -> str:
     return month_url(url_template, month).partition("?")[0].rpartition("/")[2]
 
 
-def _months_in(folder: Path) -> str:
+def _what_is_there(wanted: Path, month: Month) -> str:
     """Say what a folder holds instead of the month wanted."""
-    names = sorted(path.name for path in folder.glob("*.parquet"))
+    folder = wanted.parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    if wanted.is_symlink():
+        return f"the link {wanted.name} leads nowhere"
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    alike = [name for name in names if str(month) in name]
+    if alike:
+        return f"{alike[0]} is there: months are read from green trips in Parquet called {wanted.name}"
+    names = [name for name in names if name.endswith(".parquet")]
     if not names:
         return f"put files like {_EXAMPLE} there, or choose another source"
     more = f" and {len(names) - _SHOWN_FILES} more" if len(names) > _SHOWN_FILES else ""

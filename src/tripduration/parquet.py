@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from pathlib import Path
 
 from tripduration.errors import NotParquet
@@ -12,6 +14,25 @@ MAGIC = b"PAR1"
 
 _SMALLEST = 12
 """Bytes of the shortest Parquet file: both magics and the footer's length."""
+
+_CONVERT = "write it as Parquet, with times as timestamps and ids as whole numbers"
+
+_LOOKS = {
+    b"PARE": ("it is encrypted", "decrypt it: encrypted Parquet is not read"),
+    b"\x1f\x8b": ("it is compressed with gzip", "unpack it with: gunzip"),
+    b"PK\x03\x04": ("it is a ZIP archive", "unpack it with: unzip"),
+    b"BZh": ("it is compressed with bzip2", "unpack it with: bunzip2"),
+    b"\xfd7zXZ": ("it is compressed with xz", "unpack it with: unxz"),
+    b"\x28\xb5\x2f\xfd": ("it is compressed with zstd", "unpack it with: unzstd"),
+    b"ARROW1": ("it is an Arrow or Feather file", _CONVERT),
+    b"ORC": ("it is an ORC file", _CONVERT),
+    b"Obj\x01": ("it is an Avro file", _CONVERT),
+    b"SQLite format 3": ("it is a SQLite database", _CONVERT),
+}
+"""What a file's first bytes say that it is, and the way out."""
+
+_TABLE = re.compile(r"[^\n,;\t]+([,;\t])[^\n]*\1[^\n]*")
+"""The first line of a table in text: three cells or more."""
 
 _SHOWN_BYTES = 256
 _SHOWN_CHARACTERS = 70
@@ -59,6 +80,9 @@ def _trouble(head: bytes, tail: bytes, size: int) -> tuple[str, str] | None:
     if size == 0:
         return "it is empty (0 bytes)", "download it again"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    known = next((told for magic, told in _LOOKS.items() if head.startswith(magic)), None)
+    if known is not None:
+        return known
     if head.startswith(b"version https://git-lfs"):
         return (
             f"it is a Git LFS pointer ({_shown(head)})",
@@ -70,11 +94,24 @@ def _trouble(head: bytes, tail: bytes, size: int) -> tuple[str, str] | None:
     if text.startswith(b"<"):
         hint = "the address answers with an error document: check the URL and the month"
         return f"it is an XML document ({_shown(head)})", hint
+    if text.startswith(b"{"):
+        hint = "the address answers with an error document: check the URL and the month"
+        return f"it is a JSON document ({_shown(head)})", hint
     if not head.startswith(MAGIC):
+        if _is_table(head):
+            return f"it is a table in text, CSV or its like ({_shown(head)})", _CONVERT
         return f"it starts with {_shown(head)}", "check the address or folder it came from"
     if tail != MAGIC or size < _SMALLEST:
         return f"it is cut short after {size:,} bytes (no PAR1 at its end)", "download it again"
     return None
+
+
+def _is_table(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8-sig", errors="strict" if len(head) < _SHOWN_BYTES else "ignore")
+    except UnicodeDecodeError:
+        return False
+    return "\0" not in text and _TABLE.match(text) is not None
 
 
 def _shown(head: bytes) -> str:
@@ -106,3 +143,9 @@ def _read_footer(path: Path, called: str) -> dict[str, str]:
             hint="check how the file was made; published months name each column once",
         )
     return {field.name: str(field.type) for field in schema}
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 digest of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,23 +40,30 @@ def read_month(path: Path) -> pl.DataFrame:
         The file is something else.
     """
     published = verify_parquet(path)
+    names = published_names(published)
     with _damage_told(path):
         types = pl.scan_parquet(path, glob=False).collect_schema()
-    found = [_finding(name, types.get(name), published) for name in NEEDED]
+    found = [_finding(name, names.get(name), types, published) for name in NEEDED]
     findings = tuple(finding for finding in found if finding is not None)
     if findings:
         raise _unusable(path.name, findings, published)
     with _damage_told(path):
-        frame = pl.read_parquet(path, columns=list(NEEDED), glob=False).select(NEEDED)
-    late = tuple(_beyond_calendar(frame))
-    if late:
-        raise _unusable(path.name, late, published)
+        frame = pl.read_parquet(path, columns=list(names.values()), glob=False)
+    frame = frame.select(pl.col(names[name]).alias(name) for name in NEEDED)
+    frame = frame.with_columns(pl.col(name).fill_nan(None) for name in _ids() if frame[name].dtype.is_float())
+    lost = (*_beyond_calendar(frame), *_not_whole(frame))
+    if lost:
+        raise _unusable(path.name, lost, published)
     try:
         return frame.cast({name: column.dtype for name, column in Trips.columns().items()})
     except pl.exceptions.InvalidOperationError as error:
         first_line = str(error).partition("\n")[0]
         finding = Finding("", "values that fit their columns' types", first_line)
         raise _unusable(path.name, (finding,), published) from error
+
+
+def _ids() -> tuple[str, ...]:
+    return tuple(name for name, column in Trips.columns().items() if column.dtype.is_integer())
 
 
 def _beyond_calendar(frame: pl.DataFrame) -> Iterator[Finding]:
@@ -68,13 +75,27 @@ def _beyond_calendar(frame: pl.DataFrame) -> Iterator[Finding]:
                 yield Finding(name, "times that microseconds can count", f"{lost:,} that they cannot")
 
 
+def _not_whole(frame: pl.DataFrame) -> Iterator[Finding]:
+    """Yield the columns of ids that are not whole numbers; null stands for no id, as NaN does."""
+    for name in _ids():
+        values = frame[name]
+        whole = values.cast(pl.Int64, strict=False)
+        wrong = values.filter((whole.is_null() & values.is_not_null()) | (whole.cast(values.dtype) != values))
+        if len(wrong):
+            yield Finding(name, "whole numbers", f"{len(wrong):,} that are not, such as {wrong[0]}")
+
+
 @contextmanager
 def _damage_told(path: Path) -> Iterator[None]:
-    """Say in our words that a file whose footer is whole is damaged elsewhere."""
+    """Say in our words that a file whose footer is whole is damaged elsewhere, or encrypted."""
     try:
         yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         first_line = str(error).partition("\n")[0]
+        if "encrypt" in first_line.lower():
+            raise NotParquet(
+                f"{path.name} cannot be read: {first_line}", hint="decrypt it: encrypted Parquet is not read"
+            ) from error
         raise NotParquet(
             f"{path.name} is not a readable Parquet file: its data is damaged ({first_line})",
             hint="download it again",
@@ -156,31 +177,71 @@ def report_text(report: Mapping[str, Any]) -> str:
     return "\n".join(_file_text(name, file) for name, file in report["files"].items())
 
 
-def _finding(name: str, found: pl.DataType | None, published: Mapping[str, str]) -> Finding | None:
+def _finding(
+    name: str, column: str | None, types: Mapping[str, pl.DataType], published: Mapping[str, str]
+) -> Finding | None:
     """Return why a published column cannot be read as the contract's, or None."""
     wanted = Trips.columns()[name].dtype
+    found = types.get(column) if column is not None else None
     if wanted.is_temporal():
         expected = "a timestamp without a time zone"
         usable = isinstance(found, pl.Datetime) and found.time_zone is None
-    elif wanted.is_integer():
-        expected = "whole numbers"
-        usable = found is not None and found.is_integer()
     else:
-        expected = "numbers"
+        expected = "whole numbers" if wanted.is_integer() else "numbers"
         usable = found is not None and found.is_numeric()
     if usable:
         return None
-    return Finding(name, expected, "no such column" if found is None else published[name])
+    if column is not None:
+        return Finding(name, expected, published[column])
+    alike = [one for one in published if _is_called(one, name)]
+    return Finding(name, expected, " and ".join(map(repr, alike)) if alike else "no such column")
 
 
 def _unusable(name: str, findings: tuple[Finding, ...], published: Mapping[str, str]) -> ContractBroken:
     """Say at once everything that keeps a file from being read."""
-    hint = _CHECK_SOURCE
-    if any(column.startswith("tpep_") for column in published):
-        hint = "this is a yellow-taxi file: use the one called green_tripdata_YYYY-MM.parquet"
     separator = "\n  " if len(findings) > 1 else " "
     lines = [f"{name} is no month of green-taxi trips:", *map(str, findings)]
-    return ContractBroken(separator.join(lines), hint=hint, findings=findings)
+    return ContractBroken(separator.join(lines), hint=_hint_for(findings, published), findings=findings)
+
+
+def _hint_for(findings: tuple[Finding, ...], published: Mapping[str, str]) -> str:
+    columns = " ".join(published).casefold()
+    found = " ".join(finding.found for finding in findings)
+    if "tpep_" in columns:
+        return "this is a yellow-taxi file: use the one called green_tripdata_YYYY-MM.parquet"
+    if "pickup_longitude" in columns:
+        return (
+            "before July 2016 the CSV files had coordinates: use the month's published Parquet file, "
+            "which has location ids"
+        )
+    if "tz=" in found:
+        return "write the times as New York's clocks show them, without a time zone"
+    if re.search(r"string|dictionary|binary|list<|struct<|map<", found):
+        return "write the file again, with times as timestamps, and ids and distances as numbers"
+    return _CHECK_SOURCE
+
+
+def published_names(columns: Iterable[str]) -> dict[str, str]:
+    """Return what the columns that the pipeline reads are called among those of a file.
+
+    Capital letters, and blanks around a name, do not count where only one column is meant.
+
+    Examples
+    --------
+    >>> published_names(["PULOCATIONID", " trip_distance", "fare_amount"])
+    {'PULocationID': 'PULOCATIONID', 'trip_distance': ' trip_distance'}
+    """
+    listed = list(columns)
+    found = {}
+    for name in NEEDED:
+        alike = [one for one in listed if _is_called(one, name)]
+        if name in listed or len(alike) == 1:
+            found[name] = name if name in listed else alike[0]
+    return found
+
+
+def _is_called(column: str, name: str) -> bool:
+    return column.strip().casefold() == name.casefold()
 
 
 def _month_in(name: str) -> Month:
@@ -199,7 +260,7 @@ def _check_file(month: Month, path: Path, min_rows: int, min_share_kept: float) 
         with _damage_told(path):
             rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
         rules = [
-            _rule(each.column, f"has {each.expected}", rows or 1, rows or 1, 0.0, found=each.found)
+            _rule(each.column, f"has {each.expected}", rows or 1, rows or 1, 0.0, found=f"found {each.found}")
             for each in broken.findings
         ]
         kept = 0

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tripduration.addresses import file_path, folder_name, identity, month_url, scheme
-from tripduration.download import DEFAULT_PATIENCE, Patience, download, storage_errors
+from tripduration.download import DEFAULT_PATIENCE, Log, Patience, Progress, download, storage_errors
 from tripduration.errors import DataError, DownloadFailed, MonthNotPublished, SourceInvalid
 from tripduration.local_files import existing_folder, file_name, local_file
-from tripduration.parquet import verify_parquet
-from tripduration.receipt import sha256_of
+from tripduration.parquet import sha256_of, verify_parquet
 from tripduration.zones import ZONE_FILE, read_zones
 
 if TYPE_CHECKING:
     from tripduration.months import Month
-    from tripduration.transfer import Log, Progress
 
 SAMPLE = "sample"
 """The source that is generated, and needs no network."""
@@ -45,12 +44,13 @@ def fetch_month(
         The month wanted.
     source
         Empty for `url_template`; ``sample`` for the generated sample; an address with ``{year}``
-        and ``{month}`` (``http``, ``https`` or ``file``); else a local folder.
+        and ``{month}`` (``http``, ``https`` or ``file``); else a local folder. A month there may be
+        a folder of Parquet parts.
     url_template
         The publisher's address, as `URL_TEMPLATE`.
     folder
-        Where downloads and samples go, each address into a folder of its own. Local files stay
-        where they are.
+        Where downloads, samples and joined parts go, each address into a folder of its own. Local
+        files stay where they are.
     progress
         Told of bytes so far, bytes in all (None if unknown) and the file's name.
     log
@@ -76,8 +76,10 @@ def fetch_month(
     local = local_file(month, source, url_template)
     if local is not None:
         with storage_errors(local):
-            verify_parquet(local)
-        return local
+            if not local.is_dir():
+                verify_parquet(local)
+                return local
+        return _joined(local, folder / file_name(month))
     template = source or url_template
     url = month_url(template, month)
     path = folder / folder_name(template) / file_name(month)
@@ -112,6 +114,10 @@ def source_version(month: Month, source: str, url_template: str) -> str:
     if local is None:
         return identity(month_url(source or url_template, month))
     with storage_errors(local):
+        if local.is_dir():
+            from tripduration.parts import version_of
+
+            return f"{local.name} parts sha256:{version_of(local)}"
         return f"{local.name} sha256:{sha256_of(local)}"
 
 
@@ -162,6 +168,16 @@ def fetch_zones(
         if log is not None:
             log(f"charts go without zone names: {error.message}")
         return {}
+
+
+def _joined(parts: Path, path: Path) -> Path:
+    """Return a month's parts as one file, which lies in a folder for this folder of parts alone."""
+    from tripduration.parts import join_parts
+
+    place = hashlib.sha256(str(parts.absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    joined = path.parent / f"parts-{place}" / path.name
+    with storage_errors(joined):
+        return join_parts(parts, joined)
 
 
 def _local_zones(source: str, zone_url: str) -> Path | None:

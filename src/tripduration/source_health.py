@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tripduration.addresses import through_proxy
 from tripduration.errors import DataError
+from tripduration.local_files import existing_folder
 
 
 class SourceUnreachable(DataError):
@@ -27,8 +26,8 @@ def probe_source(source: str, url_template: str) -> str:
     if source == "sample":
         return "the built-in sample"
     if source and "://" not in source:
-        folder = Path(source)
-        months = sorted(folder.glob("green_tripdata_*.parquet")) if folder.is_dir() else []
+        folder = existing_folder(source)
+        months = sorted(folder.glob("green_tripdata_*.parquet"))
         if not months:
             raise SourceUnreachable(
                 f"the folder {source} has no green_tripdata_YYYY-MM.parquet",

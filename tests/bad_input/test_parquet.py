@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,9 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "ids that are texts": {"PULocationID": pa.array(["1"] * ROWS)},
     "ids that are truths": {"PULocationID": pa.array([True] * ROWS)},
     "ids that are words of a dictionary": {"PULocationID": pa.array(["1"] * ROWS).dictionary_encode()},
-    "ids that are decimals": {"PULocationID": pa.array([1] * ROWS).cast(pa.decimal128(25, 2))},
+    "ids that are decimals with fractions": {"PULocationID": pa.array([Decimal("1.5")] * ROWS)},
+    "ids without an end": {"PULocationID": pa.array([float("inf")] * ROWS)},
+    "ids that are not numbers": {"PULocationID": pa.array([float("nan")] * ROWS)},
     "ids in lists": {"PULocationID": pa.array([[1]] * ROWS)},
     "ids in structures": {"PULocationID": pa.array([{"a": 1}] * ROWS)},
     "ids in maps": {"PULocationID": pa.array([[("a", 1)]] * ROWS, pa.map_(pa.string(), pa.int64()))},
@@ -127,9 +130,17 @@ def test_a_column_that_is_there_twice_is_refused(name: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", NEEDED)
-def test_a_column_in_other_letters_is_not_taken_for_it(name: str, tmp_path: Path) -> None:
+def test_two_columns_that_differ_by_letters_alone_are_taken_for_neither(name: str, tmp_path: Path) -> None:
     columns = {(key.upper() + " " if key == name else key): value for key, value in good_columns().items()}
+    _, trips = judge(written(tmp_path, columns))
+    assert trips is not None
+    assert trips.height == ROWS
+    columns[name.title()] = good_columns()[name]
     assert judge(written(tmp_path, columns)) == (None, None)
+    columns[name] = good_columns()[name]
+    _, exact = judge(written(tmp_path, columns))
+    assert exact is not None
+    assert exact.equals(trips)
 
 
 def test_no_columns_and_no_rows_are_refused(tmp_path: Path) -> None:

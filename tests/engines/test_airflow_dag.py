@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from baton import Dag, Json, Parameters, task
@@ -70,6 +71,7 @@ def project(tmp_path_factory):
         'def plain(fit: Json) -> Json:\n    """Plain."""\n    return fit\n\n'
         "dag = Dag('pooled', [fit, plain])\n"
     )
+    (folder / "every_type.py").write_text((ROOT / "tests" / "every_type.py").read_text())
     return folder
 
 
@@ -88,6 +90,7 @@ def airflow_home(project, tmp_path_factory):
         "whole = airflow_dag(folder, dag_id='whole', granularity='run', schedule=None)\n"
         "pooled = airflow_dag(folder, options={'pipeline': 'pooled:dag'})\n"
         "hooked = airflow_dag(folder, dag_id='hooked', on_failure_callback=print)\n"
+        "typed = airflow_dag(folder, options={'pipeline': 'every_type:dag', 'months': (3, 4)})\n"
     )
     return home
 
@@ -217,6 +220,29 @@ def test_params_are_typed_as_the_parameters_are(loaded):
     assert params["validation_month"]["schema"]["__var"]["type"] == ["null", "integer"]
     assert params["encoding"]["schema"]["__var"]["enum"] == ["categorical", "onehot"]
     assert params["source"]["schema"]["__var"]["type"] == "string"
+
+
+def test_a_scheduled_dag_has_a_param_for_every_type_and_a_run_gets_its_value_back(loaded, project):
+    params = dict(loaded["dags"]["every_type"]["dag"]["params"])
+    schemas = {name: param["schema"]["__var"] for name, param in params.items()}
+    assert params["months"]["default"] == [3, 4]
+    assert schemas["months"]["items"]["__var"] == {"type": "integer", "minimum": 1, "maximum": 12}
+    assert schemas["day"]["format"] == "date"
+    assert set(schemas["maybe"]["enum"]) == {None, "a", "b"}
+    assert schemas["rate"] == {
+        "type": ["null", "number"],
+        "exclusiveMinimum": 0,
+        "section": "parameters",
+    }
+    typed = open_project(folder=project, options={"pipeline": "every_type:dag"}, environ={})
+    told = {name: param["default"] for name, param in params.items()} | {"outs": ["a,b"], "colour": "blue"}
+    chosen = options_from(typed.dag, told, None) | {"pipeline": "every_type:dag"}
+    found = open_project(folder=project, options=chosen, environ={}).configuration.parameters
+    assert (found.months, found.outs, found.colour.name) == ((3, 4), (Path("a,b"),), "BLUE")
+    left = open_project(folder=project, options={"pipeline": "every_type:dag", "months": (3, 4)}, environ={})
+    assert found == msgspec.structs.replace(
+        left.configuration.parameters, outs=found.outs, colour=found.colour
+    )
 
 
 def test_schedule_tags_owner_text_and_hook(loaded):

@@ -210,6 +210,28 @@ def test_a_deployment_has_a_typed_form_tags_and_a_paused_monthly_schedule(deploy
         deployed.start({"month": 13, "year": 2021})
 
 
+def test_a_form_has_a_field_for_every_type_and_a_run_gets_its_value_back(tmp_path: Path) -> None:
+    from prefect.exceptions import ParameterTypeError
+
+    from baton.engines.prefect.deployed import deployed_flow, options_of_run
+
+    (tmp_path / "every_type.py").write_text((Path(__file__).parents[1] / "every_type.py").read_text())
+    pipeline = {"pipeline": "every_type:dag"}
+    flow = deployed_flow(tmp_path, options={**pipeline, "months": (3, 4)})
+    fields = flow.parameters.properties
+    assert fields["months"]["default"] == [3, 4]
+    assert fields["months"]["items"] == {"type": "integer", "minimum": 1, "maximum": 12}
+    assert fields["out"]["default"] == "out"
+    chosen = flow.validate_parameters({"names": ["a,b"], "out": "~", "colour": "blue", "day": "2022-01-01"})
+    with pytest.raises(ParameterTypeError, match=r"months\.0"):
+        flow.validate_parameters({"months": [13]})
+    project = api.open_project(folder=tmp_path, options=pipeline, environ={})
+    given = {**pipeline, **options_of_run(project, chosen, 0)}
+    found: Any = api.open_project(folder=tmp_path, options=given, environ={}).configuration.parameters
+    assert (found.months, found.names, found.out) == ((3, 4), ["a,b"], Path.home())
+    assert (found.colour.name, found.day.isoformat()) == ("BLUE", "2022-01-01")
+
+
 def test_a_scheduled_run_trains_the_month_that_its_time_implies(deployed: Deployed) -> None:
     server = deployed.server
     flow_run_id = deployed.start({}, at="2021-03-02T06:00:00Z")

@@ -193,6 +193,11 @@ def test_another_part_than_the_one_asked_for_is_dropped(publisher: Publisher, fe
     assert fetch().read_bytes() == publisher.body
 
 
+def test_a_part_that_nobody_asked_for_is_not_taken_for_the_file(publisher: Publisher, fetch: Fetch) -> None:
+    publisher.moods = ["other part", "ranges"]
+    assert fetch().read_bytes() == publisher.body
+
+
 def test_an_unfinished_file_longer_than_the_real_one_is_dropped(
     publisher: Publisher, fetch: Fetch, path: Path
 ) -> None:

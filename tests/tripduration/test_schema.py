@@ -78,6 +78,9 @@ def test_real_months_of_every_published_schema_are_read_as_the_same_types(real_d
     [
         ("PULocationID", pl.UInt16()),
         ("DOLocationID", pl.Int64()),
+        ("PULocationID", pl.Float64()),
+        ("DOLocationID", pl.Decimal(38, 0)),
+        ("trip_distance", pl.Decimal(18, 3)),
         ("trip_distance", pl.Int32()),
         ("lpep_pickup_datetime", pl.Datetime("ns")),
         ("lpep_dropoff_datetime", pl.Datetime("ms")),
@@ -89,6 +92,60 @@ def test_types_that_hold_the_same_values_are_read(
     as_published = january_trips.with_columns(pl.col(column).cast(kind))
     wanted = as_published.cast(read_month(written(january_trips)).schema)
     assert read_month(written(as_published)).equals(wanted)
+
+
+def test_a_file_is_the_same_month_with_ids_as_whole_numbers_or_as_floats(
+    january_trips: pl.DataFrame, written: Written
+) -> None:
+    ids = pl.col("PULocationID", "DOLocationID")
+    as_whole = read_month(written(january_trips.with_columns(ids.cast(pl.Int64))))
+    as_floats = january_trips.with_columns(ids.cast(pl.Float64))
+    assert read_month(written(as_floats)).equals(as_whole)
+    missing = as_floats.with_columns(in_rows(3, "PULocationID", math.nan))
+    assert broken_rules(check_trips({"2021-01": written(missing)})) == {("PULocationID", "is not null"): 3}
+    fractions = as_floats.with_columns(in_rows(2, "PULocationID", 1.5))
+    with pytest.raises(ContractBroken, match=r"PULocationID: expected whole numbers, .* 2 .*, such as 1\.5"):
+        read_month(written(fractions))
+
+
+@pytest.mark.parametrize("spell", [str.upper, str.lower, "  {} ".format, str.title], ids=lambda s: s("aB"))
+def test_letters_and_blanks_of_a_column_s_name_do_not_count(
+    january_trips: pl.DataFrame, written: Written, spell: Callable[[str], str]
+) -> None:
+    path = written(january_trips.rename(spell))
+    assert check_trips({"2021-01": path})["ok"]
+    assert read_month(path).equals(read_month(written(january_trips)))
+
+
+HINTS = {
+    "times of a zone": (pl.col("lpep_pickup_datetime").dt.replace_time_zone("UTC"), "without a time zone"),
+    "times as text": (pl.col("lpep_pickup_datetime").dt.to_string(), "times as timestamps"),
+    "ids as text": (pl.col("PULocationID").cast(pl.String), "ids and distances as numbers"),
+    "ids as categories": (pl.col("PULocationID").cast(pl.String).cast(pl.Categorical), "as numbers"),
+    "ids in lists": (pl.concat_list("PULocationID").alias("PULocationID"), "as numbers"),
+    "coordinates": (pl.lit(-73.9).alias("Pickup_longitude"), "before July 2016"),
+}
+
+
+@pytest.mark.parametrize("case", HINTS)
+def test_a_column_that_cannot_be_used_is_told_with_its_type_and_the_way_out(
+    january_trips: pl.DataFrame, written: Written, case: str
+) -> None:
+    changed, words = HINTS[case]
+    trips = january_trips.with_columns(changed)
+    path = written(trips.drop("PULocationID") if case == "coordinates" else trips)
+    with pytest.raises(ContractBroken, match=r" has (whole numbers|a timestamp .*): found ") as caught:
+        raise_if_broken(check_trips({"2021-01": path}))
+    assert words in caught.value.hint
+
+
+def test_two_columns_of_one_name_but_for_letters_are_told(
+    january_trips: pl.DataFrame, written: Written
+) -> None:
+    renamed = january_trips.rename({"PULocationID": "pulocationid"})
+    path = written(renamed.with_columns(pl.col("pulocationid").alias("PUlocationID")))
+    with pytest.raises(ContractBroken, match="found 'pulocationid' and 'PUlocationID'"):
+        read_month(path)
 
 
 def test_every_unusable_column_is_told_at_once(january_trips: pl.DataFrame, written: Written) -> None:

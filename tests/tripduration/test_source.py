@@ -22,6 +22,7 @@ from tripduration.errors import (
 )
 from tripduration.months import Month
 from tripduration.source import URL_TEMPLATE, ZONE_URL, fetch_month, fetch_zones, source_version
+from tripduration.source_health import probe_source
 
 if TYPE_CHECKING:
     from conftest import Publisher
@@ -98,6 +99,58 @@ def test_a_month_that_the_folder_lacks_is_named_with_what_is_there(folder: Path,
     assert "green_tripdata_2021-01.parquet" in caught.value.hint
 
 
+def test_a_month_in_another_form_is_named_beside_the_one_wanted(folder: Path, tmp_path: Path) -> None:
+    (folder / "green_tripdata_2021-02.csv.gz").touch()
+    with pytest.raises(MonthNotPublished) as caught:
+        fetch_month(Month(2021, 2), source=str(folder), url_template="", folder=tmp_path)
+    assert caught.value.hint == (
+        "green_tripdata_2021-02.csv.gz is there: months are read from green trips in Parquet called "
+        "green_tripdata_2021-02.parquet"
+    )
+    (folder / "green_tripdata_2021-03.parquet").symlink_to("nowhere")
+    with pytest.raises(MonthNotPublished) as caught:
+        fetch_month(Month(2021, 3), source=str(folder), url_template="", folder=tmp_path)
+    assert "leads nowhere" in caught.value.hint
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    wanted = folder / "green_tripdata_2021-01.parquet"
+    name = "green_tripdata_{year}-{month:02d}.parquet"
+    for source in ("~/months", f"file:///~/months/{name}", f"file://~/months/{name}"):
+        assert fetch_from(source, tmp_path) == wanted
+        assert source_version(JANUARY, source, "").startswith("green_tripdata_2021-01.parquet sha256:")
+    assert probe_source("~/months", "") == "1 months in ~/months"
+    with pytest.raises(SourceInvalid, match="no home folder ~nobody-of-this-name"):
+        fetch_from("~nobody-of-this-name/x", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        r"C:\data",
+        "C:/data",
+        "d:",
+        r"\\server\share",
+        "file:///C:/data/{year}-{month}.parquet",
+        "file://C:/data/{year}-{month}.parquet",
+        r"C:\data\{year}-{month}.parquet",
+    ],
+)
+def test_a_path_of_windows_is_refused_with_what_it_is_called_here(source: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceInvalid, match="a path of Windows") as caught:
+        fetch_from(source, tmp_path)
+    assert "in WSL C:\\ is /mnt/c/" in caught.value.hint
+
+
+def test_a_file_given_for_its_folder_gets_the_folder_as_a_hint(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceInvalid, match="a file, not a folder") as caught:
+        fetch_from(str(folder / "green_tripdata_2021-01.parquet"), tmp_path)
+    assert caught.value.hint == f"name the folder that it is in: {folder}"
+
+
 @pytest.mark.parametrize("name", ["missing", "months/green_tripdata_2021-01.parquet"])
 def test_a_source_that_is_no_folder_is_refused(name: str, folder: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceInvalid, match="source folder"):
@@ -161,10 +214,20 @@ def test_a_server_in_trouble_is_not_taken_for_a_missing_month(
         (b"<?xml version='1.0'?><Error/>", "an XML document ('<?xml version='1.0'?><Error/>')"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"),
         (b"PAR1", "cut short after 4 bytes"),
-        (b"PK\x03\x04" + b"\0" * 300, "it starts with 'PK"),
+        (b"\xef\xbb\xbfVendorID,lpep_pickup_datetime,PULocationID\n1,2,3\n", "a table in text"),
+        (b"VendorID;lpep_pickup_datetime;PULocationID\n" + b"1;2;3\n" * 99, "a table in text"),
+        (b'{"message": "rate limit"}', "a JSON document"),
+        (b"PARE" + b"\0" * 99 + b"PARE", "it is encrypted"),
+        (b"\x1f\x8b\x08" + b"\0" * 99, "compressed with gzip"),
+        (b"PK\x03\x04" + b"\0" * 300, "a ZIP archive"),
+        (b"ARROW1\0\0" + b"\0" * 99, "an Arrow or Feather file"),
+        (b"\x89HDF" + b"\0" * 300, "it starts with"),
         (b"PAR1" + b"\0" * 99 + b"PAR1", "footer is damaged"),
     ],
-    ids=["empty", "html", "xml", "git-lfs", "cut", "zip", "footer"],
+    ids=[
+        *("empty", "html", "xml", "git-lfs", "cut", "csv", "semicolons", "json", "encrypted", "gzip", "zip"),
+        *("feather", "hdf", "footer"),
+    ],
 )
 def test_what_is_no_parquet_is_told_by_its_looks(
     content: bytes, looks_like: str, folder: Path, tmp_path: Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from types import FrameType
 
@@ -102,6 +103,9 @@ def app() -> None:
 
 def main(arguments: Sequence[str] | None = None, command: click.Command = app) -> None:
     """Run the command line, or that of another program, and exit with one of `ExitCode`."""
+    if sys.platform == "win32":  # runs end what they start through POSIX process groups and pipes
+        _tell("baton does not run on Windows", "use Linux or macOS, or WSL, which is a Linux on Windows")
+        sys.exit(ExitCode.UNAVAILABLE)
     collect_garbage_seldom()
     output.take_stdout()
     signal.signal(signal.SIGTERM, _terminate)

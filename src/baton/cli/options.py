@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from baton.cli import output
+from baton.core.values import as_text, is_list, placeholder, read_path
 from baton.errors import BatonError, InvalidPipeline, UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class ProjectCommand(Command):
         """Open the project from the parsed options and pass it on as the first argument."""
         known = {option.name for option in self._extra or []}
         chosen = {name: ctx.params.pop(name) for name in list(ctx.params) if name in known}
-        ctx.obj = project_from(ctx, {name: text for name, text in chosen.items() if text is not None})
+        texts = {name: _one_text(name, given) for name, given in chosen.items() if given not in (None, ())}
+        ctx.obj = project_from(ctx, texts)
         return super().invoke(ctx)
 
 
@@ -113,8 +115,8 @@ def project_from(ctx: click.Context, options: dict[str, str]) -> Project:
     """Open the project that a command's options name."""
     from baton.project import open_project
 
-    folder = ctx.params.pop("project_path", None)
-    config = ctx.params.pop("config_path", None)
+    folder = _expanded(ctx.params.pop("project_path", None))
+    config = _expanded(ctx.params.pop("config_path", None))
     if folder is not None and not folder.is_dir():
         raise UsageError(f"the project's folder {folder} does not exist", f"make it with: mkdir {folder}")
     ctx.meta.update(project=folder, config=config)
@@ -153,13 +155,13 @@ def _parameter_options(args: Sequence[str], taken: set[str]) -> list[click.Optio
 def _pipeline_from(args: Sequence[str]) -> Dag:
     from baton.project import find_pipeline
 
-    folder = _value_in(args, "--project", "-C")
-    config = _value_in(args, "--config")
+    folder = _expanded(_value_in(args, "--project", "-C"))
+    config = _expanded(_value_in(args, "--config"))
     pipeline = _value_in(args, "--pipeline")
     options = {"pipeline": pipeline} if pipeline else {}
     return find_pipeline(
-        folder=Path(folder) if folder else None,
-        config=Path(config).absolute() if config else None,
+        folder=folder,
+        config=config.absolute() if config else None,
         options=options,
     )
 
@@ -177,21 +179,34 @@ def _value_in(args: Sequence[str], *names: str) -> str | None:
 
 
 def _option_for(leaf: Leaf, kind: str) -> click.Option:
-    shown = "none" if leaf.default is None else leaf.default
-    text = f"{leaf.description} [{shown}]" if str(shown) else leaf.description
+    shown = as_text(leaf.default)
+    text = f"{leaf.description} [{shown}]" if shown else leaf.description
     return click.Option(
         [f"--{leaf.name.replace('_', '-')}", leaf.name],
-        metavar="|".join(leaf.choices) or _metavar(leaf),
+        metavar=placeholder(leaf.type),
+        multiple=is_list(leaf.type),
         help=text,
         hidden=kind == "setting" and leaf.name not in _ALWAYS and leaf.path[0] == "artifacts",
     )
 
 
-def _metavar(leaf: Leaf) -> str:
-    plain = leaf.plain_type
-    names = {int: "INTEGER", float: "NUMBER", bool: "true|false"}
-    return (
-        names.get(plain, "TEXT")
-        if isinstance(plain, type)
-        else ("INTEGER" if plain == int | None else "TEXT")
-    )
+def _one_text(name: str, given: str | tuple[str, ...]) -> str:
+    """Return what an option was given; a list's option may be given several times."""
+    if isinstance(given, str):
+        return given
+    if len(given) > 1 and any(text.lstrip().startswith("[") for text in given):
+        option = f"--{name.replace('_', '-')}"
+        raise UsageError(
+            f"{option} is given several times, and once as a whole list",
+            f"write all of it as one: {option} '[...]'",
+        )
+    return ",".join(given)
+
+
+def _expanded(place: str | Path | None) -> Path | None:
+    if not place:
+        return None
+    try:
+        return Path(read_path(str(place)))
+    except ValueError as error:
+        raise UsageError(f"{place} cannot be used: {error}") from error

@@ -124,11 +124,6 @@ def ask(question: str) -> str | None:
     return line.strip()
 
 
-def shown(value: object) -> str:
-    """Return a setting's or parameter's value as a person reads and writes it."""
-    return "none" if value is None else str(value)
-
-
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table on stdout, aligned with spaces, readable without colour."""
     texts = [[str(cell) for cell in row] for row in rows]

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from baton.config import file
-from baton.config.resolve import Configuration, plain_reason, resolve
+from baton.config.resolve import Configuration, resolve
 from baton.config.settings import Settings
 from baton.core.checks import nearest
 from baton.core.parameters import Leaf, Parameters, leaves
+from baton.core.values import as_plain, read_path, typed
 from baton.errors import SettingsError
 
 
@@ -36,7 +35,7 @@ class ConfigurationFile:
         path: Path | None = None,
         own_defaults: Mapping[str, Any] | None = None,
     ) -> None:
-        self.path = path or Path(os.environ.get("BATON_CONFIG") or file.DEFAULT_NAME)
+        self.path = path or Path(read_path(os.environ.get("BATON_CONFIG") or file.DEFAULT_NAME))
         self._parameters = parameters
         self._own_defaults = dict(own_defaults or {})
         self._leaves: tuple[Leaf, ...] = (*leaves(Settings), *leaves(parameters))
@@ -63,9 +62,9 @@ class ConfigurationFile:
                 problems.append(f"there is no '{name}' in section '{section}'{nearest(name, known)}")
                 continue
             try:
-                changes[known[name]] = msgspec.convert(value, known[name].type)
-            except msgspec.ValidationError as error:
-                problems.append(f"{known[name].key} cannot be {value!r}: {plain_reason(error)}")
+                changes[known[name]] = typed(known[name].type, value, from_text=False)
+            except ValueError as error:
+                problems.append(f"{known[name].key} cannot be {value!r}: {error}")
         if problems:
             raise SettingsError(problems, "show all keys with: baton config show")
         self._changes.update(changes)
@@ -79,7 +78,7 @@ class ConfigurationFile:
             If the file cannot be read or written, or its values do not fit together.
         """
         self.resolve()
-        file.write_values(self.path, {leaf.path: value for leaf, value in self._changes.items()})
+        file.write_values(self.path, {leaf.path: as_plain(value) for leaf, value in self._changes.items()})
         self._changes = {}
         return self.path
 
@@ -97,7 +96,9 @@ class ConfigurationFile:
             If the file cannot be written.
         """
         kept = file.keep_copy(self.path) if self.path.exists() else None
-        defaults = {leaf.path: self._own_defaults.get(leaf.name, leaf.default) for leaf in self._leaves}
+        defaults = {
+            leaf.path: as_plain(self._own_defaults.get(leaf.name, leaf.default)) for leaf in self._leaves
+        }
         file.write_values(self.path, defaults, alone=True)
         return kept
 
@@ -113,12 +114,12 @@ class ConfigurationFile:
         return resolve(self._parameters, path=self.path, environ=os.environ, options=changes)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all values as a run would see them, in the file's sections."""
+        """Return all values as a run would see them, in the file's sections and as JSON has them."""
         configuration = self.resolve()
         content: dict[str, Any] = {}
         for leaf in configuration.leaves:
             place = content
             for name in leaf.path[:-1]:
                 place = place.setdefault(name, {})
-            place[leaf.name] = configuration.value(leaf)
+            place[leaf.name] = as_plain(configuration.value(leaf))
         return content

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import re
-import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +14,7 @@ from baton.config.settings import Settings
 from baton.core.addresses import without_secrets_in_addresses
 from baton.core.checks import nearest
 from baton.core.parameters import Leaf, Parameters, build, leaves, value_of
+from baton.core.values import as_plain, in_plain_words, typed
 from baton.errors import SettingsError
 
 Source = Literal["default", "file", "environment", "command line"]
@@ -68,6 +66,14 @@ class Configuration:
         owner = self.settings if first in self.settings.__struct_fields__ else self.parameters
         return value_of(owner, leaf.name)
 
+    def given(self, source: Source) -> dict[str, Any]:
+        """Return what one source sets, by bare name, each value as JSON has it."""
+        return {
+            leaf.name: as_plain(self.value(leaf))
+            for leaf in self.leaves
+            if self.origins[leaf.key].source == source
+        }
+
 
 def resolve(
     parameters: type[Parameters],
@@ -91,7 +97,7 @@ def resolve(
     environ : mapping, optional
         Environment variables; others than ``BATON_...`` are not looked at.
     options : mapping, optional
-        What the command line sets, by bare name; texts are converted.
+        What the command line sets, by bare name: values, or texts as people write them.
     parameters_known : bool
         False while the pipeline itself is still to be found: what the tool's own settings do not
         know is then left alone instead of refused.
@@ -106,20 +112,24 @@ def resolve(
     _refuse_shadowing(known)
     by_path = {leaf.path: leaf for leaf in known}
     by_name = {leaf.name: leaf for leaf in known}
-    values: dict[tuple[str, ...], Any] = {}
+    values = {
+        leaf.path: typed(leaf.type, leaf.default, from_text=False)
+        for leaf in known
+        if leaf.default is not msgspec.NODEFAULT
+    }
     origins = {leaf.key: Origin("default") for leaf in known}
 
-    def take(leaf: Leaf, given: Any, origin: Origin, *, strict: bool) -> None:
+    def take(leaf: Leaf, given: Any, origin: Origin, *, from_text: bool) -> None:
         try:
-            values[leaf.path] = _converted(given, leaf, strict=strict)
+            values[leaf.path] = typed(leaf.type, given, from_text=from_text)
             origins[leaf.key] = origin
-        except msgspec.ValidationError as error:
+        except ValueError as error:
             where = f"{origin.place}: {leaf.key}" if origin.source == "file" else origin.place
-            problems.append(f"{where} cannot be {_shown(given)}: {plain_reason(error)}")
+            problems.append(f"{where} cannot be {_shown(given)}: {error}")
 
     for key, given in file.leaves_of(file.read(path, required=required), frozenset(by_path)):
         if key in by_path:
-            take(by_path[key], given, Origin("file", str(path)), strict=True)
+            take(by_path[key], given, Origin("file", str(path)), from_text=False)
         elif any(known_path[: len(key)] == key for known_path in by_path):
             problems.append(f"{path}: '{'.'.join(key)}' must be a section")
         elif parameters_known:
@@ -127,14 +137,14 @@ def resolve(
     for variable, given in environment.read(environ or {}).items():
         leaf = by_name.get(variable.removeprefix(environment.PREFIX).lower())
         if leaf is not None:
-            take(leaf, _none_or(given, leaf), Origin("environment", variable), strict=False)
+            take(leaf, given, Origin("environment", variable), from_text=True)
         elif parameters_known and not variable.startswith(environment.TESTS):
             names = [environment.variable_for(leaf.name) for leaf in known]
             problems.append(f"unknown environment variable {variable}{nearest(variable, names)}")
     for name, given in (options or {}).items():
         if name in by_name:
             option = "--" + name.replace("_", "-")
-            take(by_name[name], _none_or(given, by_name[name]), Origin("command line", option), strict=False)
+            take(by_name[name], given, Origin("command line", option), from_text=True)
         elif parameters_known:
             problems.append(f"unknown parameter '{name}'{nearest(name, by_name)}")
     if problems:
@@ -149,7 +159,7 @@ def resolve(
             path=path,
         )
     except msgspec.ValidationError as error:
-        raise SettingsError([plain_reason(error)], "show all values with: baton config show") from error
+        raise SettingsError([in_plain_words(error)], "show all values with: baton config show") from error
 
 
 def convert_one(leaf: Leaf, text: str) -> Any:
@@ -161,66 +171,17 @@ def convert_one(leaf: Leaf, text: str) -> Any:
         If the text is not of its type or out of its range.
     """
     try:
-        return _converted(_none_or(text, leaf), leaf, strict=False)
-    except msgspec.ValidationError as error:
+        return typed(leaf.type, text, from_text=True)
+    except ValueError as error:
         raise SettingsError(
-            [f"{leaf.key} cannot be {_shown(text)}: {plain_reason(error)}"],
+            [f"{leaf.key} cannot be {_shown(text)}: {error}"],
             "show all values with: baton config show",
         ) from error
-
-
-def _converted(given: Any, leaf: Leaf, *, strict: bool) -> Any:
-    """Return what was given as the leaf's type; raise `msgspec.ValidationError` where it does not fit."""
-    try:
-        value = msgspec.convert(given, leaf.type, strict=strict)
-    except RecursionError as error:
-        raise msgspec.ValidationError("it is nested too deep") from error
-    for one in _plain_values(value):
-        if isinstance(one, float) and not math.isfinite(one):
-            raise msgspec.ValidationError("expected a finite number")
-        if isinstance(one, str) and ("\0" in one or not _is_unicode(one)):
-            raise msgspec.ValidationError("expected a text of whole characters, without NUL")
-    return value
-
-
-def _plain_values(value: Any) -> Iterator[Any]:
-    if isinstance(value, Mapping):
-        yield from (one for pair in value.items() for part in pair for one in _plain_values(part))
-    elif isinstance(value, list | tuple | set | frozenset):
-        yield from (one for part in value for one in _plain_values(part))
-    else:
-        yield value
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _none_or(given: Any, leaf: Leaf) -> Any:
-    """Return None for the text ``none`` where that can be meant."""
-    return None if given == "none" and type(None) in typing.get_args(leaf.plain_type) else given
 
 
 def _shown(given: Any) -> str:
     text = without_secrets_in_addresses(repr(given))
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def plain_reason(error: msgspec.ValidationError) -> str:
-    """Return msgspec's reason in words for people."""
-    text = str(error).partition(" - at `$")[0].replace("`", "").replace("Expected", "expected")
-    for ours, theirs in (
-        ("a whole number", "int"),
-        ("a number", "float"),
-        ("true or false", "bool"),
-        ("a text", "str"),
-    ):
-        text = re.sub(rf"\b{theirs}\b", ours, text)
-    return text
 
 
 def _nearest_key(key: tuple[str, ...], known: list[Leaf]) -> str:

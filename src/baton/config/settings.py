@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
+
 from baton.core.addresses import is_address
 from baton.core.parameters import Parameters, parameter
+from baton.core.values import read_path
 
 
-def _require_folder(key: str, text: str | None) -> None:
-    if text is not None and is_address(text):
-        raise ValueError(f"{key} must be a folder of this machine, not an address")
+def _read_folder(settings: Parameters, section: str, name: str, *, address: bool = False) -> None:
+    """Expand ``~`` in a folder, and refuse an address unless it may be one."""
+    text: str | None = getattr(settings, name)
+    if text is None:
+        return
+    if is_address(text) and not address:
+        raise ValueError(f"{section}.{name} must be a folder of this machine, not an address")
+    try:
+        msgspec.structs.force_setattr(settings, name, read_path(text))
+    except ValueError as error:
+        raise ValueError(f"{section}.{name} cannot be {text!r}: {error}") from None
 
 
 class MlflowSettings(Parameters, frozen=True):
@@ -40,9 +51,9 @@ class ArtifactsSettings(Parameters, frozen=True):
     data_dir: Annotated[str | None, parameter("folder for downloads; none means data in home")] = None
 
     def __post_init__(self) -> None:
-        """Refuse addresses."""
-        _require_folder("artifacts.models_dir", self.models_dir)
-        _require_folder("artifacts.data_dir", self.data_dir)
+        """Expand ``~``, and refuse addresses."""
+        _read_folder(self, "artifacts", "models_dir")
+        _read_folder(self, "artifacts", "data_dir")
 
 
 class BatonSettings(Parameters, frozen=True):
@@ -60,8 +71,9 @@ class BatonSettings(Parameters, frozen=True):
     ] = None
 
     def __post_init__(self) -> None:
-        """Refuse an address where only a folder can be."""
-        _require_folder("baton.home", self.home)
+        """Expand ``~``, and refuse an address where only a folder can be."""
+        _read_folder(self, "baton", "home")
+        _read_folder(self, "baton", "store", address=True)
 
 
 class PrefectSettings(Parameters, frozen=True):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from baton.core.parameters import groups, leaves
+from baton.core.values import as_text, spelled, typed, why_unusable, without_bounds
 
 if TYPE_CHECKING:
     from baton.core.dag import Dag
@@ -112,12 +113,11 @@ def parameters_are_known(dag: Dag) -> Iterator[str]:
     for task in dag.tasks:
         for name, annotation in task.parameters.items():
             if name in declared:
-                plain = getattr(annotation, "__origin__", annotation)
-                wanted = annotation if not hasattr(annotation, "__metadata__") else plain
+                wanted = without_bounds(annotation)
                 if annotation is not None and wanted != declared[name]:
                     yield (
-                        f"task '{task.name}' takes parameter '{name}' as {_spelled(wanted)}, "
-                        f"declared as {_spelled(declared[name])}"
+                        f"task '{task.name}' takes parameter '{name}' as {spelled(wanted)}, "
+                        f"declared as {spelled(declared[name])}"
                     )
             elif name not in grouped:
                 yield (
@@ -143,6 +143,19 @@ def parameters_have_defaults(dag: Dag) -> Iterator[str]:
     for leaf in leaves(dag.parameters):
         if leaf.default is msgspec.NODEFAULT:
             yield f"parameter {leaf.key} has no default"
+
+
+def parameters_can_be_given(dag: Dag) -> Iterator[str]:
+    """Each parameter has a type that every source and engine can give, and a default of that type."""
+    for leaf in leaves(dag.parameters):
+        problem = why_unusable(leaf.type)
+        if problem:
+            yield f"parameter {leaf.key}: {problem}"
+        elif leaf.default is not msgspec.NODEFAULT:
+            try:
+                typed(leaf.type, leaf.default, from_text=False)
+            except ValueError as error:
+                yield f"parameter {leaf.key}: its default cannot be {as_text(leaf.default)!r}: {error}"
 
 
 def after_is_known(dag: Dag) -> Iterator[str]:
@@ -195,10 +208,6 @@ def _cycle_from(dag: Dag, task: AnyTask, path: list[str], finished: set[str]) ->
     finished.add(task.name)
 
 
-def _spelled(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
-
-
 CHECKS: tuple[Check, ...] = (
     tasks_are_well_declared,
     functions_are_plain,
@@ -210,6 +219,7 @@ CHECKS: tuple[Check, ...] = (
     parameters_are_known,
     parameter_names_are_unique,
     parameters_have_defaults,
+    parameters_can_be_given,
     after_is_known,
     positioned_tasks_stand_alone,
     default_target_is_known,

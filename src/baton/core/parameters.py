@@ -7,6 +7,7 @@ sees nothing else.
 
 from __future__ import annotations
 
+import dataclasses
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from functools import cache
 from typing import Any
 
 import msgspec
+
+from baton.core.values import as_plain, choices, without_bounds
 
 Model = typing.TypeVar("Model", bound=msgspec.Struct)
 
@@ -76,8 +79,8 @@ class Leaf:
     """
 
     path: tuple[str, ...]
-    type: Any
-    default: Any
+    type: Any = dataclasses.field(hash=False)
+    default: Any = dataclasses.field(hash=False)  # a list has no hash
     description: str
 
     @property
@@ -93,30 +96,40 @@ class Leaf:
     @property
     def plain_type(self) -> Any:
         """The annotation without bounds and description."""
-        return typing.get_args(self.type)[0] if hasattr(self.type, "__metadata__") else self.type
+        return without_bounds(self.type)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The allowed texts where the type is a ``Literal``, else nothing."""
-        plain = self.plain_type
-        return typing.get_args(plain) if typing.get_origin(plain) is typing.Literal else ()
+        """The allowed texts where the type is a ``Literal`` or an enum, else nothing."""
+        return choices(self.type)
 
 
 @cache
 def leaves(model: type[msgspec.Struct]) -> tuple[Leaf, ...]:
     """Return every leaf of a `Parameters` class, groups first to last, in the order declared."""
-    return tuple(_leaves(model, ()))
+    return tuple(_leaves(model, (), None))
 
 
-def _leaves(model: type[msgspec.Struct], prefix: tuple[str, ...]) -> Iterator[Leaf]:
+def _leaves(
+    model: type[msgspec.Struct], prefix: tuple[str, ...], group: msgspec.Struct | None
+) -> Iterator[Leaf]:
+    """Yield the leaves of a group; `group` is its default where it has one of its own."""
     for field in msgspec.structs.fields(model):
         path = (*prefix, field.name)
+        default = _default_of(field) if group is None else getattr(group, field.name)
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            yield from _leaves(field.type, path)
+            own = default if isinstance(default, field.type) else None
+            yield from _leaves(field.type, path, own)
             continue
-        metadata = getattr(field.type, "__metadata__", ())
-        description = next((m.description for m in metadata if m.description), "")
-        yield Leaf(path, field.type, _default_of(field), description)
+        yield Leaf(path, field.type, default, _description_of(field.type))
+
+
+def _description_of(annotation: Any) -> str:
+    """Return what `parameter` says of a type, or of one of the types that it is made of."""
+    for one in getattr(annotation, "__metadata__", ()):
+        if isinstance(one, msgspec.Meta) and one.description:
+            return one.description
+    return next((text for text in map(_description_of, typing.get_args(annotation)) if text), "")
 
 
 def groups(model: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
@@ -154,15 +167,26 @@ def flatten(parameters: msgspec.Struct) -> dict[str, Any]:
     return {leaf.name: value_of(parameters, leaf.name) for leaf in leaves(type(parameters))}
 
 
+def flatten_plain(parameters: msgspec.Struct) -> dict[str, Any]:
+    """Return what `flatten` does, each value as JSON has it."""
+    return {name: as_plain(value) for name, value in flatten(parameters).items()}
+
+
 def build(model: type[Model], values: Mapping[tuple[str, ...], Any]) -> Model:
-    """Build the parameters from checked values by path; what is not named keeps its default."""
+    """Build the parameters from typed values by path; what is not named keeps its default."""
     nested: dict[str, Any] = {}
     for path, value in values.items():
         place = nested
         for key in path[:-1]:
             place = place.setdefault(key, {})
         place[path[-1]] = value
-    return msgspec.convert(nested, model)
+    return msgspec.convert(nested, model, dec_hook=_as_it_is)
+
+
+def _as_it_is(kind: type, value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise ValueError(f"expected {kind.__name__}")
+    return value
 
 
 def _default_of(field: msgspec.structs.FieldInfo) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from baton.config.edit import ConfigurationFile
 from baton.errors import SettingsError
 from baton.testing.pipelines import Chosen
+from tests.every_type import Colour, EveryType
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def test_every_problem_is_told_at_once_and_nothing_is_set(edited):
         edited.update("mlflow", aws_profle="x", tracking_server_host=7, experiment_name="fine")
     assert caught.value.problems == (
         "there is no 'aws_profle' in section 'mlflow'; did you mean 'aws_profile'?",
-        "mlflow.tracking_server_host cannot be 7: expected a text | null, got a whole number",
+        "mlflow.tracking_server_host cannot be 7: expected a text or none, got a whole number",
     )
     assert not edited.is_changed
 
@@ -69,5 +71,20 @@ def test_the_default_file_can_have_own_defaults(tmp_path):
 
 
 def test_the_environment_may_name_another_file(tmp_path, monkeypatch):
-    monkeypatch.setenv("BATON_CONFIG", str(tmp_path / "named.json"))
-    assert ConfigurationFile(Chosen).path == tmp_path / "named.json"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for text in (str(tmp_path / "named.json"), "~/named.json"):
+        monkeypatch.setenv("BATON_CONFIG", text)
+        assert ConfigurationFile(Chosen).path == tmp_path / "named.json"
+
+
+def test_every_type_is_written_as_the_file_has_it(tmp_path):
+    made = ConfigurationFile(EveryType, tmp_path / "own.json")
+    made.create_default()
+    assert stored(made)["months"] == [1, 2]
+    made.update("names", names=["a,b"])
+    made.update("day", day=datetime.date(2022, 2, 3))
+    made.update("colour", colour=Colour.BLUE)
+    made.save()
+    found = stored(made)
+    assert (found["names"], found["day"], found["colour"]) == (["a,b"], "2022-02-03", "blue")
+    assert made.resolve().parameters.colour is Colour.BLUE

@@ -12,6 +12,7 @@ from baton.cli import output
 from baton.cli.exit_codes import ExitCode
 from baton.cli.options import Group, ProjectCommand, json_option, place_options
 from baton.config.environment import variable_for
+from baton.core.values import as_text
 from baton.errors import Unavailable, UsageError
 
 
@@ -33,7 +34,7 @@ def up(ctx: click.Context, port: int) -> int:
     project = ctx.obj
     project.require_writable()
     # What this command was told holds for the tasks, and stays out of the DAG's file.
-    variables = {variable_for(name): str(value) for name, value in _told(ctx).items()}
+    variables = {variable_for(name): as_text(value) for name, value in _told(ctx).items()}
     if ctx.meta.get("config"):
         variables["BATON_CONFIG"] = str(ctx.meta["config"].absolute())
     output.say("starting Airflow, which takes about half a minute")
@@ -116,12 +117,8 @@ def trigger(
 
 def _told(ctx: click.Context) -> dict[str, Any]:
     """Return the settings and parameters that the command line gives, by name."""
-    configuration = ctx.obj.configuration
-    return {
-        leaf.name: configuration.value(leaf)
-        for leaf in configuration.leaves
-        if configuration.origins[leaf.key].source == "command line"
-    }
+    told: dict[str, Any] = ctx.obj.configuration.given("command line")
+    return told
 
 
 def _parameters(ctx: click.Context) -> set[str]:

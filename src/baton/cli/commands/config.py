@@ -12,11 +12,13 @@ from baton.cli.options import Group, ProjectCommand, json_option, place_options
 from baton.config import file
 from baton.config.resolve import convert_one
 from baton.core.checks import nearest
+from baton.core.values import as_plain, as_text
 from baton.errors import SettingsError
 from baton.store.shown import plain
 
 if TYPE_CHECKING:
     from baton.config.resolve import Configuration
+    from baton.core.parameters import Leaf
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,7 +46,7 @@ def show_configuration(configuration: Configuration) -> None:
     output.show_table(
         ("key", "value", "from"),
         [
-            (key, "none" if v is None else v, f"{s} {place}".strip() if s != "default" else s)
+            (key, as_text(v), f"{s} {place}".strip() if s != "default" else s)
             for key, v, s, place in _rows_of(configuration)
         ],
     )
@@ -72,13 +74,18 @@ def set_value(ctx: click.Context, key: str, value: str) -> None:
             "list them with: baton config show",
         )
     leaf = found[0]
-    if value == "none":
+    if value == "none" and not _is_choice(leaf, value):
         file.remove_value(configuration.path, leaf.path)
         output.say(f"unset {leaf.key} in {configuration.path}")
         return
     converted = convert_one(leaf, value)
-    file.write_value(configuration.path, leaf.path, converted)
-    output.say(f"set {leaf.key} = {output.shown(plain(leaf.name, converted))} in {configuration.path}")
+    file.write_value(configuration.path, leaf.path, as_plain(converted))
+    output.say(f"set {leaf.key} = {as_text(plain(leaf.name, converted))} in {configuration.path}")
+
+
+def _is_choice(leaf: Leaf, text: str) -> bool:
+    """Whether a text is one of the values that may be chosen, and not what stands for None."""
+    return text in leaf.choices and convert_one(leaf, text) is not None
 
 
 @command.command(cls=ProjectCommand)

@@ -10,6 +10,7 @@ import click
 
 from baton.cli import output
 from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.core.values import as_text
 
 if TYPE_CHECKING:
     from baton.explanation import Explanation
@@ -61,7 +62,7 @@ def _verdict(explained: Explanation) -> Iterator[str]:
 def _ingredients(explained: Explanation) -> Iterator[str]:
     """Yield what the key is made of, a heading and a line for each thing."""
     yield f"key: {explained.key or 'not known before what it depends on has run'}"
-    yield from _listed("parameters", {n: output.shown(v) for n, v in explained.parameters.items()})
+    yield from _listed("parameters", {n: as_text(v) for n, v in explained.parameters.items()})
     inputs = {
         name: f"{digest[:12] or 'not known yet'} from {explained.producers[name]}"
         for name, digest in explained.inputs.items()

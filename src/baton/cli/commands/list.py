@@ -8,6 +8,7 @@ import click
 
 from baton.cli import output
 from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.core.values import as_text
 from baton.store.shown import plain
 
 if TYPE_CHECKING:
@@ -51,10 +52,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     output.show_data("")
     output.show_table(
         ("parameter", "value", "description"),
-        [
-            (leaf.name, output.shown(plain(leaf.name, configuration.value(leaf))), leaf.description)
-            for leaf in own
-        ],
+        [(leaf.name, as_text(plain(leaf.name, configuration.value(leaf))), leaf.description) for leaf in own],
     )
 
 

@@ -13,6 +13,7 @@ from baton.cli import output
 from baton.cli.exit_codes import ExitCode
 from baton.cli.options import ProjectCommand, force_option, forced_tasks, json_option, place_options
 from baton.core.addresses import without_secrets
+from baton.core.values import as_text
 
 if TYPE_CHECKING:
     from baton.core.events import Event, Reporter
@@ -151,5 +152,5 @@ def resume_command(project: Project, run_id: str, place: Mapping[str, Any], *, e
         if leaf.name == "engine" and engine not in ("", configuration.value(leaf)):
             words += ["--engine", engine]
         elif is_setting and configuration.origins[leaf.key].source == "command line":
-            words += [f"--{leaf.name.replace('_', '-')}", without_secrets(str(configuration.value(leaf)))]
+            words += [f"--{leaf.name.replace('_', '-')}", without_secrets(as_text(configuration.value(leaf)))]
     return shlex.join(words)

@@ -10,13 +10,15 @@ from typing import Any, get_args
 import msgspec
 
 from baton.config.resolve import Configuration
-from baton.core.addresses import without_secrets
 from baton.core.checks import nearest
 from baton.core.dag import Dag
 from baton.core.parameters import Leaf, leaves
+from baton.core.values import as_plain
 from baton.errors import InvalidPipeline, UsageError
+from baton.store.shown import plain as without_secrets
 
 USE_CACHE, FORCE = "use_cache", "force"
+_TIMES = ("date-time", "time")
 PERIOD = ("year", "month")
 """Where a pipeline has whole numbers of these names, a run without them takes its interval's."""
 
@@ -105,24 +107,49 @@ def options_from(dag: Dag, params: Mapping[str, Any], start: datetime.datetime |
 
 
 def _field(leaf: Leaf, value: Any, *, by_interval: bool) -> Field:
-    schema = dict(msgspec.json.schema(leaf.type))
-    schema.pop("description", None)
-    if "$ref" in schema:
-        schema = {}
-    kinds = [one.get("type") for one in schema.get("anyOf", ())]
-    if kinds and all(kinds):
-        schema = {"type": sorted(kinds, key=lambda kind: kind != "null")}
-    plain = msgspec.to_builtins(value)
+    schema = _schema(leaf.type)
+    plain = as_plain(value)
     description = leaf.description
-    hidden = isinstance(plain, str) and without_secrets(plain) != plain
-    if by_interval or hidden:
+    if by_interval or without_secrets(leaf.name, plain) != plain:
         plain = None
-        if isinstance(schema.get("type"), str):
-            schema["type"] = ["null", schema["type"]]
+        schema = _or_null(schema)
         description += "; none means the data interval's" if by_interval else "; none means as configured"
     return Field(
         leaf.name, plain, description, {**schema, "section": ".".join(leaf.path[:-1]) or "parameters"}
     )
+
+
+def _schema(annotation: Any) -> dict[str, Any]:
+    """Return a type's JSON schema in the words that Airflow's form knows."""
+    (made,), named = msgspec.json.schema_components(
+        [annotation], schema_hook=lambda _: {"type": "string"}, ref_template="{name}"
+    )
+    return _for_form(made, named)
+
+
+def _for_form(schema: dict[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        schema = named[schema["$ref"]]
+    # Of an enum Airflow needs the values alone; times need no zone, which its check would ask for.
+    left_out = {"description", "title", *(["format"] if schema.get("format") in _TIMES else [])}
+    made = {name: value for name, value in schema.items() if name not in left_out}
+    if "items" in made and isinstance(made["items"], dict):
+        made["items"] = _for_form(made["items"], named)
+    if "prefixItems" in made:
+        made["prefixItems"] = [_for_form(one, named) for one in made["prefixItems"]]
+    if "anyOf" in made:
+        (one,) = [one for one in made["anyOf"] if one != {"type": "null"}]
+        return _or_null(_for_form(one, named))
+    return made
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    made = dict(schema)
+    if isinstance(made.get("type"), str):
+        made["type"] = ["null", made["type"]]
+    if "enum" in made:
+        made["enum"] = [None, *made["enum"]]
+    return made
 
 
 def _may_be_none(leaf: Leaf) -> bool:

@@ -147,15 +147,9 @@ def entry_text(project: Project, plan: Plan) -> str:
     What the command line said of the project stands in it; what file and environment say is read
     when it runs.
     """
-    configuration = project.configuration
-    said = {
-        leaf.name: configuration.value(leaf)
-        for leaf in configuration.leaves
-        if configuration.origins[leaf.key].source == "command line"
-    }
     arguments: Mapping[str, Any] = {
         "targets": plan.targets,
-        "options": said,
+        "options": project.configuration.given("command line"),
         "lag_months": plan.lag_months,
     }
     given = "".join(f"    {name}={value!r},\n" for name, value in arguments.items() if value)

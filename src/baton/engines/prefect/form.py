@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import inspect
+import operator
+import types
 from collections.abc import Mapping
-from typing import Annotated, Any
+from functools import reduce
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 from pydantic import Field
 
-from baton.core.addresses import without_secrets
 from baton.core.parameters import Leaf, leaves
+from baton.core.values import as_plain
 from baton.engines.prefect.months import MONTH_PARAMETERS
 from baton.project import Project
+from baton.store.shown import plain as without_secrets
+
+_LIMITS = ("ge", "le", "gt", "lt", "pattern", "min_length", "max_length")
 
 
 def form_signature(project: Project) -> inspect.Signature:
@@ -25,7 +31,8 @@ def form_signature(project: Project) -> inspect.Signature:
     arguments = []
     for leaf in leaves(project.dag.parameters):
         value = project.configuration.value(leaf)
-        is_secret = isinstance(value, str) and without_secrets(value) != value
+        plain = as_plain(value)
+        is_secret = without_secrets(leaf.name, plain) != plain
         given = None if leaf.name in implied or is_secret else value
         arguments.append(
             inspect.Parameter(
@@ -58,13 +65,22 @@ def form_docstring(project: Project) -> str:
 
 def field_type(leaf: Leaf, *, may_be_empty: bool) -> Any:
     """Return a parameter's type with its bounds, as pydantic writes them."""
-    limits: dict[str, Any] = {}
-    for meta in getattr(leaf.type, "__metadata__", ()):
-        if isinstance(meta, msgspec.Meta):
-            limits |= {name: getattr(meta, name) for name in ("ge", "le", "gt", "lt", "pattern")}
-    limits = {name: limit for name, limit in limits.items() if limit is not None}
-    bounded = Annotated[leaf.plain_type, Field(**limits)] if limits else leaf.plain_type
+    bounded = _bounded(leaf.type)
     return bounded | None if may_be_empty else bounded
+
+
+def _bounded(annotation: Any) -> Any:
+    if hasattr(annotation, "__metadata__"):
+        limits: dict[str, Any] = {}
+        for meta in annotation.__metadata__:
+            if isinstance(meta, msgspec.Meta):
+                limits |= {name: getattr(meta, name) for name in _LIMITS if getattr(meta, name) is not None}
+        inner = _bounded(annotation.__origin__)
+        return Annotated[inner, Field(**limits)] if limits else inner
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return reduce(operator.or_, map(_bounded, parts))
+    return origin[tuple(map(_bounded, parts))] if origin in (list, tuple) else annotation
 
 
 def chosen_options(chosen: Mapping[str, Any]) -> dict[str, Any]:
