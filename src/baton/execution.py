@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from baton.core.addresses import without_secrets
 from baton.core.dag import Dag
+from baton.core.effect_scope import EffectScope
 from baton.core.events import Reporter, ignore_events
 from baton.core.execute import TaskRun
 from baton.core.parameters import flatten
@@ -146,13 +147,10 @@ class Execution:
         """Whether any selected task asks for the tracking run."""
         return any(task.tracking for task in self.dag.tasks)
 
-    @property
-    def world(self) -> str:
-        """What the execution's effects act on, as `baton.core.execute.TaskRun.world`."""
-        parts = [self.dag.name, self.engine]
-        if self.is_tracked:
-            parts += [self.project.tracking_uri, self.project.experiment(self.engine)]
-        return "\0".join(parts)
+    @cached_property
+    def effect_scope(self) -> EffectScope:
+        """What the execution's effects act on."""
+        return self.project.effect_scope(leaves_out_done=self.effects_once)
 
     @cached_property
     def tracker(self) -> MlflowTracker:
@@ -180,7 +178,7 @@ class Execution:
             folders=self.project.folders,
             use_cache=self.use_cache,
             forced=dict.fromkeys(self.forced, Cause(CauseKind.FORCED).sentence),
-            world=self.world if self.effects_once else "",
+            effect_scope=self.effect_scope,
             tracking=lambda: self.tracking_run,
             report=self.report,
             code_digest=lambda: self.project.store.code_digest(self.dag.tasks),
@@ -204,6 +202,7 @@ class Execution:
         if self.is_tracked:
             self.tracker.check()
         self.project.store.objects.check()
+        self.effect_scope.folder.keep()
 
     def finish_tracking(self, *, good: bool) -> str:
         """Close the tracking run, if there is one, and return its id, else nothing."""

@@ -20,6 +20,7 @@ import msgspec
 from baton.core.addresses import without_secrets_in_addresses
 from baton.core.artifact import Artifact, Kind
 from baton.core.context import Provenance, TaskContext
+from baton.core.effect_scope import EffectScope
 from baton.core.events import Reporter, TaskFinished, TaskLogged, TaskStarted, ignore_events
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
@@ -94,12 +95,15 @@ class ArtifactStore(Protocol):
         parameters: Mapping[str, Any],
         *,
         use: bool,
-        world: str = "",
+        scope: EffectScope | None = None,
     ) -> CacheDecision:
         """Say whether a remembered result can be used; with `use` false only the key is made.
 
-        An effect is repeated unless `world` is given, see `TaskRun.world`.
+        What an effect did is remembered where its `scope` is given, and used where that says so.
         """
+
+    def begin_effect(self, task: AnyTask, run: TaskRun) -> None:
+        """Note that an effect begins to act, so that what it did before is not taken for what is there."""
 
     def claim(self, decision: CacheDecision, on_wait: Callable[[], None]) -> AbstractContextManager[bool]:
         """Keep others from doing the same work meanwhile; `on_wait` is called where others do it now.
@@ -154,9 +158,9 @@ class TaskRun:
         Whether a remembered result may be used instead of running.
     forced : mapping of str to str
         Tasks that run whatever the cache remembers, with the reason.
-    world : str
-        What effects of this run act on (the tracker's place).  Where it is given, an effect that was the
-        same work there when it last succeeded is not repeated; otherwise every effect runs.
+    effect_scope : EffectScope, optional
+        What effects of this run act on, and whether one that is done is left out.  Without it every effect
+        runs, and nothing of it is remembered.
     tracking : callable
         Returns the tracking run; called for effects that ask for it.
     report : callable
@@ -175,7 +179,7 @@ class TaskRun:
     folders: Folders
     use_cache: bool = False
     forced: Mapping[str, str] = field(default_factory=dict)
-    world: str = ""
+    effect_scope: EffectScope | None = None
     tracking: Callable[[], TrackingRun] = no_tracking
     report: Reporter = ignore_events
     code_digest: Callable[[], str] = lambda: ""
@@ -275,7 +279,7 @@ def look_up(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> tupl
 def _decide(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> CacheDecision:
     own = {name: inputs[name] for name in task.inputs}
     usable = run.use_cache and task.name not in run.forced
-    return run.store.decide(task, own, run.seen_by(task), use=usable, world=run.world)
+    return run.store.decide(task, own, run.seen_by(task), use=usable, scope=run.effect_scope)
 
 
 def _remembered(task: AnyTask, decision: CacheDecision) -> TaskReport | None:
@@ -320,6 +324,8 @@ def _compute(
     scratch = Path(tempfile.mkdtemp(prefix=f"{task.name}-", dir=run.folders.scratch))
     try:
         context = _context(task, inputs, run, scratch)
+        if task.effect:
+            run.store.begin_effect(task, run)
         values = _call(task, own, run.seen_by(task), context, run)
         outputs = _save(task, values, run.store)
     finally:
@@ -335,23 +341,12 @@ def _compute(
         unremembered="; ".join(context.unremembered),
         products=tuple(str(path) for path in context.products),
     )
-    if task.effect and decision.key:
-        report = _with_traces(report, task, run)
+    if task.tracking is not None and decision.key:
+        tracking = run.tracking()
+        report = replace(report, tracking_run_id=tracking.run_id if tracking.started else "")
     if decision.key and not context.unremembered:
         run.store.remember(task, decision, report, run)
     return report
-
-
-def _with_traces(report: TaskReport, task: AnyTask, run: TaskRun) -> TaskReport:
-    """Return the report of an effect with what it left in the world."""
-    products = list(report.products)
-    tracking_run_id = ""
-    if task.tracking is not None:
-        tracking = run.tracking()
-        tracking_run_id = tracking.run_id
-        if tracking.record_file is not None:
-            products.append(str(tracking.record_file))
-    return replace(report, tracking_run_id=tracking_run_id, products=tuple(products))
 
 
 def _context(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun, scratch: Path) -> TaskContext:

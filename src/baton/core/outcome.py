@@ -73,7 +73,7 @@ class TaskReport:
     attempts : int
         How often the task was tried, at least 1 where it ran.
     key : str
-        Cache key; empty for an effect that is repeated in every run.
+        Cache key; empty for an effect of which nothing is remembered.
     tracking_run_id : str
         The tracking run that the task added to; empty where it added to none.
     products : tuple of str

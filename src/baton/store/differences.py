@@ -9,6 +9,7 @@ import msgspec
 
 from baton.core.parameters import flatten
 from baton.core.reasons import Cause, CauseKind, by_importance
+from baton.store.effects import state_digest
 from baton.store.fingerprint import fingerprint
 from baton.store.index import Entry
 from baton.store.key import RULE_VERSION, Work
@@ -127,7 +128,7 @@ def _versions(work: Work, entry: Entry) -> Iterator[Cause]:
 
 
 def _world(work: Work, entry: Entry) -> Iterator[Cause]:
-    if fingerprint(work.version) != entry.world_digest:
+    if state_digest(work.version) != entry.world_digest:
         after = without_secrets_in(work.version)
         yield Cause(CauseKind.WORLD, "version", shortened(entry.world), shortened(after))
 

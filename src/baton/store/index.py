@@ -23,7 +23,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     `inputs`, `code` and `packages` are those of `baton.store.key.Work`.  `sources` are the states of
     modules whose texts `baton.store.texts` keeps.  `world` is what the task's ``version`` said, without
     secrets, `world_digest` its fingerprint.  `rule` and `python` are the versions of the cache key's rule
-    and of Python.  `finished_at` is UTC in ISO 8601, `duration_s` seconds.
+    and of Python.  `finished_at` is UTC in ISO 8601, `duration_s` seconds.  `held` are the digests of the
+    code inside outputs, by output and by ``"module:name"``.
     """
 
     version: int = ENTRY_VERSION
@@ -47,6 +48,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     world_digest: str = ""
     rule: int = 0
     python: str = ""
+    held: dict[str, dict[str, str]] = {}
 
 
 class Latest(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,10 +112,13 @@ class Index:
         return latest.key
 
 
+def safe_name(pipeline: str) -> str:
+    """Return a pipeline's name as part of a file's: it may be called anything, a task is an identifier."""
+    return pipeline if pipeline.isidentifier() and len(pipeline) <= 80 else fingerprint(pipeline)[:32]
+
+
 def _latest_name(pipeline: str, task: str) -> str:
-    # A pipeline may be called anything; a task's name is an identifier.
-    safe = pipeline if pipeline.isidentifier() and len(pipeline) <= 80 else fingerprint(pipeline)[:32]
-    return f"latest/{safe}/{task}.json"
+    return f"latest/{safe_name(pipeline)}/{task}.json"
 
 
 def entry_name(key: str) -> str:
