@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +98,7 @@ class _Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 def machine_id() -> str:
     """Return what tells this machine from others: the id of its installation, else its name."""
-    return _installed_machine() or platform.node()
+    return _installed_machine() or os.uname().nodename
 
 
 def _installed_machine() -> str:
@@ -158,9 +156,8 @@ class EffectScope:
         if task.version is None:
             return ""
         try:
-            hints = typing.get_type_hints(task.version)
             arguments = {
-                name: self.registry if hints.get(name) is ModelRegistry else parameters[name]
+                name: self.registry if task.takes_registry(name) else parameters[name]
                 for name in task.version_arguments
             }
             return task.version(**arguments)

@@ -17,7 +17,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from baton.core.artifact import Kind
 from baton.core.context import TaskContext
-from baton.core.tracker import TrackingRun
+from baton.core.tracker import ModelRegistry, TrackingRun
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -128,6 +128,14 @@ class Task(Generic[P, R]):
     def version_arguments(self) -> tuple[str, ...]:
         """The names of the arguments of ``version``."""
         return () if self.version is None else tuple(inspect.signature(self.version).parameters)
+
+    def takes_registry(self, argument: str) -> bool:
+        """Whether an argument of ``version`` takes the model registry."""
+        try:
+            hints = typing.get_type_hints(self.version)
+        except (NameError, AttributeError, TypeError, SyntaxError):
+            return False
+        return hints.get(argument) is ModelRegistry
 
     @property
     def description(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from baton.core.effect_scope import CANNOT_TELL
 from baton.core.parameters import flatten
 from baton.core.reasons import Cause, CauseKind, by_importance
 from baton.store.effects import state_digest
@@ -128,7 +129,9 @@ def _versions(work: Work, entry: Entry) -> Iterator[Cause]:
 
 
 def _world(work: Work, entry: Entry) -> Iterator[Cause]:
-    if state_digest(work.version) != entry.world_digest:
+    if work.version.startswith(CANNOT_TELL):
+        yield Cause(CauseKind.UNCACHEABLE, f"what version= says {without_secrets_in(work.version)}")
+    elif state_digest(work.version) != entry.world_digest:
         after = without_secrets_in(work.version)
         yield Cause(CauseKind.WORLD, "version", shortened(entry.world), shortened(after))
 
