@@ -310,7 +310,7 @@ def deploy(
     if later is not None:
         raise TaskError(
             f"{model_name} version {later} became the champion after the gate's verdict",
-            "run again, so that the gate compares with it; on the engine make with --force validate",
+            "run again, so that the gate compares with it",
         )
     deployed = deploy_model(
         tracking,
