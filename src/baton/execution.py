@@ -50,6 +50,8 @@ class Execution:
         The tracking run, where another process has made it already.
     effects_once : bool
         Whether an effect that was the same work when it last succeeded is left out.
+    recheck_share : float
+        As in `baton.core.execute.TaskRun`.
     """
 
     project: Project
@@ -62,6 +64,7 @@ class Execution:
     report: Reporter = ignore_events
     tracking_run_id: str = ""
     effects_once: bool = False
+    recheck_share: float = 0.0
 
     @classmethod
     def begin(
@@ -73,6 +76,7 @@ class Execution:
         use_cache: bool = False,
         effects_once: bool = False,
         forced: Iterable[str] = (),
+        recheck_share: float = 0.0,
         report: Reporter = ignore_events,
     ) -> Execution:
         """Return a new execution.
@@ -92,6 +96,7 @@ class Execution:
             use_cache=use_cache,
             effects_once=effects_once,
             forced=frozenset(task.name for target in forced for task in project.dag.members(target)),
+            recheck_share=recheck_share,
             report=report,
         )
 
@@ -114,6 +119,7 @@ class Execution:
             report=report,
             tracking_run_id=spec["tracking_run_id"],
             effects_once=spec["effects_once"],
+            recheck_share=spec["recheck_share"],
         )
 
     def spec(self) -> dict[str, Any]:
@@ -129,6 +135,7 @@ class Execution:
             "forced": sorted(self.forced),
             "tracking_run_id": self.tracking_run_id,
             "effects_once": self.effects_once,
+            "recheck_share": self.recheck_share,
         }
 
     @property
@@ -178,6 +185,7 @@ class Execution:
             folders=self.project.folders,
             use_cache=self.use_cache,
             forced=dict.fromkeys(self.forced, Cause(CauseKind.FORCED).sentence),
+            recheck_share=self.recheck_share,
             effect_scope=self.effect_scope,
             tracking=lambda: self.tracking_run,
             report=self.report,

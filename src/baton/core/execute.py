@@ -25,6 +25,7 @@ from baton.core.events import Reporter, TaskFinished, TaskLogged, TaskStarted, i
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
 from baton.core.reasons import Cause
+from baton.core.recheck import differences, is_sampled
 from baton.core.task import Task
 from baton.core.tracker import TrackingRun
 from baton.errors import BatonError, CorruptObject, MissingObject, StoreError, TaskError, Unavailable
@@ -102,6 +103,9 @@ class ArtifactStore(Protocol):
         What an effect did is remembered where its `scope` is given, and used where that says so.
         """
 
+    def difference(self, one: Artifact, other: Artifact, kind: type[Kind]) -> str:
+        """Say where two values of a kind differ first."""
+
     def begin_effect(self, task: AnyTask, run: TaskRun) -> None:
         """Note that an effect begins to act, so that what it did before is not taken for what is there."""
 
@@ -158,6 +162,9 @@ class TaskRun:
         Whether a remembered result may be used instead of running.
     forced : mapping of str to str
         Tasks that run whatever the cache remembers, with the reason.
+    recheck_share : float
+        Share of the pure tasks, 0 to 1, that are computed again although their result is remembered, to
+        compare both.
     effect_scope : EffectScope, optional
         What effects of this run act on, and whether one that is done is left out.  Without it every effect
         runs, and nothing of it is remembered.
@@ -179,11 +186,16 @@ class TaskRun:
     folders: Folders
     use_cache: bool = False
     forced: Mapping[str, str] = field(default_factory=dict)
+    recheck_share: float = 0.0
     effect_scope: EffectScope | None = None
     tracking: Callable[[], TrackingRun] = no_tracking
     report: Reporter = ignore_events
     code_digest: Callable[[], str] = lambda: ""
     parameters_by_name: Mapping[str, object] = field(default_factory=dict)
+
+    def rechecks(self, task: AnyTask) -> bool:
+        """Whether a remembered result of the task is computed again, to compare both."""
+        return not task.effect and is_sampled(self.run_id, task.name, self.recheck_share)
 
     def seen_by(self, task: AnyTask) -> dict[str, Any]:
         """Return the parameters in the task's signature, by name."""
@@ -271,6 +283,8 @@ def look_up(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> tupl
         decision = _decide(task, inputs, run)
     except (Exception, SystemExit):  # the task boundary, as in execute_task
         return None, ""
+    if decision.entry is not None and run.rechecks(task):
+        return None, ""  # whoever executes it compares
     report = _remembered(task, decision)
     reason = run.forced.get(task.name, decision.reason)
     return report and replace(report, duration_s=time.perf_counter() - began), reason
@@ -297,7 +311,24 @@ def _remembered(task: AnyTask, decision: CacheDecision) -> TaskReport | None:
     )
 
 
+def _recheck(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> TaskReport | None:
+    """Compute a remembered result again and compare; None where nothing is remembered."""
+    own = {name: inputs[name] for name in task.inputs}
+    decision = run.store.decide(task, own, run.seen_by(task), use=True)
+    entry = decision.entry
+    if entry is None:
+        return None
+    report = _compute(task, inputs, run, replace(decision, entry=None, reason="computed again to check"))
+    wrong = "; ".join(differences(task, report, entry, run.store))
+    if wrong:
+        return replace(report, reason=f"not as {decision.reason}: {wrong}", wrongly_remembered=wrong)
+    return replace(report, reason=f"computed again to check: the same as {decision.reason}")
+
+
 def _attempt(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> TaskReport:
+    rechecked = _recheck(task, inputs, run) if run.rechecks(task) else None
+    if rechecked is not None:
+        return rechecked
     decision = _decide(task, inputs, run)
     remembered = _remembered(task, decision)
     if remembered is not None:

@@ -47,16 +47,24 @@ class Worker:
         What it imports at once, before it is told to run anything.
     steps_back : bool
         Whether the worker gets ready for tasks that record, and leaves the processor to whoever wants it.
+    environ : mapping of str to str, optional
+        Its environment variables; those of this process unless given.
     """
 
     def __init__(
-        self, execution: Described, modules: Sequence[str] = (), *, steps_back: bool = False
+        self,
+        execution: Described,
+        modules: Sequence[str] = (),
+        *,
+        steps_back: bool = False,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self._report: Reporter = execution.report
         self._process = subprocess.Popen(
             [sys.executable, "-m", "baton.engines.worker_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env=environ,
         )
         self._send({"spec": dict(execution.spec()), "modules": list(modules), "steps_back": steps_back})
 

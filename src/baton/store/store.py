@@ -25,6 +25,7 @@ from baton.store.code import CodeReader
 from baton.store.differences import described, differences, place_of
 from baton.store.effects import EffectMemory, state_digest
 from baton.store.fingerprint import fingerprint
+from baton.store.first_difference import first_difference
 from baton.store.held_code import code_inside, digest_of_all, digests_of_code
 from baton.store.index import Entry, Index
 from baton.store.key import RULE_VERSION, Work, describe_work
@@ -99,6 +100,16 @@ class Store:
         if kind is FILES_KIND:
             return self._view(artifact)
         return kind.read(path)
+
+    def difference(self, one: Artifact, other: Artifact, kind: type[Kind]) -> str:
+        """Say where two values of a kind differ first; see `ArtifactStore.difference`."""
+        if one.digest == other.digest:
+            return "the code that it names"
+        try:
+            paths = [self.objects.path_of(artifact.digest) for artifact in (one, other)]
+        except StoreError as error:
+            return error.message
+        return first_difference(kind, paths[0], paths[1])
 
     def has(self, artifact: Artifact) -> bool:
         """Whether every object of an artifact is there in its size, without reading the large ones."""
