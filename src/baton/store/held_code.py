@@ -33,6 +33,16 @@ def code_inside(kind: type[Kind], value: Any, reader: CodeReader) -> dict[str, s
     return digests_of_code(sorted({_label(one) for one in _unwrapped(kind.code(value))}), reader)
 
 
+def parts_inside(kind: type[Kind], value: Any, reader: CodeReader) -> set[str]:
+    """Return all code, by ``"module:name"``, that functions and classes inside a value are or can reach."""
+    parts = set()
+    for one in _unwrapped(kind.code(value)):
+        label = _label(one)
+        module, _, name = label.partition(":")
+        parts |= {label, *reader.reach(NamedCode(module, name)).parts}
+    return parts
+
+
 def digests_of_code(labels: Iterable[str], reader: CodeReader) -> dict[str, str]:
     """Return the digests of functions and classes as they are now."""
     return {label: _digest_of(label, reader) for label in labels}
