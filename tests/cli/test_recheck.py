@@ -166,13 +166,13 @@ class TestRecheck:
 
     def test_takes_a_share_that_can_be_drawn_again(self, baton, done):
         chosen = [
-            [one["task"] for one in found(baton, *STABLE, "--share", "0.5", "--seed", "3")[1]["tasks"]]
+            [one["task"] for one in found(baton, *STABLE, "--share", "0.5", "--sample-seed", "3")[1]["tasks"]]
             for _ in range(2)
         ]
         assert chosen[0] == chosen[1]
         assert len(chosen[0]) == 2
         drawn = baton("cache", "recheck", *STABLE, "--share", "0.5", *FLOW_OPTIONS)
-        assert "2 of 2 right; 4 are remembered (drawn with --seed " in drawn.stderr
+        assert "2 of 2 right; 4 are remembered (drawn with --sample-seed " in drawn.stderr
 
     def test_starts_nothing_that_is_beyond_the_budget(self, baton, done):
         for path in done.glob("index/*/*.json"):

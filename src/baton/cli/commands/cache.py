@@ -119,7 +119,7 @@ def verify(ctx: click.Context, mend: bool, as_json: bool) -> int:
 @click.argument("targets", nargs=-1)
 @click.option("--share", type=SHARE, default=1.0, help="Share of what is remembered, drawn at random [all]")
 @click.option("--budget", type=AGE, metavar="TIME", help="Start nothing that would last longer, as 60s")
-@click.option("--seed", type=click.IntRange(min=0), help="Draw the same share again")
+@click.option("--sample-seed", "seed", type=click.IntRange(min=0), help="Draw the same share again")
 @click.option("--forget", is_flag=True, help="Forget what is stale, so that it is computed anew")
 @json_option
 @place_options
@@ -170,7 +170,7 @@ def _show_recheck(found: Recheck, *, forget: bool) -> None:
         output.say("nothing of the current plan is remembered; compute it with: baton run --cache")
         return
     right = sum(one.verdict is Verdict.RIGHT for one in found.tasks)
-    chosen = "" if len(found.tasks) == found.remembered else f" (drawn with --seed {found.seed})"
+    chosen = "" if len(found.tasks) == found.remembered else f" (drawn with --sample-seed {found.seed})"
     output.say(f"{right} of {len(found.tasks)} right; {found.remembered} are remembered{chosen}")
     if found.left_out:
         output.say(f"left out, as the budget is too small: {', '.join(found.left_out)}")
