@@ -41,6 +41,7 @@ NOTE = "<!-- Written by docs/generate.py from the program: do not edit. -->\n\n"
 ENDINGS = {
     ExitCode.DONE: "The command did what was asked.",
     ExitCode.TASK_FAILED: "A task failed; the run prints the command that resumes it. "
+    "Or a remembered result was wrong (`run --recheck`, `cache recheck`). "
     "Or `cache verify` found damage.",
     ExitCode.USAGE: "The command line, a setting or a parameter cannot be used.",
     ExitCode.INVALID_PIPELINE: "The pipeline's declaration breaks a rule; every finding is listed.",

@@ -8,7 +8,7 @@ from baton.core.context import Provenance, TaskContext
 from baton.core.dag import Dag
 from baton.core.parameters import Parameters, flatten, parameter
 from baton.core.task import Task, task
-from baton.core.tracker import Champion, TrackingRun
+from baton.core.tracker import Champion, ModelRegistry, TrackingRun
 from baton.errors import BatonError, TaskError
 
 __version__ = "0.1.0"
@@ -23,6 +23,7 @@ __all__ = [
     "Json",
     "Kind",
     "Matrix",
+    "ModelRegistry",
     "Parameters",
     "Provenance",
     "Table",

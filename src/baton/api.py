@@ -50,6 +50,7 @@ def run(
     jobs: int | None = None,
     use_cache: bool | None = None,
     forced: Iterable[str] = (),
+    recheck_share: float = 0.0,
     report: Reporter = ignore_events,
 ) -> RunReport:
     """Run the part of the pipeline that the targets need.
@@ -71,6 +72,9 @@ def run(
         Whether a remembered result may be used instead of running; as the engine does unless given.
     forced : iterable of str
         Tasks that run whatever is remembered.
+    recheck_share : float
+        Share of the pure tasks, 0 to 1, whose remembered results are computed again and compared; one that
+        was wrong is told in its report, and the new result is used.
     report : callable
         Takes events as they happen.
 
@@ -95,6 +99,7 @@ def run(
         use_cache=chosen.uses_cache if use_cache is None else use_cache,
         effects_once=chosen.effects_once,
         forced=forced,
+        recheck_share=recheck_share,
         report=report,
     )
     execution.check()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from baton.core.addresses import without_secrets
 from baton.core.dag import Dag
+from baton.core.effect_scope import EffectScope
 from baton.core.events import Reporter, ignore_events
 from baton.core.execute import TaskRun
 from baton.core.parameters import flatten_plain
@@ -50,6 +51,8 @@ class Execution:
         The tracking run, where another process has made it already.
     effects_once : bool
         Whether an effect that was the same work when it last succeeded is left out.
+    recheck_share : float
+        As in `baton.core.execute.TaskRun`.
     """
 
     project: Project
@@ -62,6 +65,7 @@ class Execution:
     report: Reporter = ignore_events
     tracking_run_id: str = ""
     effects_once: bool = False
+    recheck_share: float = 0.0
 
     @classmethod
     def begin(
@@ -73,6 +77,7 @@ class Execution:
         use_cache: bool = False,
         effects_once: bool = False,
         forced: Iterable[str] = (),
+        recheck_share: float = 0.0,
         report: Reporter = ignore_events,
     ) -> Execution:
         """Return a new execution.
@@ -92,6 +97,7 @@ class Execution:
             use_cache=use_cache,
             effects_once=effects_once,
             forced=frozenset(task.name for target in forced for task in project.dag.members(target)),
+            recheck_share=recheck_share,
             report=report,
         )
 
@@ -114,6 +120,7 @@ class Execution:
             report=report,
             tracking_run_id=spec["tracking_run_id"],
             effects_once=spec["effects_once"],
+            recheck_share=spec["recheck_share"],
         )
 
     def spec(self) -> dict[str, Any]:
@@ -129,6 +136,7 @@ class Execution:
             "forced": sorted(self.forced),
             "tracking_run_id": self.tracking_run_id,
             "effects_once": self.effects_once,
+            "recheck_share": self.recheck_share,
         }
 
     @property
@@ -147,13 +155,10 @@ class Execution:
         """Whether any selected task asks for the tracking run."""
         return any(task.tracking for task in self.dag.tasks)
 
-    @property
-    def world(self) -> str:
-        """What the execution's effects act on, as `baton.core.execute.TaskRun.world`."""
-        parts = [self.dag.name, self.engine]
-        if self.is_tracked:
-            parts += [self.project.tracking_uri, self.project.experiment(self.engine)]
-        return "\0".join(parts)
+    @cached_property
+    def effect_scope(self) -> EffectScope:
+        """What the execution's effects act on."""
+        return self.project.effect_scope(leaves_out_done=self.effects_once)
 
     @cached_property
     def tracker(self) -> MlflowTracker:
@@ -181,7 +186,8 @@ class Execution:
             folders=self.project.folders,
             use_cache=self.use_cache,
             forced=dict.fromkeys(self.forced, Cause(CauseKind.FORCED).sentence),
-            world=self.world if self.effects_once else "",
+            recheck_share=self.recheck_share,
+            effect_scope=self.effect_scope,
             tracking=lambda: self.tracking_run,
             report=self.report,
             code_digest=lambda: self.project.store.code_digest(self.dag.tasks),
@@ -204,6 +210,7 @@ class Execution:
         if self.is_tracked:
             self.tracker.check()
         self.project.store.objects.check()
+        self.effect_scope.folder.keep()
 
     def finish_tracking(self, *, good: bool) -> str:
         """Close the tracking run, if there is one, and return its id, else nothing."""

@@ -53,7 +53,7 @@ class Explanation:
     compared_with : str
         The run whose work the causes compare with; empty where there is none.
     key : str
-        The cache key; empty for an effect and where inputs are not known before.
+        The cache key; empty for an effect that is repeated in every run and where inputs are not known.
     parameters : dict of str to Any
         Values without secrets, by bare name.
     inputs : dict of str to str
@@ -114,8 +114,8 @@ def explain(execution: Execution, wanted: AnyTask) -> Explanation:
     planned, work = foreseen.planned, foreseen.work
     is_known = work is not None and len(foreseen.inputs) == len(wanted.inputs)
     compares = any(cause.kind.is_difference for cause in planned.causes)
-    earlier = store.earlier(wanted, execution.world) if compares else None
-    used = None if planned.would_run or work is None else store.entry_of(wanted, work, execution.world)
+    earlier = store.earlier(wanted, execution.effect_scope) if compares else None
+    used = None if planned.would_run or work is None else store.entry_of(wanted, work, execution.effect_scope)
     return Explanation(
         task=wanted.name,
         would_run=planned.would_run,

@@ -79,18 +79,18 @@ def _foresee_one(
         causes.append(Cause(CauseKind.CACHE_OFF))
     inputs = {name: known[name] for name in task.inputs if name in known}
     unknown = tuple(name for name in task.inputs if name not in known)
-    world = execution.world if execution.effects_once else ""
-    if task.effect and not world:
+    scope = execution.effect_scope
+    if task.effect and not scope.leaves_out_done:
         return _would_run(task, [*causes, Cause(CauseKind.EFFECT)], inputs=inputs)
     seen = execution.task_run.seen_by(task)
     if unknown:
         makers = dict.fromkeys(dag.producers[name].name for name in unknown)
         causes += [Cause(CauseKind.UPSTREAM, name) for name in makers]
-        work = store.work(task, inputs, seen)
-        changes = store.changes(task, work, unknown_inputs=unknown, world=world)
+        work = store.work(task, inputs, seen, scope)
+        changes = store.changes(task, work, unknown_inputs=unknown, scope=scope)
         causes += _from_upstream(changes, dag, found)
         return _would_run(task, causes, work, inputs)
-    decision = store.decide(task, inputs, seen, use=True, world=world)
+    decision = store.decide(task, inputs, seen, use=True, scope=scope)
     causes += _from_upstream(decision.causes, dag, found)
     if causes or decision.entry is None:
         return _would_run(task, causes, store.work_of(decision), inputs)

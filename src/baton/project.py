@@ -21,6 +21,8 @@ from baton.errors import SettingsError, Unavailable
 from baton.pipeline import load_pipeline
 
 if TYPE_CHECKING:
+    from baton.core.effect_scope import EffectScope
+    from baton.core.task import Task
     from baton.store.store import Store
     from baton.tracking.mlflow import MlflowTracker
 
@@ -94,6 +96,29 @@ class Project:
 
         chosen = self.configuration.settings.mlflow
         return tracking_uri(self.home, uri=chosen.tracking_uri, host=chosen.tracking_server_host)
+
+    def effect_scope(self, *, leaves_out_done: bool = False) -> EffectScope:
+        """Return what the pipeline's effects act on, on whichever engine."""
+        from baton.core.effect_scope import EffectScope, FolderIdentity
+        from baton.tracking.location import place_of_tracker
+        from baton.tracking.registry import quick_registry
+
+        dag, home = self.dag, self.home.absolute()
+
+        def effects_before(task: str) -> tuple[Task[..., Any], ...]:
+            names = dag.ancestors([task])
+            return tuple(one for one in dag.tasks if one.effect and one.name in names and one.name != task)
+
+        return EffectScope(
+            pipeline=dag.name,
+            tracker=place_of_tracker(self.tracking_uri, home),
+            folder=FolderIdentity(home),
+            roots={"models": self.models_dir, "data": self.data_dir, "project": self.folder},
+            experiment=self.configuration.settings.mlflow.experiment_name or dag.experiment,
+            leaves_out_done=leaves_out_done,
+            registry=quick_registry(self.tracking_uri),
+            effects_before=effects_before,
+        )
 
     def tracker(self, engine: str) -> MlflowTracker:
         """Return the tracker for runs of one engine."""

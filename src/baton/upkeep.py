@@ -97,7 +97,7 @@ class Cleaned:
     entries : tuple of Entry
         Remembered results that were forgotten.
     effects : tuple of str
-        Effects of which it was forgotten that they are up to date.
+        Effects of which it was forgotten that they are done in this project's effect scope.
     products : tuple of Path
         Files that effects had left.
     """
@@ -238,20 +238,15 @@ def clean(project: Project, targets: Sequence[str] = (), *, remove: bool = True)
     tasks = [task for target in targets for task in project.dag.members(target)] or project.dag.tasks
     names = tuple(dict.fromkeys(task.name for task in tasks))
     entries = cache_entries(project, names)
-    memory = project.store.effects
-    effects = {
-        record.task
-        for record in memory.records()
-        if record.pipeline == project.dag.name and record.task in names
-    }
+    memory, scope = project.store.effects, project.effect_scope()
+    effects = [name for name in names if memory.last(scope, name) is not None]
     products = _products(project, frozenset(names))
     if remove:
         project.store.index.remove(entry_name(entry.key) for entry in entries)
-        for task in effects:
-            memory.forget(project.dag.name, task)
+        memory.forget(scope, effects)
         for path in products:
             path.unlink(missing_ok=True)
-    return Cleaned(names, entries, tuple(name for name in names if name in effects), products)
+    return Cleaned(names, entries, tuple(effects), products)
 
 
 def _products(project: Project, tasks: frozenset[str]) -> tuple[Path, ...]:

@@ -17,6 +17,7 @@ from baton import (
     Files,
     Json,
     Matrix,
+    ModelRegistry,
     Table,
     TaskContext,
     TaskError,
@@ -50,6 +51,10 @@ def _val_version(
 
     chosen = months.validation_month(year, month, validation_year, validation_month)
     return source_version(chosen, source, url_template)
+
+
+def _champion(model_name: str, registry: ModelRegistry) -> str:
+    return f"{model_name}: {registry.champion(model_name)}"
 
 
 @task(
@@ -252,7 +257,7 @@ def track(
     )
 
 
-@task(effect=True, outputs="verdict", retries=1)
+@task(effect=True, outputs="verdict", retries=1, version=_champion)
 def validate(
     evaluation: Json,
     tracked: Json,
@@ -285,7 +290,7 @@ def validate(
     return verdict
 
 
-@task(effect=True, outputs="deployment", retries=1)
+@task(effect=True, outputs="deployment", retries=1, version=_champion)
 def deploy(
     tracked: Json,
     verdict: Json,
@@ -305,7 +310,7 @@ def deploy(
     if later is not None:
         raise TaskError(
             f"{model_name} version {later} became the champion after the gate's verdict",
-            "run again, so that the gate compares with it; on the engine make with --force validate",
+            "run again, so that the gate compares with it",
         )
     deployed = deploy_model(
         tracking,

@@ -17,6 +17,7 @@ import pytest
 from baton import Parameters
 from baton.codetrace.reach import ORDER, Reach
 from baton.codetrace.reader import CodeReader
+from baton.core.effect_scope import EffectScope, FolderIdentity
 from baton.core.events import Event
 from baton.core.execute import Folders, TaskRun
 from baton.store.store import Store
@@ -91,6 +92,30 @@ class SmallParameters(Parameters, frozen=True):
     factor: int = 2
     share: float = 0.5
     word: str = "one"
+
+
+class NothingRegistered:
+    """Stands for a tracker that knows no model and every run."""
+
+    def champion(self, model: str) -> str:
+        return "no champion"
+
+    def has_run(self, run_id: str) -> bool:
+        return True
+
+
+@pytest.fixture
+def effect_scope(tmp_path: Path) -> EffectScope:
+    """Return what effects of the test's folder act on, for an engine that leaves out what is done."""
+    return EffectScope(
+        pipeline="small",
+        tracker="",
+        folder=FolderIdentity(tmp_path / "home"),
+        roots={"models": tmp_path / "models", "data": tmp_path / "data", "project": tmp_path},
+        experiment="",
+        leaves_out_done=True,
+        registry=NothingRegistered(),
+    )
 
 
 @pytest.fixture

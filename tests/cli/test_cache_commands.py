@@ -250,7 +250,7 @@ class TestClean:
         told = baton("clean", "--dry-run", *DIAMOND).stdout
         assert [line.split()[:2] for line in told.splitlines()] == [["would", "remove"]] + [
             ["would", "forget"]
-        ] * len(PURE)
+        ] * len((*PURE, "publish"))
         assert outcomes(baton)["source"] == "cached"
 
     def test_forgets_nothing_of_another_pipeline(self, baton, done):

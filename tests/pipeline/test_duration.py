@@ -269,24 +269,24 @@ class TestWithAServer:
 
     @pytest.mark.fault(
         "another model becomes the champion between the gate and the deployment",
-        "the deployment is refused; with a new verdict it goes through",
+        "make has the gate judge again; within one run the deployment is refused",
     )
     def test_a_verdict_from_before_another_champion_deploys_nothing(
         self, baton: Command, mlflow_server: str, tmp_path: Path
     ) -> None:
-        shared = ("--tracking-uri", mlflow_server, "--store", str(tmp_path / "store"))
         limits = ("--max-rmse", "60", "--max-regression", "9")
-        chosen = ("--source", "sample", *limits, "--model-name", "contested", *shared)
+        named = ("--model-name", "contested", "--tracking-uri", mlflow_server)
+        chosen = ("--source", "sample", *limits, *named)
         mine = ("run", *chosen, *FAST, "--engine", "make")
         assert baton(*mine, "validate").code == 0
         elsewhere = _run(tmp_path / "elsewhere", "run", *chosen, "--cache", "--num-boost-round", "2")
         assert elsewhere.code == 0, elsewhere.stderr
-        late = baton(*mine)
-        assert late.code == 1
-        assert "contested version 1 became the champion after the gate's verdict" in late.stderr
-        judged = baton(*mine, "--force", "validate")
-        assert judged.code == 0, judged.stderr
-        assert judged.facts["Model"] == "contested version 2 is the champion"
+        late = baton(*mine, "--explain")
+        assert late.code == 0, late.stderr
+        assert "input from outside contested: no champion -> contested: version 1 of run" in late.stderr
+        assert late.facts["Model"] == "contested version 2 is the champion"
+        record = json.loads((tmp_path / ".baton/models/deployment.json").read_text())
+        assert record["verdict"]["champion_version"] == "1"
 
     @pytest.mark.fault(
         "the champion is not ours: made with plain MLflow, or a model that cannot be judged here",

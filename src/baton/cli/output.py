@@ -254,6 +254,13 @@ def show_end(report: RunReport, *, as_json: bool, verbose: bool = False) -> None
         show_facts(report)
     if not report.is_good:
         show_failures(report, verbose=verbose)
+    for task in report.wrongly_remembered:
+        say()
+        wrong = f"the remembered result of '{task.task}' was wrong, and the new one was used"
+        show_error(
+            f"{wrong}: {task.wrongly_remembered}",
+            f"see whether the task is deterministic: baton cache recheck {task.task}",
+        )
 
 
 def show_facts(report: RunReport) -> None:
@@ -296,6 +303,7 @@ def run_as_json(report: RunReport) -> dict[str, Any]:
                 "message": task.failure.message if task.failure else "",
                 "hint": task.failure.hint if task.failure else "",
                 "outputs": {name: artifact.as_dict() for name, artifact in task.outputs.items()},
+                "wrongly_remembered": task.wrongly_remembered,
             }
             for task in report.tasks
         ],

@@ -49,6 +49,9 @@ SIZE = Quantity(
 AGE = Quantity("age", {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}, "30d or 12h")
 """Seconds."""
 
+SHARE = click.FloatRange(0.0, 1.0, min_open=True)
+"""A part of all, as 0.1."""
+
 
 def size_text(size: int) -> str:
     """Return a number of bytes as people read it.

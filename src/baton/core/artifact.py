@@ -7,8 +7,9 @@ heavy library.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -36,21 +37,30 @@ class Artifact:
         SHA-256 of the stored bytes, 64 hexadecimal digits.
     size : int
         Number of stored bytes; for ``files``, of all the members together.
+    code : str
+        Digest of the code that the bytes name and do not hold, see `Kind.code`; empty where there is none.
     """
 
     name: str
     kind: str
     digest: str
     size: int
+    code: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What tells the value from others in a cache key: its bytes, and the code that they name."""
+        return hashlib.sha256(f"{self.digest} {self.code}".encode()).hexdigest() if self.code else self.digest
 
     def as_dict(self) -> dict[str, Any]:
         """Return the reference as plain JSON values, well under 1 KB."""
-        return {"name": self.name, "kind": self.kind, "digest": self.digest, "size": self.size}
+        fields = {"name": self.name, "kind": self.kind, "digest": self.digest, "size": self.size}
+        return {**fields, "code": self.code} if self.code else fields
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Artifact:
         """Build a reference from what `as_dict` returned."""
-        return cls(fields["name"], fields["kind"], fields["digest"], fields["size"])
+        return cls(fields["name"], fields["kind"], fields["digest"], fields["size"], fields.get("code", ""))
 
 
 class Kind:
@@ -75,6 +85,15 @@ class Kind:
     def read(cls, path: Path) -> Any:
         """Return the value that `write` put into `path`."""
         raise NotImplementedError(f"kind {cls.__name__} does not say how to read a value")
+
+    @classmethod
+    def code(cls, value: Any) -> Iterable[Callable[..., Any]]:  # noqa: ARG003
+        """Return the functions and classes of your own that the bytes of `value` name and do not hold.
+
+        A pickle is such a case: it holds the name of a function, so that its bytes are the same after the
+        function changed.  What takes the value runs again when code changes that is named here.
+        """
+        return ()
 
 
 class _TableKind(Kind):

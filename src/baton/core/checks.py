@@ -126,6 +126,23 @@ def parameters_are_known(dag: Dag) -> Iterator[str]:
                 )
 
 
+def versions_take_what_is_known(dag: Dag) -> Iterator[str]:
+    """Let ``version`` take parameters of its task only; an effect's may take the model registry."""
+    for task in dag.tasks:
+        for name in task.version_arguments:
+            if task.takes_registry(name):
+                if not task.effect:
+                    yield (
+                        f"task '{task.name}': version= takes the model registry, which only an effect's may: "
+                        "a pure task's result must not depend on it"
+                    )
+            elif name not in task.parameters:
+                yield (
+                    f"task '{task.name}': version= takes '{name}', which is no parameter of the task"
+                    f"{nearest(name, task.parameters)}"
+                )
+
+
 def parameter_names_are_unique(dag: Dag) -> Iterator[str]:
     """No two parameters share the bare name by which they are called."""
     seen: dict[str, str] = {}
@@ -217,6 +234,7 @@ CHECKS: tuple[Check, ...] = (
     pure_tasks_make_something,
     inputs_are_known,
     parameters_are_known,
+    versions_take_what_is_known,
     parameter_names_are_unique,
     parameters_have_defaults,
     parameters_can_be_given,

@@ -20,10 +20,12 @@ import msgspec
 from baton.core.addresses import without_secrets_in_addresses
 from baton.core.artifact import Artifact, Kind
 from baton.core.context import Provenance, TaskContext
+from baton.core.effect_scope import EffectScope
 from baton.core.events import Reporter, TaskFinished, TaskLogged, TaskStarted, ignore_events
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
 from baton.core.reasons import Cause
+from baton.core.recheck import differences, is_sampled
 from baton.core.task import AnyTask
 from baton.core.tracker import TrackingRun
 from baton.errors import BatonError, CorruptObject, MissingObject, StoreError, TaskError, Unavailable
@@ -108,12 +110,18 @@ class ArtifactStore(Protocol):
         parameters: Mapping[str, Any],
         *,
         use: bool,
-        world: str = "",
+        scope: EffectScope | None = None,
     ) -> CacheDecision:
         """Say whether a remembered result can be used; with `use` false only the key is made.
 
-        An effect is repeated unless `world` is given, see `TaskRun.world`.
+        What an effect did is remembered where its `scope` is given, and used where that says so.
         """
+
+    def difference(self, one: Artifact, other: Artifact, kind: type[Kind]) -> str:
+        """Say where two values of a kind differ first."""
+
+    def begin_effect(self, task: AnyTask, run: TaskRun) -> None:
+        """Note that an effect begins to act, so that what it did before is not taken for what is there."""
 
     def claim(self, decision: CacheDecision, on_wait: Callable[[], None]) -> AbstractContextManager[bool]:
         """Keep others from doing the same work meanwhile; `on_wait` is called where others do it now.
@@ -173,9 +181,12 @@ class TaskRun:
         Whether a remembered result may be used instead of running.
     forced : mapping of str to str
         Tasks that run whatever the cache remembers, with the reason.
-    world : str
-        What effects of this run act on (the tracker's place).  Where it is given, an effect that was the
-        same work there when it last succeeded is not repeated; otherwise every effect runs.
+    recheck_share : float
+        Share of the pure tasks, 0 to 1, that are computed again although their result is remembered, to
+        compare both.
+    effect_scope : EffectScope, optional
+        What effects of this run act on, and whether one that is done is left out.  Without it every effect
+        runs, and nothing of it is remembered.
     tracking : callable
         Returns the tracking run; called for effects that ask for it.
     report : callable
@@ -194,11 +205,16 @@ class TaskRun:
     folders: Folders
     use_cache: bool = False
     forced: Mapping[str, str] = field(default_factory=dict)
-    world: str = ""
+    recheck_share: float = 0.0
+    effect_scope: EffectScope | None = None
     tracking: Callable[[], TrackingRun] = no_tracking
     report: Reporter = ignore_events
     code_digest: Callable[[], str] = lambda: ""
     parameters_by_name: Mapping[str, object] = field(default_factory=dict)
+
+    def rechecks(self, task: AnyTask) -> bool:
+        """Whether a remembered result of the task is computed again, to compare both."""
+        return not task.effect and is_sampled(self.run_id, task.name, self.recheck_share)
 
     def seen_by(self, task: AnyTask) -> dict[str, Any]:
         """Return the parameters in the task's signature, by name."""
@@ -286,6 +302,8 @@ def look_up(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> tupl
         decision = _decide(task, inputs, run)
     except (Exception, SystemExit):  # the task boundary, as in execute_task
         return None, ""
+    if decision.entry is not None and run.rechecks(task):
+        return None, ""  # whoever executes it compares
     report = _remembered(task, decision)
     reason = run.forced.get(task.name, decision.reason)
     return report and replace(report, duration_s=time.perf_counter() - began), reason
@@ -294,7 +312,7 @@ def look_up(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> tupl
 def _decide(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> CacheDecision:
     own = {name: inputs[name] for name in task.inputs}
     usable = run.use_cache and task.name not in run.forced
-    return run.store.decide(task, own, run.seen_by(task), use=usable, world=run.world)
+    return run.store.decide(task, own, run.seen_by(task), use=usable, scope=run.effect_scope)
 
 
 def _remembered(task: AnyTask, decision: CacheDecision) -> TaskReport | None:
@@ -312,7 +330,24 @@ def _remembered(task: AnyTask, decision: CacheDecision) -> TaskReport | None:
     )
 
 
+def _recheck(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> TaskReport | None:
+    """Compute a remembered result again and compare; None where nothing is remembered."""
+    own = {name: inputs[name] for name in task.inputs}
+    decision = run.store.decide(task, own, run.seen_by(task), use=True)
+    entry = decision.entry
+    if entry is None:
+        return None
+    report = _compute(task, inputs, run, replace(decision, entry=None, reason="computed again to check"))
+    wrong = "; ".join(differences(task, report, entry, run.store))
+    if wrong:
+        return replace(report, reason=f"not as {decision.reason}: {wrong}", wrongly_remembered=wrong)
+    return replace(report, reason=f"computed again to check: the same as {decision.reason}")
+
+
 def _attempt(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> TaskReport:
+    rechecked = _recheck(task, inputs, run) if run.rechecks(task) else None
+    if rechecked is not None:
+        return rechecked
     decision = _decide(task, inputs, run)
     remembered = _remembered(task, decision)
     if remembered is not None:
@@ -339,6 +374,8 @@ def _compute(
     scratch = Path(tempfile.mkdtemp(prefix=f"{task.name}-", dir=run.folders.scratch))
     try:
         context = _context(task, inputs, run, scratch)
+        if task.effect:
+            run.store.begin_effect(task, run)
         with run.store.observing(task, decision, run.folders) as observed:
             values = _call(task, own, run.seen_by(task), context, run)
             outputs = _save(task, values, run.store)
@@ -358,23 +395,12 @@ def _compute(
         unremembered="; ".join(unremembered),
         products=tuple(str(path) for path in context.products),
     )
-    if task.effect and decision.key:
-        report = _with_traces(report, task, run)
+    if task.tracking is not None and decision.key:
+        tracking = run.tracking()
+        report = replace(report, tracking_run_id=tracking.run_id if tracking.started else "")
     if decision.key and not unremembered:
         run.store.remember(task, decision, report, run)
     return report
-
-
-def _with_traces(report: TaskReport, task: AnyTask, run: TaskRun) -> TaskReport:
-    """Return the report of an effect with what it left in the world."""
-    products = list(report.products)
-    tracking_run_id = ""
-    if task.tracking is not None:
-        tracking = run.tracking()
-        tracking_run_id = tracking.run_id
-        if tracking.record_file is not None:
-            products.append(str(tracking.record_file))
-    return replace(report, tracking_run_id=tracking_run_id, products=tuple(products))
 
 
 def _context(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun, scratch: Path) -> TaskContext:

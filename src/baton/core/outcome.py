@@ -73,13 +73,15 @@ class TaskReport:
     attempts : int
         How often the task was tried, at least 1 where it ran.
     key : str
-        Cache key; empty for an effect that is repeated in every run.
+        Cache key; empty for an effect of which nothing is remembered.
     tracking_run_id : str
         The tracking run that the task added to; empty where it added to none.
     products : tuple of str
         Paths of what an effect left for people.
     unremembered : str
         Why the task asked not to have its result remembered; empty where it did not.
+    wrongly_remembered : str
+        What differed from the remembered result that was computed again to check it; else empty.
     """
 
     task: str
@@ -94,6 +96,7 @@ class TaskReport:
     tracking_run_id: str = ""
     products: tuple[str, ...] = ()
     unremembered: str = ""
+    wrongly_remembered: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,11 @@ class RunReport:
     def facts(self) -> tuple[tuple[str, str], ...]:
         """What all tasks reported for people, in the order of the tasks."""
         return tuple(fact for report in self.tasks for fact in report.facts)
+
+    @property
+    def wrongly_remembered(self) -> tuple[TaskReport, ...]:
+        """The tasks whose remembered result was computed again and was another."""
+        return tuple(report for report in self.tasks if report.wrongly_remembered)
 
     def outcome_of(self, task: str) -> Outcome:
         """Return how `task` ended.

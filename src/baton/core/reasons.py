@@ -21,11 +21,15 @@ class CauseKind(Enum):
     UNCACHEABLE = "uncacheable"
     MISSING = "missing"
     CORRUPT = "corrupt"
+    UNFINISHED = "unfinished"
+    PRODUCT = "product"
+    TRACKING_RUN = "tracking run"
     NEVER_BUILT = "never built"
     RULE = "rule"
     PYTHON = "python"
     CODE = "code"
     PARAMETER = "parameter"
+    SETTING = "setting"
     PACKAGE = "package"
     FILE = "file"
     FOLDER = "folder"
@@ -60,8 +64,8 @@ class Cause:
         The value, version or digest at the earlier work and now, fit to be shown; None where it was
         not there.
     place : str
-        For code, where it stands, for example ``"trips/clean.py: keep_plausible"``; the path of an
-        effect's missing product.
+        For code, where it stands, for example ``"trips/clean.py: keep_plausible"``; for a product, its
+        path.
     note : str
         What else is known, for example which task made an input.
     diff : str
@@ -90,13 +94,18 @@ class Cause:
                 return "an effect always runs"
             case CauseKind.UNCACHEABLE:
                 return f"not remembered: {self.subject}"
-            case CauseKind.MISSING if self.place:
-                return f"{self.place}, which it made, is gone"
             case CauseKind.MISSING:
                 what = f"its output '{self.subject}'" if self.subject else "its earlier result"
                 return f"{what} is missing from the store"
             case CauseKind.CORRUPT:
                 return f"its output '{self.subject}' is corrupt in the store"
+            case CauseKind.UNFINISHED:
+                return f"its last attempt, in run {self.subject}, did not succeed"
+            case CauseKind.PRODUCT:
+                return f"{self.place}, which it made, {'is gone' if self.after is None else 'was changed'}"
+            case CauseKind.TRACKING_RUN:
+                done = "cannot be looked for" if self.note else "was deleted"
+                return f"tracking run {self.subject}, to which it added, {done}"
             case CauseKind.NEVER_BUILT:
                 return self.subject or "never built"
             case CauseKind.RULE:

@@ -17,7 +17,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from baton.core.artifact import Kind
 from baton.core.context import TaskContext
-from baton.core.tracker import TrackingRun
+from baton.core.tracker import ModelRegistry, TrackingRun
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -69,7 +69,7 @@ class Task(Generic[P, R]):
     outputs : mapping of str to type
         Kind by artifact name, in the order of the returned tuple.
     effect : bool
-        Whether it talks to the world; an effect is never cached and must be safe to repeat.
+        Whether it talks to the world; an effect must be safe to repeat.
     retry : Retry
         What happens after a failed attempt.
     timeout_s : float or None
@@ -85,7 +85,9 @@ class Task(Generic[P, R]):
         ``first`` runs before, ``last`` after everything else selected and whatever its outcome.
     version : callable or None
         Says, from the task's own parameters, which state of the world the task reads (for
-        example the digest of a local file); what it returns is part of the cache key.
+        example the digest of a local file).  What it returns is part of a pure task's cache key; an
+        effect is done as long as it returns what it returned after the effect's last success.  An
+        effect's may also take the `baton.core.tracker.ModelRegistry`.
     problems : tuple of str
         What is wrong with the declaration; a DAG that holds the task reports it.
     """
@@ -121,6 +123,19 @@ class Task(Generic[P, R]):
     def reference(self) -> str:
         """Module and qualified name of the function."""
         return f"{self.function.__module__}:{self.function.__qualname__}"
+
+    @property
+    def version_arguments(self) -> tuple[str, ...]:
+        """The names of the arguments of ``version``."""
+        return () if self.version is None else tuple(inspect.signature(self.version).parameters)
+
+    def takes_registry(self, argument: str) -> bool:
+        """Whether an argument of ``version`` takes the model registry."""
+        try:
+            hints = typing.get_type_hints(self.version)
+        except (NameError, AttributeError, TypeError, SyntaxError):
+            return False
+        return hints.get(argument) is ModelRegistry
 
     @property
     def description(self) -> str:

@@ -44,12 +44,12 @@ class TrackingRun(Protocol):
         """The tracker's id of the run; the run is made when it is first asked for."""
 
     @property
-    def url(self) -> str:
-        """Where a person sees the run, or how to get there."""
+    def started(self) -> bool:
+        """Whether the run is made already."""
 
     @property
-    def record_file(self) -> Path | None:
-        """The local file that holds the record; None where a server has it."""
+    def url(self) -> str:
+        """Where a person sees the run, or how to get there."""
 
     def log_parameters(self, parameters: Mapping[str, object]) -> None:
         """Record the parameters."""
@@ -102,6 +102,20 @@ class TrackingRun(Protocol):
 
     def finish(self, *, good: bool) -> None:
         """Close the run."""
+
+
+class ModelRegistry(Protocol):
+    """Answers within milliseconds, without loading the tracker, what is there.
+
+    An effect's ``version`` asks for it with an argument annotated ``ModelRegistry``.  Every method raises
+    `baton.errors.Unavailable` where it cannot tell quickly.
+    """
+
+    def champion(self, model: str) -> str:
+        """Say in one line which version has the alias ``champion``, and from what it is."""
+
+    def has_run(self, run_id: str) -> bool:
+        """Whether a tracking run is there and not deleted."""
 
 
 class Tracker(Protocol):

@@ -65,10 +65,19 @@ class Pool:
         What the workers take part in; its reporter is called from the threads that ask for attempts.
     recorder_modules : sequence of str, optional
         What the recorder imports at once, from `recorder_modules`; None where the pool has no recorder.
+    environ : mapping of str to str, optional
+        The environment of its workers; that of this process unless given.
     """
 
-    def __init__(self, execution: Described, recorder_modules: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        execution: Described,
+        recorder_modules: Sequence[str] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self._execution = execution
+        self._environ = environ
         self._recorder_modules = recorder_modules
         self._recorder: Peer | None = None
         self._idle: list[Peer] = []
@@ -230,6 +239,7 @@ class Pool:
             self._execution.report,
             name="a worker process",
             hint="look above for its last words, and run again",
+            environ=self._environ,
         )
         spec = dict(self._execution.spec())
         worker.send(Join(spec=spec, modules=tuple(modules), steps_back=steps_back))

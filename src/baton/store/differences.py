@@ -9,8 +9,10 @@ import msgspec
 
 from baton.codetrace.modules import locate
 from baton.codetrace.reach import NOTES, ON_IMPORT, ORDER, WHOLE, counts_whole
+from baton.core.effect_scope import CANNOT_TELL
 from baton.core.parameters import flatten
 from baton.core.reasons import Cause, CauseKind, by_importance
+from baton.store.effects import state_digest
 from baton.store.fingerprint import fingerprint
 from baton.store.index import Entry
 from baton.store.key import RULE_VERSION, Work
@@ -135,7 +137,9 @@ def _versions(work: Work, entry: Entry) -> Iterator[Cause]:
 
 
 def _world(work: Work, entry: Entry) -> Iterator[Cause]:
-    if fingerprint(work.version) != entry.world_digest:
+    if work.version.startswith(CANNOT_TELL):
+        yield Cause(CauseKind.UNCACHEABLE, f"what version= says {without_secrets_in(work.version)}")
+    elif state_digest(work.version) != entry.world_digest:
         after = without_secrets_in(work.version)
         yield Cause(CauseKind.WORLD, "version", shortened(entry.world), shortened(after))
 

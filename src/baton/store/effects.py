@@ -1,94 +1,258 @@
-"""The memory of effects: what each last did to the world from this project's folder.
+"""The memory of effects: what each last did in an effect scope, on whichever engine or machine.
 
-An effect is not remembered for what it computes but for what it did.  So its memory stays in the
-project, is kept apart for each world (`baton.core.execute.TaskRun.world`), and holds the last success
-only.
+An effect is not remembered for what it computes but for what it did.  So there is one record for each
+effect of a pipeline in a scope (`baton.core.effect_scope.EffectScope`): its last success.  It lies in the
+store, where machines meet, under ``effects/``.  Before an effect acts, its record says that it has begun;
+only a success completes it again, as nobody knows what an attempt that failed or was killed has left.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from baton.core.files import write_atomically
+from baton.core.effect_scope import CANNOT_TELL, EffectScope
+from baton.core.execute import TaskRun
+from baton.core.outcome import TaskReport
+from baton.core.reasons import Cause, CauseKind
 from baton.core.records import decode_record
-from baton.store.index import Entry, are_artifacts
+from baton.core.task import Task
+from baton.errors import Unavailable
+from baton.store.fingerprint import fingerprint
+from baton.store.index import Entry, are_artifacts, safe_name
+from baton.store.objects import ObjectStore, digest_of
+from baton.store.place import FileState
+from baton.store.shown import without_secrets_in
 
-_VERSION = 2
+AnyTask = Task[..., Any]
+
+_VERSION = 3
+_FOLDER = "effects"
+_UNKNOWN = "unknown"
 
 
 class EffectRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An effect's last success.
+    """An effect's last success, and whether another attempt has begun since.
 
-    `key` is the cache key of its work with what it acted on; `products` are paths of what it left for
-    people; `work` is what its work was made of, to compare other work with; the other fields are those
-    of `baton.store.index.Entry`.
+    `attempt` tells the attempt that wrote the record from all others, `run_id` and `engine` say whose it
+    was, and `is_done` whether it succeeded.  The rest is about the last success: the cache key of its work,
+    the tracking run and experiment that it added to, what its work was made of (`work`, whose ``world`` is
+    the state of the world after it), and in `products`, for each folder where it was done, the digest of each
+    file that it left there for people.
     """
 
     version: int = _VERSION
-    key: str
     pipeline: str
     task: str
+    attempt: str
     run_id: str
-    tracking_run_id: str
-    outputs: dict[str, dict[str, Any]]
-    facts: list[tuple[str, str]]
-    products: list[str]
-    work: Entry
+    engine: str
+    is_done: bool = False
+    key: str = ""
+    tracking_run_id: str = ""
+    experiment: str = ""
+    products: dict[str, dict[str, str]] = {}
+    work: Entry | None = None
 
     @property
-    def missing_product(self) -> str | None:
-        """A file that the effect left and that is gone, or None."""
-        return next((path for path in self.products if not Path(path).exists()), None)
+    def outputs(self) -> dict[str, dict[str, Any]]:
+        """References to what the last success made, by output name."""
+        return {} if self.work is None else self.work.outputs
 
 
 class EffectMemory:
-    """The last success of each effect in each world.
+    """The last success of each effect in each scope.
 
     Parameters
     ----------
-    folder : Path
+    objects : ObjectStore
         Where the records lie.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+        self._begun: dict[tuple[str, str], _Begun] = {}
+        """What has begun here, by run and task."""
 
-    def last(self, world: str, task: str) -> EffectRecord | None:
-        """Return the last success, or None where there is none, a torn one or one of another version."""
-        return _read(self._path(world, task))
+    def last(self, scope: EffectScope, task: str) -> EffectRecord | None:
+        """Return the record of an effect; None where there is none, a torn one or one of another version."""
+        content = self._objects.place.read(_name(scope, task))
+        return None if content is None else _decode(content)
 
-    def put(self, world: str, record: EffectRecord) -> None:
-        """Remember a success in the place of the one before."""
-        write_atomically(self._path(world, record.task), msgspec.json.encode(record))
+    def begin(self, task: AnyTask, run: TaskRun) -> None:
+        """Note, before an effect acts, that what it left will be unknown until it succeeds.
 
-    def records(self) -> list[EffectRecord]:
-        """Return the last success of every effect in every world."""
-        read = (_read(path) for path in sorted(self._folder.glob("*/*.json")))
-        return [record for record in read if record is not None]
+        Raises
+        ------
+        StoreError
+            If that cannot be noted; then the effect must not act.
+        """
+        scope = run.effect_scope
+        if scope is None:
+            return
+        scope.folder.keep()
+        attempt = _new_attempt()
+        found = [(one, self.last(scope, one.name)) for one in scope.effects_before(task.name) if one.version]
+        held = [(one, last.attempt) for one, last in found if last and _still_holds(last, one, run, scope)]
+        last = self.last(scope, task.name)
+        begun = EffectRecord(
+            pipeline=scope.pipeline, task=task.name, attempt=attempt, run_id=run.run_id, engine=run.engine
+        )
+        if last is not None:
+            elsewhere = {place: left for place, left in last.products.items() if place != scope.folder.id}
+            begun = msgspec.structs.replace(
+                last,
+                attempt=attempt,
+                run_id=run.run_id,
+                engine=run.engine,
+                is_done=False,
+                products=elsewhere,
+            )
+        self._put(scope, begun)
+        self._begun[run.run_id, task.name] = _Begun(attempt, tuple(held))
 
-    def forget(self, pipeline: str, task: str) -> int:
-        """Forget what an effect of a pipeline did, in every world; return how many were forgotten."""
-        forgotten = 0
-        for path in self._folder.glob(f"*/{task}.json"):
-            record = _read(path)
-            if record is None or record.pipeline == pipeline:
-                path.unlink(missing_ok=True)
-                forgotten += 1
-        return forgotten
+    def succeed(self, task: AnyTask, entry: Entry, report: TaskReport, run: TaskRun) -> None:
+        """Remember a success, unless another attempt has begun since: then nobody knows who acted last."""
+        scope = run.effect_scope
+        begun = self._begun.pop((run.run_id, task.name), None)
+        last = self.last(scope, task.name) if scope is not None else None
+        if scope is None or begun is None or last is None:
+            return
+        if last.attempt != begun.attempt:
+            unknown = msgspec.structs.replace(last, attempt=_new_attempt(), is_done=False)
+            self._put(scope, unknown)  # the other attempt finds it so, too
+            return
+        is_same = (last.key, last.experiment) == (entry.key, scope.experiment)
+        left = {_named(Path(path), scope): _digest_of(Path(path)) for path in report.products}
+        done = msgspec.structs.replace(
+            last,
+            is_done=True,
+            key=entry.key,
+            tracking_run_id=report.tracking_run_id,
+            experiment=scope.experiment,
+            products={**(last.products if is_same else {}), scope.folder.id: left},
+            work=_in_state(entry, scope.state(task, run.seen_by(task))),
+        )
+        self._put(scope, done)
+        for one, attempt in begun.held:
+            # This effect found the world as the one before it had left it: what differs now is its own doing.
+            record = self.last(scope, one.name)
+            if record is not None and record.attempt == attempt and record.work is not None:
+                state = scope.state(one, run.seen_by(one))
+                self._put(scope, msgspec.structs.replace(record, work=_in_state(record.work, state)))
 
-    def _path(self, world: str, task: str) -> Path:
-        return self._folder / hashlib.sha256(world.encode()).hexdigest()[:16] / f"{task}.json"
+    def faults(self, record: EffectRecord, task: AnyTask, scope: EffectScope) -> list[Cause]:
+        """Return why what an effect left in its last success is not there as it left it."""
+        if not record.is_done:
+            return [Cause(CauseKind.UNFINISHED, record.run_id)]
+        if task.tracking is not None:
+            if record.experiment != scope.experiment:
+                return [Cause(CauseKind.SETTING, "experiment", record.experiment, scope.experiment)]
+            try:
+                if record.tracking_run_id and not scope.registry.has_run(record.tracking_run_id):
+                    return [Cause(CauseKind.TRACKING_RUN, record.tracking_run_id)]
+            except Unavailable as error:
+                return [Cause(CauseKind.TRACKING_RUN, record.tracking_run_id, note=error.message)]
+        left = record.products.get(scope.folder.id)
+        if left is None and (task.tracking is None or any(record.products.values())):
+            return [Cause(CauseKind.NEVER_BUILT, "not done before from this folder")]
+        return [
+            Cause(CauseKind.PRODUCT, before=digest, after=now, place=_shown(name, scope))
+            for name, digest in (left or {}).items()
+            if (now := _digest_of(_path_of(name, scope)) or None) != digest or digest == _UNKNOWN
+        ]
+
+    def files(self) -> list[FileState]:
+        """Return the files of all records, of every scope."""
+        return [file for file in self._objects.place.files(_FOLDER) if file.name.endswith(".json")]
+
+    def records(self, files: Iterable[FileState] | None = None) -> dict[str, EffectRecord]:
+        """Return the records of all scopes, or those in some files, by the name of the file."""
+        names = [file.name for file in (self.files() if files is None else files)]
+        found = {name: _decode(content) for name, content in self._objects.place.read_all(names).items()}
+        return {name: record for name, record in found.items() if record is not None}
+
+    def forget(self, scope: EffectScope, tasks: Iterable[str]) -> None:
+        """Forget what effects did in a scope."""
+        self._objects.place.remove([_name(scope, task) for task in tasks])
+
+    def _put(self, scope: EffectScope, record: EffectRecord) -> None:
+        self._objects.place.write(_name(scope, record.task), msgspec.json.encode(record))
 
 
-def _read(path: Path) -> EffectRecord | None:
+class _Begun(NamedTuple):
+    """An attempt, and those effects before it, with their attempts, whose state of the world still held."""
+
+    attempt: str
+    held: tuple[tuple[AnyTask, str], ...]
+
+
+def _new_attempt() -> str:
+    return os.urandom(8).hex()
+
+
+def _still_holds(record: EffectRecord, task: AnyTask, run: TaskRun, scope: EffectScope) -> bool:
+    """Whether the world is still in the state in which an effect's last success left it."""
+    if not record.is_done or record.work is None:
+        return False
+    return record.work.world_digest == state_digest(scope.state(task, run.seen_by(task)))
+
+
+def state_digest(state: str) -> str:
+    """Return the digest by which states of the world are compared; one that nobody can tell has none."""
+    return _UNKNOWN if state.startswith(CANNOT_TELL) else fingerprint(state)
+
+
+def _in_state(entry: Entry, state: str) -> Entry:
+    """Return what an effect's work was made of with the state of the world after it."""
+    digest = "" if state.startswith(CANNOT_TELL) else state_digest(state)
+    return msgspec.structs.replace(entry, world=without_secrets_in(state), world_digest=digest)
+
+
+def _name(scope: EffectScope, task: str) -> str:
+    return f"{_FOLDER}/{scope.key}/{safe_name(scope.pipeline)}/{task}.json"
+
+
+def _decode(content: bytes) -> EffectRecord | None:
+    record = decode_record(content, EffectRecord)
+    return record if record and record.version == _VERSION and are_artifacts(record.outputs) else None
+
+
+def _named(path: Path, scope: EffectScope) -> str:
+    """Return a product's path below one of the project's folders, which lie elsewhere on other machines."""
+    for root, folder in scope.roots.items():
+        if path.is_relative_to(folder):
+            return f"{root}:{path.relative_to(folder).as_posix()}"
+    return f":{path}"
+
+
+def _path_of(name: str, scope: EffectScope) -> Path:
+    root, _, below = name.partition(":")
+    return scope.roots[root] / below if root in scope.roots else Path(below)
+
+
+def _shown(name: str, scope: EffectScope) -> str:
+    """Return a product's path as a person in the project's folder would write it."""
+    path, project = _path_of(name, scope), scope.roots["project"]
+    return str(path.relative_to(project) if path.is_relative_to(project) else path)
+
+
+def _digest_of(path: Path) -> str:
+    """Return the digest of a file, or of all files in a folder; nothing where there is neither."""
     try:
-        record = decode_record(path.read_bytes(), EffectRecord)
+        if not path.is_dir():
+            return digest_of(path)
+        inside = (one for one in sorted(path.rglob("*")) if one.is_file())
+        listed = {one.relative_to(path).as_posix(): digest_of(one) for one in inside}
+    except FileNotFoundError:
+        return ""
     except OSError:
-        return None
-    if record is None or record.version != _VERSION or not are_artifacts(record.outputs):
-        return None
-    return record
+        return _UNKNOWN
+    return hashlib.sha256(
+        "\n".join(f"{name} {digest}" for name, digest in listed.items()).encode()
+    ).hexdigest()

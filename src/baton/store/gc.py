@@ -1,7 +1,7 @@
 """Find what a store and a project's folder need no longer, and remove it.
 
-What is kept, always: entries made or used in the last hour; objects that a kept entry or the last
-success of one of the project's effects refers to, the members of sets of files included; objects
+What is kept, always: entries made or used in the last hour; objects that a kept entry or a kept record
+of an effect's last success refers to, the members of sets of files included; objects
 younger than an hour, as the task that made them may not have been remembered yet.  While a run of
 the project is in progress, every entry is kept, and every object since an hour before it began.
 """
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from baton.store.effects import EffectRecord
 from baton.store.index import Entry, entry_name, is_of_another_version
 from baton.store.objects import name_of
 from baton.store.place import FileState
@@ -67,8 +68,9 @@ class Garbage:
 
     Parameters
     ----------
-    entries, objects, texts, leftovers : tuple of FileState
-        In the store; `texts` are those of code, and the files that name the latest entry of a task.
+    entries, effects, objects, texts, leftovers : tuple of FileState
+        In the store; `effects` are records of what effects did last, `texts` are those of code, and the
+        files that name the latest entry of a task.
     copies : tuple of FileState
         In this machine's mirror of a remote store.
     local : mapping of str to tuple of FileState
@@ -76,6 +78,7 @@ class Garbage:
     """
 
     entries: tuple[FileState, ...]
+    effects: tuple[FileState, ...]
     objects: tuple[FileState, ...]
     texts: tuple[FileState, ...]
     leftovers: tuple[FileState, ...]
@@ -87,6 +90,7 @@ class Garbage:
         """Everything, by what people call it."""
         return {
             "entries": self.entries,
+            "effects": self.effects,
             "objects": self.objects,
             "texts": self.texts,
             "leftovers": self.leftovers,
@@ -107,7 +111,10 @@ def find_garbage(store: Store, home: Path, rule: Rule) -> Garbage:
         for name, content in read.items()
         if not isinstance(content, Entry) and not is_of_another_version(content)
     }
-    kept = _referred(store, read, forgotten, needed)
+    effects = store.effects.files()
+    old = _old_effects(store, effects, rule)
+    records = store.effects.records(file for file in effects if file not in old)
+    kept = _referred(records, store, read, forgotten, needed)
     objects = tuple(
         file
         for digest, file in found.objects.items()
@@ -117,8 +124,9 @@ def find_garbage(store: Store, home: Path, rule: Rule) -> Garbage:
     remaining = found.objects.keys() - gone
     return Garbage(
         entries=tuple(found.entries[name] for name in sorted(forgotten | torn) if name in found.entries),
+        effects=tuple(old),
         objects=objects,
-        texts=tuple(_texts(store, read, forgotten | torn, found, rule)),
+        texts=tuple(_texts(store, records, read, forgotten | torn, found, rule)),
         leftovers=tuple(stopped_writers(found.leftovers, rule.now)),
         copies=tuple(_copies(store, remaining, rule)),
         local={
@@ -135,17 +143,19 @@ def find_everything(store: Store, home: Path) -> Garbage:
     mirror = store.objects.mirror
     return Garbage(
         entries=tuple(found.entries.values()),
+        effects=tuple(store.effects.files()),
         objects=tuple(found.objects.values()),
         texts=(*found.texts.values(), *found.latest.values()),
         leftovers=found.leftovers,
         copies=_everything_in(survey(mirror)) if mirror is not None else (),
-        local={name: tuple(_children(home / name)) for name in ("effects", "sources", "views")},
+        local={name: tuple(_children(home / name)) for name in ("sources", "views")},
     )
 
 
 def remove_garbage(store: Store, home: Path, garbage: Garbage) -> None:
     """Remove what `find_garbage` returned, memories first; what was referred to since then stays."""
     store.index.remove(file.name for file in garbage.entries)
+    store.objects.place.remove(file.name for file in garbage.effects)
     for folder, files in garbage.local.items():
         for file in files:
             path = home / folder / file.name
@@ -155,7 +165,8 @@ def remove_garbage(store: Store, home: Path, garbage: Garbage) -> None:
                 path.unlink(missing_ok=True)
     read = store.index.read_all()
     outputs = {name: entry.outputs for name, entry in read.items() if isinstance(entry, Entry)}
-    kept = _referred(store, read, set(), digests_of(outputs, store.objects.place))
+    needed = digests_of(outputs, store.objects.place)
+    kept = _referred(store.effects.records(), store, read, set(), needed)
     unused = [file for file in garbage.objects if file.name.rpartition("/")[2] not in kept]
     store.objects.place.remove(file.name for file in [*unused, *garbage.texts, *garbage.leftovers])
     if store.objects.mirror is not None:
@@ -194,7 +205,19 @@ def _forgotten(
     return forgotten
 
 
+def _old_effects(store: Store, files: Iterable[FileState], rule: Rule) -> list[FileState]:
+    """Return the records of effects that go by age, as of folders that are gone; others can be used."""
+    if rule.older_than_s is None or rule.busy_since is not None:
+        return []
+    limit_s = max(rule.older_than_s, KEPT_FOR_S)
+    old = [file for file in files if rule.now - file.modified_at > limit_s]
+    records = store.effects.records(old)
+    used = {name: used_at(one.work, rule) for name, one in records.items() if one.work is not None}
+    return [file for file in old if rule.now - used.get(file.name, 0.0) > limit_s]
+
+
 def _referred(
+    records: Mapping[str, EffectRecord],
     store: Store,
     read: Mapping[str, Entry | bytes],
     forgotten: set[str],
@@ -204,7 +227,7 @@ def _referred(
 
     Of an entry of another version, whatever looks like a digest counts.
     """
-    effects = {str(number): record.outputs for number, record in enumerate(store.effects.records())}
+    effects = {name: record.outputs for name, record in records.items()}
     kept: set[str] = set().union(*digests_of(effects, store.objects.place).values())
     for name, entry in read.items():
         if isinstance(entry, Entry):
@@ -215,7 +238,12 @@ def _referred(
 
 
 def _texts(
-    store: Store, read: Mapping[str, Entry | bytes], gone: set[str], found: Survey, rule: Rule
+    store: Store,
+    records: Mapping[str, EffectRecord],
+    read: Mapping[str, Entry | bytes],
+    gone: set[str],
+    found: Survey,
+    rule: Rule,
 ) -> Iterator[FileState]:
     """Yield texts of code that nothing remembered could reach, and names of entries that are gone."""
     shown: set[str] = set()
@@ -224,8 +252,8 @@ def _texts(
             shown.update(entry.sources.values() if name not in gone else ())
         else:
             shown.update(text.decode() for text in _STATE.findall(entry))
-    for record in store.effects.records():
-        shown.update(record.work.sources.values())
+    for record in records.values():
+        shown.update(record.work.sources.values() if record.work is not None else ())
     old = (file for state, file in found.texts.items() if state not in shown)
     keys = store.index.latest_keys(found.latest)
     kept = read.keys() - gone

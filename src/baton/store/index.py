@@ -25,7 +25,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     modules whose texts `baton.store.texts` keeps.  `world` is what the task's ``version`` said, without
     secrets, `world_digest` its fingerprint.  `rule` and `python` are the versions of the cache key's rule
     and of Python.  `observed` are the facts that were seen while it was computed; the entry counts only
-    while they hold.  `finished_at` is UTC in ISO 8601, `duration_s` seconds.
+    while they hold.  `finished_at` is UTC in ISO 8601, `duration_s` seconds.  `held` are the digests of the
+    code inside outputs, by output and by ``"module:name"``.
     """
 
     version: int = ENTRY_VERSION
@@ -50,6 +51,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     rule: int = 0
     python: str = ""
     observed: Observations = Observations()
+    held: dict[str, dict[str, str]] = {}
 
 
 class Latest(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,10 +115,13 @@ class Index:
         return latest.key
 
 
+def safe_name(pipeline: str) -> str:
+    """Return a pipeline's name as part of a file's: it may be called anything, a task is an identifier."""
+    return pipeline if pipeline.isidentifier() and len(pipeline) <= 80 else fingerprint(pipeline)[:32]
+
+
 def _latest_name(pipeline: str, task: str) -> str:
-    # A pipeline may be called anything; a task's name is an identifier.
-    safe = pipeline if pipeline.isidentifier() and len(pipeline) <= 80 else fingerprint(pipeline)[:32]
-    return f"latest/{safe}/{task}.json"
+    return f"latest/{safe_name(pipeline)}/{task}.json"
 
 
 def entry_name(key: str) -> str:

@@ -37,6 +37,8 @@ class Work:
         task takes and gives.
     version : str
         What the task's own ``version`` says of the world; empty where it has none.
+    effect : bool
+        Whether it is an effect's work.  What it may change itself, its `version`, is not part of the key.
     """
 
     task: str
@@ -45,6 +47,7 @@ class Work:
     inputs: dict[str, str]
     reach: Reach
     version: str
+    effect: bool = False
 
     @property
     def python(self) -> str:
@@ -64,7 +67,7 @@ class Work:
                 "inputs": self.inputs,
                 "code": self.reach.parts,
                 "packages": self.reach.packages,
-                "version": self.version,
+                "version": "" if self.effect else self.version,
             }
         )
 
@@ -77,18 +80,14 @@ def describe_work(
     kinds = {*task.inputs.values(), *task.outputs.values()}
     packages = {name: version_of(name) for kind in kinds for name in kind.packages}
     version = ""
-    if task.version is not None:
-        version = task.version(**{name: parameters[name] for name in _arguments_of(task.version)})
+    if task.version is not None and not task.effect:
+        version = task.version(**{name: parameters[name] for name in task.version_arguments})
     return Work(
         task=task.name,
         outputs={name: kind.name for name, kind in task.outputs.items()},
         parameters=dict(parameters),
-        inputs={name: artifact.digest for name, artifact in inputs.items()},
+        inputs={name: artifact.identity for name, artifact in inputs.items()},
         reach=replace(reach, packages=dict(sorted({**reach.packages, **packages}.items()))),
         version=version,
+        effect=task.effect,
     )
-
-
-def _arguments_of(function: Any) -> tuple[str, ...]:
-    code = function.__code__
-    return tuple(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])

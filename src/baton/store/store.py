@@ -8,6 +8,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -18,14 +19,17 @@ from baton.codetrace.observing import watching
 from baton.codetrace.reader import CodeReader
 from baton.codetrace.unsteady import doubts
 from baton.core.artifact import FILE_KIND, FILES_KIND, Artifact, Kind
+from baton.core.effect_scope import EffectScope
 from baton.core.execute import CacheDecision, CacheEntry, Folders, Observed, TaskRun
 from baton.core.outcome import TaskReport
 from baton.core.reasons import Cause, CauseKind, by_importance, in_one_line
 from baton.core.task import Task
 from baton.errors import CorruptObject, StoreError
 from baton.store.differences import described, differences, place_of
-from baton.store.effects import EffectMemory, EffectRecord
+from baton.store.effects import EffectMemory, state_digest
 from baton.store.fingerprint import fingerprint
+from baton.store.first_difference import first_difference
+from baton.store.held_code import code_inside, digest_of_all, digests_of_code
 from baton.store.index import Entry, Index
 from baton.store.key import RULE_VERSION, Work, describe_work
 from baton.store.locks import Locks
@@ -71,7 +75,7 @@ class Store:
         self.objects = ObjectStore(url, home / "mirror", aws_profile)
         self.index = Index(self.objects)
         self.code = CodeReader(home / "sources")
-        self.effects = EffectMemory(home / "effects")
+        self.effects = EffectMemory(self.objects)
         self._locks = Locks(self.objects.local_folder("locks") or home / "locks")
         self.texts = CodeTexts(self.objects, self.code)
         self._pipeline = pipeline
@@ -83,6 +87,8 @@ class Store:
         self._digests = DigestMemory(home / "digests.json")
         self.project = home.parent
         """The project's folder, to which the paths of observed files are relative."""
+        self._held: dict[str, dict[str, str]] = {}
+        """The code inside values that were saved here, by the digest of all of it."""
 
     def save(self, name: str, kind: type[Kind], value: Any) -> Artifact:
         """Store a value; see `ArtifactStore.save`."""
@@ -91,7 +97,10 @@ class Store:
         with self.objects.new_file() as path:
             kind.write(value, path)
             digest, size = self.objects.put(path)
-        return Artifact(name, kind.name, digest, size)
+        held = code_inside(kind, value, self.code)
+        code = digest_of_all(held)
+        self._held[code] = held
+        return Artifact(name, kind.name, digest, size, code)
 
     def load(self, artifact: Artifact, kind: type[Kind]) -> Any:
         """Load a value; see `ArtifactStore.load`."""
@@ -99,6 +108,16 @@ class Store:
         if kind is FILES_KIND:
             return self._view(artifact)
         return kind.read(path)
+
+    def difference(self, one: Artifact, other: Artifact, kind: type[Kind]) -> str:
+        """Say where two values of a kind differ first; see `ArtifactStore.difference`."""
+        if one.digest == other.digest:
+            return "the code that it names"
+        try:
+            paths = [self.objects.path_of(artifact.digest) for artifact in (one, other)]
+        except StoreError as error:
+            return error.message
+        return first_difference(kind, paths[0], paths[1])
 
     def has(self, artifact: Artifact) -> bool:
         """Whether every object of an artifact is there in its size, without reading the large ones."""
@@ -127,10 +146,15 @@ class Store:
             return CauseKind.CORRUPT if self.objects.has(artifact.digest) else CauseKind.MISSING
 
     def work(
-        self, task: Task[..., Any], inputs: Mapping[str, Artifact], parameters: Mapping[str, Any]
+        self,
+        task: Task[..., Any],
+        inputs: Mapping[str, Artifact],
+        parameters: Mapping[str, Any],
+        scope: EffectScope | None = None,
     ) -> Work:
-        """Return everything that the result of a pure task depends on."""
-        return describe_work(task, inputs, parameters, self.code)
+        """Return everything that the result of a task depends on; for an effect, in its scope."""
+        work = describe_work(task, inputs, parameters, self.code)
+        return replace(work, version=scope.state(task, parameters)) if task.effect and scope else work
 
     def decide(
         self,
@@ -139,20 +163,22 @@ class Store:
         parameters: Mapping[str, Any],
         *,
         use: bool,
-        world: str = "",
+        scope: EffectScope | None = None,
     ) -> CacheDecision:
         """Say whether a remembered result can be used; see `ArtifactStore.decide`."""
-        if task.effect and not world:
+        if task.effect and scope is None:
             return _missed("", [Cause(CauseKind.EFFECT)])
-        work = self.work(task, inputs, parameters)
+        work = self.work(task, inputs, parameters, scope)
         key = work.key
         self._works[key] = work
+        if task.effect and scope is not None and not scope.leaves_out_done:
+            return _missed(key, [Cause(CauseKind.EFFECT)])
         if not use:
             return _missed(key, [Cause(CauseKind.CACHE_OFF)])
         if not work.reach.is_known:
             return _missed(key, [_unreadable(work)])
-        if task.effect:
-            return self._decide_effect(task, work, world)
+        if task.effect and scope is not None:
+            return self._decide_effect(task, work, scope)
         entry = self.index.get(key)
         if entry is None:
             return _missed(key, self.changes(task, work))
@@ -162,7 +188,7 @@ class Store:
         if changes:
             return _missed(key, changes)
         outputs = {name: Artifact.from_dict(fields) for name, fields in entry.outputs.items()}
-        faults = self._faults(outputs)
+        faults = [*self._faults(outputs), *self._changes_inside(entry)]
         if faults:
             return _missed(key, faults)
         facts = tuple((label, value) for label, value in entry.facts)
@@ -199,20 +225,37 @@ class Store:
         except NotObservable as error:
             observed.unremembered.append(error.reason)
 
-    def _decide_effect(self, task: Task[..., Any], work: Work, world: str) -> CacheDecision:
-        record = self.effects.last(world, task.name)
-        if record is None or record.key != work.key or not _are_outputs_of(task, record.outputs):
-            return _missed(work.key, self.changes(task, work, world=world))
-        if record.missing_product is not None:
-            return _missed(work.key, [Cause(CauseKind.MISSING, place=record.missing_product)])
-        outputs = {name: Artifact.from_dict(fields) for name, fields in record.outputs.items()}
-        faults = self._faults(outputs)
+    def _decide_effect(self, task: Task[..., Any], work: Work, scope: EffectScope) -> CacheDecision:
+        record = self.effects.last(scope, task.name)
+        if record is None:
+            return _missed(work.key, self.changes(task, work, scope=scope))
+        causes = self.effects.faults(record, task, scope)
+        done = record.work
+        if done is None:
+            return _missed(work.key, causes)
+        if record.key != work.key or state_digest(work.version) != done.world_digest:
+            causes += differences(work, done)
+        if causes or not _are_outputs_of(task, done.outputs):
+            return _missed(work.key, causes or [Cause(CauseKind.CORRUPT)])
+        outputs = {name: Artifact.from_dict(fields) for name, fields in done.outputs.items()}
+        faults = [*self._faults(outputs), *self._changes_inside(done)]
         if faults:
             return _missed(work.key, faults)
-        entry = CacheEntry(
-            outputs, tuple((label, value) for label, value in record.facts), record.tracking_run_id
-        )
+        facts = tuple((label, value) for label, value in done.facts)
+        entry = CacheEntry(outputs, facts, record.tracking_run_id)
         return CacheDecision(work.key, entry, f"done by run {record.run_id}")
+
+    def _changes_inside(self, entry: Entry) -> list[Cause]:
+        """Return the code inside outputs, see `Kind.code`, that is not what it was when they were made."""
+        found = []
+        for output, then in entry.held.items():
+            now = digests_of_code(then, self.code)
+            found += [
+                Cause(CauseKind.CODE, label, then[label], now[label], place_of(label), f"inside '{output}'")
+                for label in then
+                if now[label] != then[label]
+            ]
+        return found
 
     def _faults(self, outputs: Mapping[str, Artifact]) -> list[Cause]:
         faults = zip(outputs, self._faults_of(outputs.values()), strict=True)
@@ -227,6 +270,10 @@ class Store:
         with self._locks.hold(decision.key, on_wait) as waited:
             yield waited or self.index.get(decision.key) is not None
 
+    def begin_effect(self, task: Task[..., Any], run: TaskRun) -> None:
+        """Note that an effect begins to act; see `ArtifactStore.begin_effect`."""
+        self.effects.begin(task, run)
+
     def work_of(self, decision: CacheDecision) -> Work | None:
         """Return the work that a decision of this store is about; None for an effect that is repeated."""
         return self._works.get(decision.key)
@@ -237,7 +284,7 @@ class Store:
         work: Work,
         *,
         unknown_inputs: Collection[str] = (),
-        world: str = "",
+        scope: EffectScope | None = None,
     ) -> tuple[Cause, ...]:
         """Return why work is not that of the task's last run, or of its latest entry.
 
@@ -249,15 +296,15 @@ class Store:
             The work at hand, for which no entry is found.
         unknown_inputs : collection of str
             Inputs that nobody knows yet; where there are any, nothing may have changed besides.
-        world : str
-            What an effect acts on, see `baton.core.execute.TaskRun.world`.
+        scope : EffectScope, optional
+            What an effect acts on.
         """
         if not work.reach.is_known:
             return (_unreadable(work),)
         last = next(self._earlier(task.name), None) if not task.effect else None
         is_same = last is not None and last.key == work.key and not unknown_inputs
         is_gone = is_same and self.index.get(work.key) is None
-        earlier = None if is_gone else self.earlier(task, world)
+        earlier = None if is_gone else self.earlier(task, scope)
         if earlier is not None:
             found = [*differences(work, earlier, unknown_inputs), *self._changes_seen(task, earlier)]
             return self._that_explain(found, earlier)
@@ -280,17 +327,17 @@ class Store:
             kept.append(cause)
         return by_importance(dict.fromkeys(kept))
 
-    def earlier(self, task: Task[..., Any], world: str = "") -> Entry | None:
+    def earlier(self, task: Task[..., Any], scope: EffectScope | None = None) -> Entry | None:
         """Return the entry that work of a task is compared with, None where there is none."""
         if task.effect:
-            record = self.effects.last(world, task.name)
+            record = self.effects.last(scope, task.name) if scope is not None else None
             return record.work if record is not None else None
         entries = (self.index.get(ran.key) for ran in self._earlier(task.name))
         return next((entry for entry in entries if entry is not None), None)
 
-    def entry_of(self, task: Task[..., Any], work: Work, world: str = "") -> Entry | None:
+    def entry_of(self, task: Task[..., Any], work: Work, scope: EffectScope | None = None) -> Entry | None:
         """Return the entry of work that need not be done again, None where there is none."""
-        return self.earlier(task, world) if task.effect else self.index.get(work.key)
+        return self.earlier(task, scope) if task.effect else self.index.get(work.key)
 
     def _earlier(self, task: str) -> Iterator[RanTask]:
         yield from self._last_runs(task)
@@ -309,26 +356,15 @@ class Store:
     def remember(
         self, task: Task[..., Any], decision: CacheDecision, report: TaskReport, run: TaskRun
     ) -> None:
-        """Remember a finished pure task; see `ArtifactStore.remember`."""
+        """Remember a finished task; see `ArtifactStore.remember`."""
         work = self._works[decision.key]
         if self.code.reach(task.function).parts != work.reach.parts or not work.reach.is_known:
             return  # edited while it ran, or unreadable: nobody knows which code made this
         entry = self._entry(work, decision.key, report, run)
-        if not task.effect:
+        if task.effect:
+            self.effects.succeed(task, entry, report, run)
+        else:
             self.index.put(entry)
-            return
-        record = EffectRecord(
-            key=entry.key,
-            pipeline=entry.pipeline,
-            task=entry.task,
-            run_id=entry.run_id,
-            tracking_run_id=report.tracking_run_id,
-            outputs=entry.outputs,
-            facts=entry.facts,
-            products=list(report.products),
-            work=entry,
-        )
-        self.effects.put(run.world, record)
 
     def _entry(self, work: Work, key: str, report: TaskReport, run: TaskRun) -> Entry:
         values, digests = described(work.parameters)
@@ -339,6 +375,7 @@ class Store:
             run_id=run.run_id,
             engine=run.engine,
             outputs={name: artifact.as_dict() for name, artifact in report.outputs.items()},
+            held={name: self._held[made.code] for name, made in report.outputs.items() if made.code},
             facts=list(report.facts),
             parameters=values,
             parameter_digests=digests,

@@ -1,6 +1,7 @@
-"""What authors of engines and pipelines need for their tests.
+"""What authors of engines, kinds and pipelines need for their tests.
 
-A third party's engine proves itself with a test file of a few lines::
+A kind of your own proves itself with one line, ``check_kind(MyKind, value)``, and a third party's engine
+with a test file of a few::
 
     from baton.testing import EngineSuite
 
@@ -10,6 +11,7 @@ A third party's engine proves itself with a test file of a few lines::
 """
 
 from baton.testing.engine_suite import EngineSuite
+from baton.testing.kind_check import check_kind
 from baton.testing.reporting import RecordingReporter
 
-__all__ = ["EngineSuite", "RecordingReporter"]
+__all__ = ["EngineSuite", "RecordingReporter", "check_kind"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
-from baton.core.addresses import sqlite_address
+from baton.core.addresses import is_address, sqlite_address, without_secrets
+from baton.core.effect_scope import machine_id
 
 
 def tracking_uri(home: Path, *, uri: str | None, host: str | None) -> str:
@@ -20,6 +21,28 @@ def tracking_uri(home: Path, *, uri: str | None, host: str | None) -> str:
 def local_database(home: Path) -> Path:
     """Return the file of the project's own MLflow store."""
     return home.absolute() / "mlflow" / "mlflow.db"
+
+
+def place_of_tracker(uri: str, home: Path) -> str:
+    """Return what tells the place of MLflow's records from every other one, without secrets.
+
+    A file or a server of this machine is another one on each machine.  For what lies in the project's own
+    folder that is nothing: it is another place in every folder.
+    """
+    file = database_file(uri)
+    if file is None and not is_address(uri):
+        file = Path(uri).absolute()
+    if file is not None and file.is_relative_to(home):
+        return ""
+    if file is not None:
+        return f"{machine_id()} {file}"
+    shown = without_secrets(uri)
+    try:
+        host = urlsplit(uri).hostname or ""
+    except ValueError:
+        host = ""
+    is_here = host in ("", "localhost", "::1") or host.startswith("127.")
+    return f"{machine_id()} {shown}" if is_here else shown
 
 
 def database_file(uri: str) -> Path | None:

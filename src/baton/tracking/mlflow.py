@@ -176,6 +176,7 @@ class MlflowRun:
         self._name = name
         self._tags = dict(tags or {})
         self._run_id = run_id
+        self._is_resumed = bool(run_id)
 
     @property
     def run_id(self) -> str:
@@ -197,13 +198,8 @@ class MlflowRun:
         """The run's page on the server; for a local store, the command that serves it."""
         tracker = self._tracker
         if tracker.uri.startswith(("http://", "https://")):
-            return f"{without_secrets(tracker.uri)}/#/experiments/{tracker.experiment_id}/runs/{self.run_id}"
+            return f"{without_secrets(tracker.uri)}/#/experiments/{self._experiment_id}/runs/{self.run_id}"
         return "baton ui"
-
-    @property
-    def record_file(self) -> Path | None:
-        """The project's own database, or None where the records go elsewhere."""
-        return self._tracker.local_database
 
     @property
     def page(self) -> str:
@@ -211,7 +207,7 @@ class MlflowRun:
         tracker = self._tracker
         remote = tracker.uri.startswith(("http://", "https://"))
         server = without_secrets(tracker.uri) if remote else "http://127.0.0.1:5000"
-        return f"{server}/#/experiments/{tracker.experiment_id}/runs/{self.run_id}"
+        return f"{server}/#/experiments/{self._experiment_id}/runs/{self.run_id}"
 
     def log_parameters(self, parameters: Mapping[str, object]) -> None:
         """Record the parameters; texts are cut at MLflow's limit of 6,000 characters."""
@@ -427,6 +423,14 @@ class MlflowRun:
             with translated(self._tracker.uri):
                 self._client.set_terminated(self._run_id, "FINISHED" if good else "FAILED")
 
+    @cached_property
+    def _experiment_id(self) -> str:
+        """The experiment of the run, which another engine may have made."""
+        if not self._is_resumed:
+            return self._tracker.experiment_id
+        with translated(self._tracker.uri):
+            return str(self._client.get_run(self._run_id).info.experiment_id)
+
     @property
     def _client(self) -> MlflowClient:
         return self._tracker.client
@@ -439,9 +443,7 @@ class MlflowRun:
 
         client = self._client
         with translated(self._tracker.uri), tempfile.TemporaryDirectory() as folder:
-            made = client.create_logged_model(
-                self._tracker.experiment_id, name=name, source_run_id=self.run_id
-            )
+            made = client.create_logged_model(self._experiment_id, name=name, source_run_id=self.run_id)
             client.log_outputs(self.run_id, [LoggedModelOutput(made.model_id, step=0)])
             path = str(Path(folder, "model"))
             unfinished = Model(

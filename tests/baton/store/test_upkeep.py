@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from baton import Files, Json
+from baton import Files, Json, task
 from baton.core.artifact import Artifact
-from baton.store.effects import EffectRecord
+from baton.core.execute import execute_task
 from baton.store.gc import Garbage, Rule, find_everything, find_garbage, remove_garbage
 from baton.store.index import ENTRY_VERSION, Entry, entry_name
 from baton.store.objects import name_of
@@ -23,6 +23,13 @@ from baton.store.texts import text_name
 from baton.store.verify import Damage, verify
 
 DAY_S = 86400.0
+
+
+@task(effect=True)
+def deployed() -> Json:
+    return {"version": 1}
+
+
 _numbers = itertools.count()
 
 
@@ -287,25 +294,33 @@ class TestGarbage:
         remove_garbage(store, home, found)
         assert store.objects.has(digest_of(entry))
 
-    def test_is_never_what_the_last_success_of_an_effect_made(self, store, home, tmp_path, remember):
-        entry = remember([1])
-        made = store.save("deployment", Json, {"version": 1})
-        record = EffectRecord(
-            key="ab" * 32,
-            pipeline="small",
-            task="deploy",
-            run_id="20260101-000000-abcd",
-            tracking_run_id="",
-            outputs={"deployment": made.as_dict()},
-            facts=[],
-            products=[],
-            work=entry,
-        )
-        store.effects.put("world", record)
+    def test_is_never_what_the_last_success_of_an_effect_made(
+        self, store, home, tmp_path, make_run, effect_scope
+    ):
+        report = execute_task(deployed, {}, make_run(store=store, effect_scope=effect_scope))
         make_old(folder_of(store, tmp_path))
         assert garbage(store, home).objects == ()
-        store.effects.forget("small", "deploy")
-        assert digests(garbage(store, home).objects) == {made.digest}
+        store.effects.forget(effect_scope, ["deployed"])
+        assert report.outputs["deployed"].digest in digests(garbage(store, home).objects)
+
+    def test_is_a_record_of_an_effect_that_is_older_than_asked_for(
+        self, store, home, tmp_path, make_run, effect_scope
+    ):
+        execute_task(deployed, {}, make_run(store=store, effect_scope=effect_scope))
+        make_old(folder_of(store, tmp_path), 40)
+        record = store.effects.last(effect_scope, "deployed")
+        assert record is not None
+        assert garbage(store, home, older_than_s=50 * DAY_S).effects == ()
+        assert garbage(store, home, older_than_s=30 * DAY_S).effects == (), "its success is of today"
+        old = msgspec.structs.replace(record.work, finished_at="2020-01-01T00:00:00+00:00")
+        [file] = store.effects.files()
+        content = msgspec.json.encode(msgspec.structs.replace(record, work=old))
+        damage(store, tmp_path, file.name, content)
+        make_old(folder_of(store, tmp_path), 40)
+        found = garbage(store, home, older_than_s=30 * DAY_S)
+        assert [one.name for one in found.effects] == [file.name]
+        remove_garbage(store, home, found)
+        assert store.effects.last(effect_scope, "deployed") is None
 
     def test_is_the_text_of_code_and_the_name_of_an_entry_that_is_gone(self, store, home, remember, tmp_path):
         kept, gone = remember([1], task="kept"), remember([2], task="gone")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,11 @@ import msgspec
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
 from baton.cli.options import Group, ProjectCommand, json_option, place_options
-from baton.cli.quantities import AGE, SIZE, size_text
+from baton.cli.quantities import AGE, SHARE, SIZE, size_text
 from baton.errors import UsageError
 
 if TYPE_CHECKING:
+    from baton.rechecking import Recheck, Rechecked
     from baton.upkeep import Amount, Entry, Garbage
 
 
@@ -111,6 +113,79 @@ def verify(ctx: click.Context, mend: bool, as_json: bool) -> int:
         if not found.is_good:
             output.say("\nhint: remove what is damaged with: baton cache verify --mend")
     return ExitCode.DONE if found.is_good else ExitCode.TASK_FAILED
+
+
+@command.command(cls=ProjectCommand)
+@click.argument("targets", nargs=-1)
+@click.option("--share", type=SHARE, default=1.0, help="Share of what is remembered, drawn at random [all]")
+@click.option("--budget", type=AGE, metavar="TIME", help="Start nothing that would last longer, as 60s")
+@click.option("--sample-seed", "seed", type=click.IntRange(min=0), help="Draw the same share again")
+@click.option("--forget", is_flag=True, help="Forget what is stale, so that it is computed anew")
+@json_option
+@place_options
+@click.pass_context
+def recheck(
+    ctx: click.Context,
+    targets: tuple[str, ...],
+    share: float,
+    budget: float | None,
+    seed: int | None,
+    forget: bool,
+    as_json: bool,
+) -> int:
+    """Compute remembered results again, all or those of TARGETS, and compare; exit with 1 if one differs.
+
+    A result is stale if the code, parameters and inputs of now give another one. A task is not deterministic
+    if two computations differ. Everything is computed in a scratch store; the store itself is only read.
+    """
+    from baton import rechecking
+
+    def tell(one: Rechecked) -> None:
+        if not as_json:
+            output.say(f"{one.task:{width}}  {one.verdict.value}  {one.duration_s:.2f} s")
+
+    width = max((len(task.name) for task in ctx.obj.dag.tasks), default=0)
+    found = rechecking.recheck(
+        ctx.obj, targets, share=share, budget_s=budget, seed=seed, forget=forget, tell=tell
+    )
+    if as_json:
+        tasks = [{**asdict(one), "verdict": one.verdict.value} for one in found.tasks]
+        output.show_json({**asdict(found), "good": found.is_good, "tasks": tasks})
+    else:
+        _show_recheck(found, forget=forget)
+    return ExitCode.DONE if found.is_good else ExitCode.TASK_FAILED
+
+
+def _show_recheck(found: Recheck, *, forget: bool) -> None:
+    from baton.rechecking import Verdict
+
+    rows = [
+        (one.task, one.verdict.value, one.run_id, "; ".join(_told(one)))
+        for one in found.tasks
+        if one.verdict is not Verdict.RIGHT
+    ]
+    if rows:
+        output.show_table(("task", "what", "computed by run", "about"), rows)
+    if not found.remembered:
+        output.say("nothing of the current plan is remembered; compute it with: baton run --cache")
+        return
+    right = sum(one.verdict is Verdict.RIGHT for one in found.tasks)
+    chosen = "" if len(found.tasks) == found.remembered else f" (drawn with --sample-seed {found.seed})"
+    output.say(f"{right} of {len(found.tasks)} right; {found.remembered} are remembered{chosen}")
+    if found.left_out:
+        output.say(f"left out, as the budget is too small: {', '.join(found.left_out)}")
+    if any(one.verdict is Verdict.STALE for one in found.tasks) and not forget:
+        output.say("\nhint: forget what is stale with: baton cache recheck --forget")
+    if any(one.verdict is Verdict.NOT_DETERMINISTIC for one in found.tasks):
+        output.say("\nhint: give the task a seed, an order or a time that it does not choose itself")
+
+
+def _told(one: Rechecked) -> Iterator[str]:
+    yield from (f"{name}: {difference}" for name, difference in one.differences.items())
+    if one.message:
+        yield one.message
+    if one.forgotten:
+        yield "forgotten"
 
 
 @command.command(cls=ProjectCommand)

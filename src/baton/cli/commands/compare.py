@@ -65,8 +65,8 @@ def command(
     """Run TARGETS (groups or tasks) on several engines, and say whether all made the same.
 
     Each engine runs in a process of its own and, unless --shared, begins with nothing remembered. Effects
-    run on each: every engine has its own tracking run, and deploys. Exits with 1 if an engine failed, or
-    if an artifact of a pure task is not the same on all.
+    run on each: every engine has its own tracking run, and deploys; with --shared, make leaves out what is
+    done. Exits with 1 if an engine failed, or if an artifact of a pure task is not the same on all.
     """
     from baton.comparison import compare
     from baton.comparison.markdown import as_markdown, check_page, write_part

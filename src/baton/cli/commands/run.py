@@ -12,6 +12,7 @@ import click
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
 from baton.cli.options import ProjectCommand, force_option, forced_tasks, json_option, place_options
+from baton.cli.quantities import SHARE
 from baton.core.addresses import without_secrets
 from baton.core.values import as_text
 
@@ -35,6 +36,13 @@ if TYPE_CHECKING:
     help="Tasks that may run at once, where the engine can [as the engine chooses]",
 )
 @force_option("Run this task whatever is remembered; everything where none is named")
+@click.option(
+    "--recheck",
+    "recheck_share",
+    type=SHARE,
+    metavar="SHARE",
+    help="Compute this share of the remembered results again and compare; exit with 1 on a difference",
+)
 @click.option("--keep-going", is_flag=True, help="After a failure, run what does not depend on it")
 @click.option(
     "--resume",
@@ -55,6 +63,7 @@ def command(
     use_cache: bool | None,
     jobs: int | None,
     forced: tuple[str, ...],
+    recheck_share: float | None,
     keep_going: bool,
     resumed: str | None,
     dry_run: bool,
@@ -86,11 +95,12 @@ def command(
             jobs=jobs,
             use_cache=use_cache,
             forced=forced,
+            recheck_share=recheck_share or 0.0,
             report=heard(shown),
         )
     output.show_end(ended, as_json=as_json, verbose=verbose)
     if ended.is_good:
-        return ExitCode.DONE
+        return ExitCode.TASK_FAILED if ended.wrongly_remembered else ExitCode.DONE
     output.say(f"\nresume: {resume_command(project, ended.run_id, ctx.meta)}")
     return ExitCode.TASK_FAILED
 

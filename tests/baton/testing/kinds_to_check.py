@@ -1,0 +1,83 @@
+"""Kinds, bad ones and a good one, in a module that a fresh process imports quickly."""
+
+from __future__ import annotations
+
+import pickle
+import time
+import zipfile
+
+from baton import Kind
+
+
+def scale(number: float) -> float:
+    return 2 * number
+
+
+class PickleKind(Kind):
+    """Writes pickles, and says nothing of the code inside."""
+
+    name = "pickle"
+
+    @classmethod
+    def write(cls, value, path):
+        path.write_bytes(pickle.dumps(value, protocol=4))
+
+    @classmethod
+    def read(cls, path):
+        return pickle.loads(path.read_bytes())
+
+
+class HonestPickleKind(PickleKind):
+    """Writes pickles, and names the function inside."""
+
+    @classmethod
+    def code(cls, value):
+        return [value["function"]]
+
+
+class UnorderedKind(PickleKind):
+    """Writes the items of a set in whatever order they come."""
+
+    @classmethod
+    def write(cls, value, path):
+        path.write_text("\n".join(value))
+
+    @classmethod
+    def read(cls, path):
+        return set(path.read_text().splitlines())
+
+
+class ZippedKind(Kind):
+    """Keeps the time of writing."""
+
+    name = "zipped"
+
+    @classmethod
+    def write(cls, value, path):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("value", time.localtime()[:6]), value)
+
+    @classmethod
+    def read(cls, path):
+        with zipfile.ZipFile(path) as archive:
+            return archive.read("value").decode()
+
+
+class ForgetfulKind(Kind):
+    """Reads something else than it wrote."""
+
+    name, suffix = "forgetful", ".json"
+
+    @classmethod
+    def write(cls, value, path):
+        path.write_text(repr(value))
+
+    @classmethod
+    def read(cls, path):
+        return int(path.read_text()) + 1
+
+
+class BrokenKind(Kind):
+    """Cannot be written."""
+
+    name = "broken"
