@@ -66,6 +66,9 @@ class Explanation:
         Version of each package that counts.
     unresolved : tuple of str
         What could not be followed in the code, with the module that counts whole because of it.
+    observed : dict of str to dict
+        What was seen when the remembered result was computed, by kind: files, folders, variables,
+        packages, code that reading did not find, modules that were not there; digests or versions.
     world : str
         What the task's ``version=`` says, without secrets.
     last_run : LastRun or None
@@ -86,6 +89,7 @@ class Explanation:
     code: dict[str, str]
     packages: dict[str, str]
     unresolved: tuple[str, ...]
+    observed: dict[str, dict[str, str]]
     world: str
     last_run: LastRun | None
     computed: LastRun | None
@@ -133,6 +137,7 @@ def explain(execution: Execution, wanted: AnyTask) -> Explanation:
         code={place_of(part): digest for part, digest in work.reach.parts.items()} if work else {},
         packages=dict(work.reach.packages) if work else {},
         unresolved=work.reach.unresolved if work else (),
+        observed=_observed(used or earlier),
         world=without_secrets_in(work.version) if work else "",
         last_run=_record_of(project, wanted.name),
         computed=_record_of(project, wanted.name, used.run_id) if used is not None else None,
@@ -145,6 +150,22 @@ def _with_diffs(project: Project, causes: Iterable[Cause], earlier: Entry | None
             yield replace(cause, diff=project.store.texts.diff(cause, earlier.sources))
         else:
             yield cause
+
+
+def _observed(entry: Entry | None) -> dict[str, dict[str, str]]:
+    """Return what an entry rests on besides its key, kinds of which nothing was seen left out."""
+    if entry is None:
+        return {}
+    seen = entry.observed
+    found = {
+        "code": {place_of(label): digest for label, digest in seen.code.items()},
+        "files": seen.files,
+        "folders": seen.folders,
+        "environment variables": seen.variables,
+        "packages": seen.packages,
+        "modules": dict.fromkeys(seen.missing_modules, "absent"),
+    }
+    return {kind: facts for kind, facts in found.items() if facts}
 
 
 def _damages(project: Project, outputs: Mapping[str, Artifact]) -> list[Cause]:

@@ -70,6 +70,8 @@ def _ingredients(explained: Explanation) -> Iterator[str]:
     yield from _listed("inputs", inputs)
     yield from _listed("code", {place: digest[:12] for place, digest in explained.code.items()})
     yield from _listed("packages", explained.packages)
+    for kind, facts in explained.observed.items():
+        yield from _listed(f"seen: {kind}", {name: value[:12] for name, value in facts.items()})
     if explained.world:
         yield from _listed("world", {"version=": explained.world})
 
