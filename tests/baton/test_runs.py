@@ -72,7 +72,7 @@ def test_the_end_is_recorded_with_every_task(tmp_path, record, outcome, state):
     )
 
 
-@pytest.mark.parametrize("process", [1, os.getpid(), 2**70])
+@pytest.mark.parametrize("process", [1, os.getpid(), 2**70], ids=["first", "own", "none"])
 def test_a_run_that_holds_nothing_was_interrupted_whatever_its_process_is_called(tmp_path, record, process):
     """The first process of a container has the number 1, which is always alive outside."""
     write_run(tmp_path, msgspec.structs.replace(record, process=process))
