@@ -6,12 +6,14 @@ edited: it has the first text before and one of the others after.
 
 =============================  ====================================================================
 ``=== title | flags``          begins a block; ``alone``: not to be put together with others;
-                               ``apart``: the tasks stand in another module than the pipeline
+                               ``apart``: the tasks stand in another module than the pipeline;
+                              ``names:word``: what a cause may name, too
 ``--- name``                   begins a file; none where the name becomes empty
 ``--- name -> target``         a symbolic link
 ``--- p``, ``--- env``         lines of the pipeline's module; variables of the environment
 ``«@word one||other»``         places of a block with one word are edited together
 ``«=one||other»``              an edit that must not run anything again
+``«~one||other»``              an edit that changes no result, though it may run something again
 =============================  ====================================================================
 """
 
@@ -23,7 +25,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-_PLACE = re.compile(r"«(=?)(?:@(\w+) )?([^«»]*\|\|[^«»]*)»")
+_PLACE = re.compile(r"«([=~]?)(?:@(\w+) )?([^«»]*\|\|[^«»]*)»")
 _DISTRIBUTION = re.compile(r"site-packages/([^/]+)-[^-/]*\.(?:dist|egg)-info/")
 BLOCKS = Path(__file__).parent / "blocks"
 
@@ -38,8 +40,10 @@ class Spot:
         Its name within the block.
     choices : int
         How many texts there are.
-    harmless : bool
-        Whether no edit of it may run anything again.
+    changes : bool
+        Whether its edit changes a result.
+    may_run : bool
+        Whether its edit may run something again.
     causes : tuple of str
         What the cause of a run after its edit names, one of them: a file or its folder, a distribution, a
         variable.
@@ -47,7 +51,8 @@ class Spot:
 
     name: str
     choices: int
-    harmless: bool
+    changes: bool
+    may_run: bool
     causes: tuple[str, ...]
 
 
@@ -79,7 +84,7 @@ class Block:
         """What can be edited."""
         found: dict[str, Spot] = {}
         for name, place in self._places():
-            spot = Spot(name, place[3].count("||") + 1, place[1] == "=", self._causes(place))
+            spot = Spot(name, place[3].count("||") + 1, place[1] == "", place[1] != "=", self._causes(place))
             known = found.setdefault(name, spot)
             if known.causes != spot.causes and _DISTRIBUTION.search(self._heading(place)):
                 found[name] = spot
@@ -114,15 +119,16 @@ class Block:
         return _PLACE.sub(lambda one: one[3].split("||")[-1], heading)
 
     def _causes(self, place: re.Match[str]) -> tuple[str, ...]:
+        also = tuple(flag.removeprefix("names:") for flag in sorted(self.flags) if flag.startswith("names:"))
         heading = self._heading(place)
         distribution = _DISTRIBUTION.search(heading)
         if distribution is not None:
-            return (distribution[1],)
+            return (*also, distribution[1])
         if heading == "env":
             line = self.text[self.text.rfind("\n", 0, place.start()) + 1 :]
-            return line.replace("«", "").lstrip("|").partition("=")[:1]
+            return (*also, line.replace("«", "").lstrip("|").partition("=")[0])
         path = heading.partition(" -> ")[0]
-        return ("p.py",) if path == "p" else tuple(path.split("/"))
+        return (*also, *("p.py" if path == "p" else path).split("/"))
 
 
 def catalogue() -> tuple[Block, ...]:

@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = (
-    "baton.cli.app baton.cli.commands.run polars pandas pyarrow.csv sklearn.linear_model jinja2 yaml pydantic"
-)
+LIBRARIES = ("baton.cli.app", "baton.cli.commands.run", "yaml", "jinja2", "asyncio", "multiprocessing")
+LARGE_LIBRARIES = ("numpy", "polars", "pandas", "pyarrow", "sklearn", "pydantic")
 _LONGEST_S = 30
 _PROJECT = "from baton import Dag, Json, task\n@task\ndef f() -> Json:\n    return 1\ndag = Dag('p', [f])\n"
 
@@ -97,36 +96,47 @@ def run_afresh(folder: Path, variables: Mapping[str, str], *command: str) -> Ran
 
 
 class Forks:
-    """A process with everything imported; each run is a fork of it."""
+    """Processes with everything imported that a run imports; each run is a fork of one of them.
+
+    To fork a process with large libraries takes five times as long as to fork one without, so there are two.
+    """
 
     def __init__(self) -> None:
-        threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # a process with threads cannot fork
-        self._process = subprocess.Popen(
-            [sys.executable, __file__],
-            env={**environment({}), **threads},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._processes: dict[str, subprocess.Popen[str]] = {}
 
     def __enter__(self) -> Forks:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._process.stdout.close()
+        for process in self._processes.values():
+            with process:
+                assert process.stdin is not None
+                process.stdin.close()
 
     def run(self, folder: Path, variables: Mapping[str, str], *command: str) -> Ran:
         """Run a command in a folder."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        texts = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py")]
+        needs_large = any(name in text for name in LARGE_LIBRARIES for text in texts)
+        process = self._process(" ".join((*LIBRARIES, *(LARGE_LIBRARIES if needs_large else ()))))
+        assert process.stdin is not None
+        assert process.stdout is not None
         asked = {"folder": str(folder), "variables": dict(variables), "words": words_of(command)}
-        self._process.stdin.write(json.dumps(asked) + "\n")
-        self._process.stdin.flush()
-        return ran(*json.loads(self._process.stdout.readline()))
+        process.stdin.write(json.dumps(asked) + "\n")
+        process.stdin.flush()
+        return ran(*json.loads(process.stdout.readline()))
+
+    def _process(self, libraries: str) -> subprocess.Popen[str]:
+        if libraries not in self._processes:
+            # A process that has threads cannot fork.
+            threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+            self._processes[libraries] = subprocess.Popen(
+                [sys.executable, __file__, libraries],
+                env={**environment({}), **threads},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        return self._processes[libraries]
 
 
 def _serve() -> None:
@@ -140,7 +150,7 @@ def _serve() -> None:
 
 def _warm_up() -> None:
     """Import what a run imports, as a first run tells it."""
-    for name in LIBRARIES.split():
+    for name in sys.argv[1].split():
         importlib.import_module(name)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "p.py").write_text(_PROJECT)

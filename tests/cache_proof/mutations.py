@@ -43,6 +43,7 @@ def harmless_code(text: str, chance: random.Random) -> str:
         lambda: text + "\n\n# At the end.\n",
         lambda: text + "\n\ndef nothing_uses_this(x):\n    return [x, 1]\n",
         lambda: re.sub(r"\n(def |class )", r"\n\n\n\1", text),
+        lambda: text.replace("\n", "\r\n"),
         lambda: ast.unparse(ast.parse(text)) + "\n",
     ]
     return chance.choice(edits)()

@@ -145,7 +145,7 @@ def generated(blocks: Sequence[Block], chance: random.Random) -> Composition:
     ends = [LEAF, *(block for block in usable if not block.uses_inner)]
     links = [block for block in usable if block.uses_inner]
     parts: list[Part] = []
-    for number in range(chance.randint(4, 8)):
+    for number in range(chance.randint(3, 6)):
         block = chance.choice(ends if not parts or chance.random() < 0.35 else links)
         inner = chance.choice(parts[-3:]).name if block.uses_inner else ""
         chosen = tuple((spot.name, chance.randrange(spot.choices)) for spot in block.spots)

@@ -126,7 +126,7 @@ class Trial:
             wrong += [task for task in cached.tasks if cached.made(task) is not None and task not in truth]
             if wrong and self._is_certain(edit.tree, truth):
                 found.stale.append(self._told(tree, edit, wrong, cached, truth))
-            if edit.composition is not None:
+            if edit.composition is not None and not wrong:  # else what is wrong now is told again and again
                 self._composition, tree, made = edit.composition, edit.tree, truth
         shutil.rmtree(self._folder)
         return found
@@ -148,7 +148,7 @@ class Trial:
             (number, spot)
             for number, part in enumerate(composition.parts)
             for spot in part.block.spots
-            if not spot.harmless or self._chance.random() < 0.3
+            if spot.changes or self._chance.random() < 0.3
         ]
         number, spot = self._chance.choice(choices)
         part = composition.parts[number]
