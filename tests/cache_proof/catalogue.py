@@ -7,6 +7,7 @@ edited: it has the first text before and one of the others after.
 =============================  ====================================================================
 ``=== title | flags``          begins a block; ``alone``: not to be put together with others;
                                ``apart``: the tasks stand in another module than the pipeline;
+                               ``uncached``: what it depends on need not be known, but then it always runs;
                               ``names:word``: what a cause may name, too
 ``--- name``                   begins a file; none where the name becomes empty
 ``--- name -> target``         a symbolic link
@@ -123,11 +124,13 @@ class Block:
         heading = self._heading(place)
         distribution = _DISTRIBUTION.search(heading)
         if distribution is not None:
-            return (*also, distribution[1])
+            return (*also, distribution[1], distribution[1].replace("_", "-").replace(".", "-").lower())
         if heading == "env":
             line = self.text[self.text.rfind("\n", 0, place.start()) + 1 :]
             return (*also, line.replace("«", "").lstrip("|").partition("=")[0])
         path = heading.partition(" -> ")[0]
+        if place.start() < self.text.index("\n", self.text.rfind("--- ", 0, place.start() + 1)):
+            also += (f"module {path.rpartition('/')[2].removesuffix('.py')}",)  # a module comes or goes
         return (*also, *("p.py" if path == "p" else path).split("/"))
 
 

@@ -62,9 +62,8 @@ def _edits(tree: ast.Module, chance: random.Random) -> Iterator[Apply]:
     nodes = list(ast.walk(tree))
     names = sorted({node.id for node in nodes if isinstance(node, ast.Name)})
     words = sorted({n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)})
-    imported = sorted(
-        {(node.module, a.name) for node in nodes if isinstance(node, ast.ImportFrom) for a in node.names}
-    )
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    imported = sorted({(str(node.module), one.name) for node in froms for one in node.names})
 
     def set_to(node: ast.AST, field: str, value: object) -> Apply:
         return lambda: setattr(node, field, value)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.cache_proof.catalogue import Block, Spot
 
-LEAF = Block("leaf", "a function", frozenset(), "--- $b.py\ndef $b(x): return [x, «1||2»]\n")
+LEAF = Block("leaf", "a function", frozenset(), "--- $b.py\ndef $b(x): return [x, «10||20»]\n")
 _TASK = re.compile(r"^(?:@task.*\n)+def (\w+)|^(\w+) = task\(", re.MULTILINE)
 
 

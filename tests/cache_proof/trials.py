@@ -111,6 +111,7 @@ class Trial:
     def findings(self, edits: int) -> Findings:
         """Try some edits, each of the project as it was before, or as the edit before left it."""
         found = Findings()
+        told: set[str] = set()
         tree = self._composition.tree
         self._cached(tree)
         made = self._truth(tree)
@@ -124,9 +125,11 @@ class Trial:
                 found.effective += 1
             wrong = [task for task, outputs in truth.items() if cached.made(task) != outputs]
             wrong += [task for task in cached.tasks if cached.made(task) is not None and task not in truth]
-            if wrong and self._is_certain(edit.tree, truth):
+            results = {f"{task} {cached.made(task)}" for task in wrong}
+            if not results <= told and self._is_certain(edit.tree, truth):
+                told |= results  # what is stale now is so after further edits, too
                 found.stale.append(self._told(tree, edit, wrong, cached, truth))
-            if edit.composition is not None and not wrong:  # else what is wrong now is told again and again
+            if edit.composition is not None and not wrong:
                 self._composition, tree, made = edit.composition, edit.tree, truth
         shutil.rmtree(self._folder)
         return found
