@@ -80,5 +80,5 @@ lock: $(VENV)/uv.stamp  ## Choose the newest versions that fit together, with ha
 	printf 'doit\npytask\nsnakemake\ndvc\nkedro\n' | $(UV) pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --output-file requirements/bench.lock
 	echo 'uv>=0.9' | $(UV) pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --output-file requirements/uv.lock
 
-clean:  ## Remove the environment and everything built
-	rm -rf $(VENV) .venv-bench $(DEMO_DIR) site dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+clean:  ## Remove the environments and everything built
+	rm -rf $(VENV) .venv-* $(DEMO_DIR) site dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

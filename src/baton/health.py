@@ -105,7 +105,7 @@ def _store(project: Project) -> str:
 def _mlflow(project: Project) -> str:
     from baton.core.addresses import without_secrets
 
-    tracker = project.tracker("doctor")
+    tracker = project.tracker(project.configuration.settings.baton.engine)
     tracker.check()
     tracker.client.search_experiments(max_results=1)
     return without_secrets(tracker.uri)

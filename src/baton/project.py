@@ -16,8 +16,8 @@ from baton.config.resolve import Configuration, resolve
 from baton.core.dag import Dag
 from baton.core.execute import Folders
 from baton.core.parameters import Parameters, build, leaves
-from baton.core.pipeline import load_pipeline
 from baton.errors import SettingsError, Unavailable
+from baton.pipeline import load_pipeline
 
 if TYPE_CHECKING:
     from baton.store.store import Store
@@ -81,7 +81,10 @@ class Project:
             return (RanTask(record.key, record.unremembered) for record in ended)
 
         profile = self.configuration.settings.mlflow.aws_profile
-        return Store(self.store_url, self.home, self.dag.name, last_runs, profile)
+        store = Store(self.store_url, self.home, self.dag.name, last_runs, profile)
+        store.project = self.folder
+        store.code.entry_module = self.configuration.settings.baton.pipeline.partition(":")[0]
+        return store
 
     @property
     def tracking_uri(self) -> str:
@@ -127,7 +130,7 @@ class Project:
         """
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            probe = self.home / f".probe-{os.getpid()}"
+            probe = self.home / f".probe-{os.urandom(6).hex()}"
             probe.touch()
             probe.unlink()
         except OSError as error:

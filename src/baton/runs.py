@@ -6,6 +6,7 @@ import datetime
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,14 @@ import msgspec
 from baton.core.checks import nearest
 from baton.core.execute import TaskRun
 from baton.core.files import write_atomically
+from baton.core.liveness import at_work, is_at_work
 from baton.core.outcome import RunReport
 from baton.core.parameters import flatten
 from baton.core.records import decode_record
 from baton.errors import Unavailable, UsageError
+
+_IN_PROGRESS = ".lock"
+"""End of the name of the file that a run holds beside its record, see `baton.core.liveness`."""
 
 _LOOK_BACK = 20
 """How many runs are looked through for the last one of a task."""
@@ -113,6 +118,29 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+@contextmanager
+def running(home: Path, record: RunRecord) -> Iterator[None]:
+    """Keep the record of a run that begins, and say that the run is in progress until the block ends.
+
+    The record that says how the run ended is to be written within the block.
+
+    Raises
+    ------
+    Unavailable
+        If the record cannot be written.
+    """
+    with ExitStack() as stack:
+        try:
+            for left in _folder(home).glob(f"*{_IN_PROGRESS}"):
+                if not is_at_work(left):  # a killed run's
+                    left.unlink(missing_ok=True)
+            stack.enter_context(at_work(_folder(home) / f"{record.run_id}{_IN_PROGRESS}"))
+        except OSError as error:
+            raise _unwritable(home, record, error) from error
+        write_run(home, record)
+        yield
+
+
 def write_run(home: Path, record: RunRecord) -> None:
     """Keep the record of a run, for its owner's eyes only: parameters may hold secrets.
 
@@ -125,10 +153,7 @@ def write_run(home: Path, record: RunRecord) -> None:
     try:
         write_atomically(path, msgspec.json.encode(record), mode=0o600)
     except OSError as error:
-        raise Unavailable(
-            f"the run's record {path} cannot be written: {error.strerror}",
-            "free space, or choose another place for what baton writes: --home FOLDER",
-        ) from error
+        raise _unwritable(home, record, error) from error
 
 
 def read_run(home: Path, run_id: str) -> RunRecord:
@@ -185,27 +210,25 @@ def _paths(home: Path) -> list[Path]:
 
 
 def _read(path: Path) -> RunRecord | None:
+    record = _decode(path)
+    if record is None or record.state != "running" or is_at_work(path.with_suffix(_IN_PROGRESS)):
+        return record
+    record = _decode(path)  # once more: it may have come to its end just now
+    return record.interrupted() if record is not None and record.state == "running" else record
+
+
+def _decode(path: Path) -> RunRecord | None:
     try:
-        record = decode_record(path.read_bytes(), RunRecord)
+        return decode_record(path.read_bytes(), RunRecord)
     except OSError:
         return None
-    if record is None:
-        return None
-    if record.state == "running" and not _is_alive(record.process):
-        return record.interrupted()
-    return record
 
 
-def _is_alive(process: int) -> bool:
-    if process <= 0:
-        return False  # a group of processes, and no run's
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
+def _unwritable(home: Path, record: RunRecord, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"the run's record {_folder(home) / record.run_id}.json cannot be written: {error.strerror}",
+        "free space, or choose another place for what baton writes: --home FOLDER",
+    )
 
 
 def _folder(home: Path) -> Path:

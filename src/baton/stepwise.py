@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -12,7 +13,7 @@ from baton.engines.stepping import Stepping
 from baton.errors import BatonError, TaskError, UsageError
 from baton.execution import Execution
 from baton.project import Project, open_project
-from baton.runs import RunRecord, write_run
+from baton.runs import RunRecord, running, write_run
 
 
 class StepFailed(TaskError):
@@ -60,6 +61,7 @@ class StepwisePipeline:
             self.project, self.targets, SimpleEngine.name, use_cache=use_cache, report=report
         )
         self._begun: tuple[Stepping, RunRecord] | None = None
+        self._in_progress = ExitStack()
         self._ended: RunReport | None = None
 
     def step(self, *targets: str) -> tuple[TaskReport, ...]:
@@ -133,6 +135,7 @@ class StepwisePipeline:
             finally:
                 stepping.close()
             write_run(self.project.home, record.ended(self._ended))
+            self._in_progress.close()
             self._execution.report(RunFinished(self._ended))
         return self._ended
 
@@ -161,7 +164,7 @@ class StepwisePipeline:
             execution = self._execution
             execution.check()
             record = RunRecord.begin(execution.task_run, execution.targets)
-            write_run(self.project.home, record)
+            self._in_progress.enter_context(running(self.project.home, record))
             names = tuple(task.name for task in execution.dag.order)
             started = RunStarted(
                 execution.run_id, execution.dag.name, execution.engine, execution.targets, names
@@ -187,3 +190,4 @@ class StepwisePipeline:
         finally:
             stepping.close()
         write_run(self.project.home, record.interrupted())
+        self._in_progress.close()

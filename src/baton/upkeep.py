@@ -205,7 +205,8 @@ def clear_cache(project: Project, *, remove: bool = False) -> Garbage:
     if remove and running:
         raise UsageError(
             f"run {running[0]} is in progress and needs what the cache holds",
-            "wait for its end, or stop it, and clear the cache then",
+            "wait for its end, or stop it, and clear the cache then; "
+            "one that was killed on another machine counts as ended five minutes later",
         )
     everything = gc.find_everything(project.store, project.home)
     if remove:

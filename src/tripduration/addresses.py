@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from string import Formatter
@@ -86,6 +87,22 @@ def redacted(url: str) -> str:
             return f"{before}://..."
         address = f"{before}://{host}{slash}{path}"
     return address + ("?..." if query else "")
+
+
+def through_proxy(url: str) -> str:
+    """Return words on the proxy that an address is asked through, empty where there is none."""
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    known = getproxies()
+    proxy = known.get(parts.scheme) or known.get("all")
+    if not proxy or not parts.hostname or proxy_bypass(parts.hostname):
+        return ""
+    names = (f"{parts.scheme}_proxy", "all_proxy")
+    cased = (spelling for name in names for spelling in (name, name.upper()))
+    variable = next((name for name in cased if os.environ.get(name) == proxy), "the system")
+    shown = redacted(proxy if scheme(proxy) else f"http://{proxy}")
+    return f" through the proxy {shown}, which {variable} names"
 
 
 def identity(url: str) -> str:

@@ -23,14 +23,19 @@ def known_zone(location: pl.Expr) -> pl.Expr:
     return location.is_between(1, LAST_ZONE)
 
 
-def finite_and_not_negative(distance: pl.Expr) -> pl.Expr:
+def finite(distance: pl.Expr) -> pl.Expr:
+    """Accept a distance that is finite as the float32 that training makes of it."""
+    return distance.cast(pl.Float32).is_finite()
+
+
+def not_negative(distance: pl.Expr) -> pl.Expr:
     """Accept a distance that can be driven."""
-    return distance.is_finite() & (distance >= 0)
+    # Comparison puts NaN above every number; NaN is the other rule's finding.
+    return distance >= 0
 
 
 def below_farthest(distance: pl.Expr) -> pl.Expr:
     """Accept a distance that a meter in order shows."""
-    # Comparison puts NaN above every number; NaN is the other rule's finding.
     return distance.is_nan() | (distance < FARTHEST_MILES)
 
 
@@ -49,7 +54,7 @@ class Trips(dy.Schema):
         nullable=False,
         allow_inf=True,
         allow_nan=True,
-        check=[finite_and_not_negative, below_farthest],
+        check=[finite, not_negative, below_farthest],
     )
 
 
@@ -69,6 +74,11 @@ class TripsOfMonth(Trips):
         """Accept a pick-up within the file's month."""
         pickup = pl.col("lpep_pickup_datetime")
         return (pickup >= pl.col("month_begins")) & (pickup < pl.col("month_ends"))
+
+    @dy.rule()
+    def not_repeated(cls) -> pl.Expr:
+        """Accept the first of the trips that agree in every column that is read."""
+        return pl.struct(NEEDED).is_first_distinct()
 
 
 NEEDED = tuple(Trips.column_names())
@@ -115,14 +125,12 @@ ALLOWANCES = (
     *(Allowance(f"{name}|nullability", name, "is not null", 0.0) for name in NEEDED),
     Allowance("PULocationID|check__known_zone", "PULocationID", "is 1 to 265", 0.0),
     Allowance("DOLocationID|check__known_zone", "DOLocationID", "is 1 to 265", 0.0),
-    Allowance(
-        "trip_distance|check__finite_and_not_negative",
-        "trip_distance",
-        "is finite and not negative",
-        0.01,
-    ),
+    Allowance("trip_distance|check__finite", "trip_distance", "is finite", 0.0),
+    Allowance("trip_distance|check__not_negative", "trip_distance", "is not negative", 0.01),
     Allowance("trip_distance|check__below_farthest", "trip_distance", "is below 1,000 miles", 0.02),
     Allowance("dropoff_after_pickup", "lpep_dropoff_datetime", "is not before the pick-up", 0.01),
     Allowance("pickup_in_month", "lpep_pickup_datetime", "is in the file's month", 0.05),
+    Allowance("not_repeated", "the trip", "is not repeated", 0.05),
 )
-"""Every rule on rows. The months published so far stay far below the shares allowed."""
+"""Every rule on rows. The months published so far stay far below the shares allowed: of the trips of
+2021-01, 2021-02, 2021-03 and 2023-02, 0.16 to 0.29 % repeat an earlier one."""

@@ -10,9 +10,17 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy.typing as npt
     import polars as pl
 
     from baton import Champion, TrackingRun
+
+_STAYS = "the champion stays as it is; see the report, or change the limits"
+_REPLACE = (
+    "replace it without a comparison: --compare-champion false; "
+    "or give the alias 'champion' to a version that can be loaded here"
+)
+_AS_ASKED = "compare_champion is false"
 
 TRAINED_ON = "trained_on"
 """Tag of a registered version: the months that it was trained on, ``2021-01 2021-02``."""
@@ -29,6 +37,7 @@ def judge(
     min_rmse: float,
     max_rmse: float,
     max_regression: float,
+    compare_champion: bool = True,
 ) -> dict[str, Any]:
     """Decide whether a model may be deployed.
 
@@ -53,19 +62,22 @@ def judge(
         Limits in minutes, both allowed.
     max_regression
         Share, 0.05 for 5 %, by which the error may exceed the champion's on the same trips.
+    compare_champion
+        False where the limits alone decide, as with a champion that cannot be loaded.
 
     Returns
     -------
     dict
         ``accepted``, ``reason``, ``rmse``, ``champion_version`` and ``champion_rmse`` (None where
-        there is no champion to compare with).
+        there is no champion to compare with); with a refusal its ``hint`` too.
     """
     verdict: dict[str, Any] = {"rmse": rmse, "champion_version": None, "champion_rmse": None}
     if not math.isfinite(rmse) or rmse < min_rmse:
         reason = f"RMSE {rmse:.4f} is below min_rmse {min_rmse:g}: too good to be true"
-        return {**verdict, "accepted": False, "reason": reason}
+        return {**verdict, "accepted": False, "reason": reason, "hint": _STAYS}
     if rmse > max_rmse:
-        return {**verdict, "accepted": False, "reason": f"RMSE {rmse:.4f} is above max_rmse {max_rmse:g}"}
+        reason = f"RMSE {rmse:.4f} is above max_rmse {max_rmse:g}"
+        return {**verdict, "accepted": False, "reason": reason, "hint": _STAYS}
     champion = registry.champion(model_name)
     if champion is None:
         reason = f"RMSE {rmse:.4f} is within {min_rmse:g} to {max_rmse:g}; there is no champion yet"
@@ -79,19 +91,24 @@ def judge(
             "reason": "it is the champion's own model",
         }
     seen = sorted(set(val_months) & set(champion.tags.get(TRAINED_ON, "").split()))
-    if seen:
+    if seen or not compare_champion:
+        why = f"it was trained on {', '.join(seen)}, the trips to compare on" if seen else _AS_ASKED
         reason = (
-            f"RMSE {rmse:.4f} is within {min_rmse:g} to {max_rmse:g}; champion version {champion.version} "
-            f"is not compared, as it was trained on {', '.join(seen)}, the trips to compare on"
+            f"RMSE {rmse:.4f} is within {min_rmse:g} to {max_rmse:g}; "
+            f"champion version {champion.version} is not compared, as {why}"
         )
         return {**verdict, "accepted": True, "reason": reason}
-    theirs = _rmse_of(registry, champion, val_trips)
+    try:
+        theirs = _rmse_of(registry, champion, val_trips)
+    except ValueError as error:
+        reason = f"champion version {champion.version} of {model_name} cannot be compared with: {error}"
+        return {**verdict, "accepted": False, "reason": reason, "hint": _REPLACE}
     limit = theirs * (1 + max_regression)
     verdict["champion_rmse"] = theirs
     told = f"RMSE {rmse:.4f} against {theirs:.4f} of champion version {champion.version} on the same trips"
     if rmse > limit:
         reason = f"{told}: worse by more than {max_regression:.0%}"
-        return {**verdict, "accepted": False, "reason": reason}
+        return {**verdict, "accepted": False, "reason": reason, "hint": _STAYS}
     return {**verdict, "accepted": True, "reason": told}
 
 
@@ -123,6 +140,13 @@ def champion_since(
 
 
 def _rmse_of(registry: TrackingRun, champion: Champion, val_trips: pl.DataFrame) -> float:
+    """Return the champion's error on the trips.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be judged; the message says why, as half a sentence about it.
+    """
     import pandas as pd
 
     # MLflow checks records against the model's signature: location ids are 64-bit integers there.
@@ -133,6 +157,19 @@ def _rmse_of(registry: TrackingRun, champion: Champion, val_trips: pl.DataFrame)
             "trip_distance": val_trips["trip_distance"].to_numpy(),
         }
     )
-    predictions = np.asarray(registry.predict(champion.uri, records), dtype=np.float64)
+    predictions = _numbers(registry.predict(champion.uri, records), len(records))
     errors = predictions - val_trips["duration_min"].to_numpy()
     return float(np.sqrt(np.mean(np.square(errors))))
+
+
+def _numbers(predictions: Any, count: int) -> npt.NDArray[np.float64]:
+    """Return what a model predicted as one number for each trip."""
+    try:
+        numbers = np.asarray(predictions, dtype=np.float64).ravel()
+    except (TypeError, ValueError) as error:
+        raise ValueError("it predicts something else than numbers") from error
+    if len(numbers) != count:
+        raise ValueError(f"it predicts {len(numbers):,} numbers for {count:,} trips")
+    if not np.isfinite(numbers).all():
+        raise ValueError("it predicts no finite number for some trips")
+    return numbers

@@ -81,16 +81,20 @@ def check_hyperparameters(hyperparameters: Mapping[str, float | int | str]) -> N
 
 
 def refused(error: Exception) -> HyperparameterError:
-    """Return our error for XGBoost's, without its source positions and stack trace."""
-    text = re.sub(r"^\[[\d:]+\] \S+:\d+: ", "", str(error).split("\nStack trace:")[0]).strip()
-    first, _, rest = text.partition("\n")
-    choices = re.findall(r"^Objective candidate: (\S+)$", rest, re.MULTILINE)
+    """Return our error for XGBoost's."""
+    choices = re.findall(r"^Objective candidate: (\S+)$", str(error), re.MULTILINE)
     hint = (
         f"choose one of {', '.join(sorted(choices))}"
         if choices
         else "https://xgboost.readthedocs.io/en/stable/parameter.html lists names and ranges"
     )
-    return HyperparameterError(f"XGBoost refused the hyperparameters: {first}", hint)
+    return HyperparameterError(f"XGBoost refused the hyperparameters: {first_words(error)}", hint)
+
+
+def first_words(error: Exception) -> str:
+    """Return what XGBoost says, in one line without the position in its source and its stack trace."""
+    first_line = str(error).strip().partition("\n")[0]
+    return re.sub(r"^\[[\d:]+\] \S+:\d+: ", "", first_line).strip()
 
 
 def _is_named_unused(name: str, caught: list[warnings.WarningMessage]) -> bool:

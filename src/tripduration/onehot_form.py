@@ -5,7 +5,7 @@ can be had from the categorical booster without training again: XGBoost builds t
 either encoding, written down differently. What is made here is, to the last byte, what training on
 the one-hot matrix writes.
 
-XGBoost's model, as far as it matters here, in JSON or the binary form of the same that is used here
+XGBoost's model in JSON, as far as it matters here
 (https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html)::
 
     learner
@@ -39,9 +39,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
-
-from tripduration.ubjson import read_ubjson, write_ubjson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction import DictVectorizer
 
-    Nodes = npt.NDArray[np.int32]
+    Nodes = npt.NDArray[np.int64]
     Tree = dict[str, Any]
 
 #: The threshold in a column that holds only 1: XGBoost puts the last cut of a column with the
@@ -101,13 +100,13 @@ class OnehotForm:
             yield predictions
 
 
-def to_onehot_form(content: bytes | bytearray, pair_count: int) -> OnehotForm:
+def to_onehot_form(booster: xgb.Booster, pair_count: int) -> OnehotForm:
     """Return the booster over the one-hot columns that predicts the same, bit for bit.
 
     Parameters
     ----------
-    content
-        A booster trained on the categorical encoding, as its ``save_raw("ubj")`` returns it.
+    booster
+        Trained on the categorical encoding.
     pair_count
         How many pairs that encoding knows.
 
@@ -119,7 +118,9 @@ def to_onehot_form(content: bytes | bytearray, pair_count: int) -> OnehotForm:
     """
     import xgboost as xgb
 
-    model = read_ubjson(content)
+    # Numbers survive the text: XGBoost writes the shortest decimal that reads as the same float32, and
+    # msgspec writes the shortest that reads as the same float64, which is the same decimal again.
+    model = msgspec.json.decode(booster.save_raw("json"))
     learner = model["learner"]
     if learner["feature_types"] != ["c", "q"]:
         message = f"not a booster of the categorical encoding: columns {learner['feature_types']}"
@@ -130,9 +131,9 @@ def to_onehot_form(content: bytes | bytearray, pair_count: int) -> OnehotForm:
     forest = learner["gradient_booster"]["model"]
     forest["trees"] = [_onehot_tree(tree, pair_count) for tree in forest["trees"]]
     return OnehotForm(
-        booster=xgb.Booster(model_file=bytearray(write_ubjson(model))),
+        booster=xgb.Booster(model_file=bytearray(msgspec.json.encode(model))),
         base_score=np.float32(learner["learner_model_param"]["base_score"].strip("[]")),
-        leaf_values=tuple(tree["split_conditions"] for tree in forest["trees"]),
+        leaf_values=tuple(np.array(tree["split_conditions"], np.float32) for tree in forest["trees"]),
     )
 
 
@@ -161,46 +162,56 @@ def dict_vectorizer(pairs: Sequence[str]) -> DictVectorizer:
 
 def _onehot_tree(tree: Tree, pair_count: int) -> Tree:
     """Return a tree over the one-hot columns, in the layout the module's docstring gives."""
-    pair_nodes, pair_codes = tree["categories_nodes"], tree["categories"]
-    if any(tree["categories_sizes"] != 1) or any(pair_codes >= pair_count):
+    pair_nodes, pair_codes = _integers(tree["categories_nodes"]), _integers(tree["categories"])
+    if any(size != 1 for size in tree["categories_sizes"]) or any(pair_codes >= pair_count):
         message = f"a tree splits by something else than one of {pair_count} pairs"
         raise ValueError(message)
-    left, right = tree["left_children"].copy(), tree["right_children"].copy()
+    left, right = _integers(tree["left_children"]), _integers(tree["right_children"])
     left[pair_nodes], right[pair_nodes] = right[pair_nodes], left[pair_nodes]
-    columns = np.where(left < 0, tree["split_indices"], np.int32(pair_count))
+    columns = np.where(left < 0, _integers(tree["split_indices"]), pair_count)
     columns[pair_nodes] = pair_codes
-    missing_left = tree["default_left"].copy()
+    missing_left = _integers(tree["default_left"])
     missing_left[pair_nodes] = 0
-    conditions = tree["split_conditions"].copy()
+    conditions = np.array(tree["split_conditions"])
     conditions[pair_nodes] = ABOVE_ONE
 
     order = _level_order(left, right)
-    renumbered = np.empty(len(order), np.int32)
-    renumbered[order] = np.arange(len(order), dtype=np.int32)
+    renumbered = np.empty_like(order)
+    renumbered[order] = np.arange(len(order))
 
-    def follow(targets: Nodes, nothing: int) -> Nodes:
+    def follow(targets: Nodes, nothing: int) -> list[int]:
         """Renumber the nodes and what they lead to; ``nothing`` stands for no node."""
         nowhere = targets == nothing
-        return np.where(nowhere, np.int32(nothing), renumbered[np.where(nowhere, 0, targets)])[order]
+        followed: list[int] = np.where(nowhere, nothing, renumbered[np.where(nowhere, 0, targets)])[
+            order
+        ].tolist()
+        return followed
 
     return {
         **tree,
         "left_children": follow(left, -1),
         "right_children": follow(right, -1),
-        "parents": follow(tree["parents"], _NO_PARENT),
-        "split_indices": columns[order],
-        "split_conditions": conditions[order],
-        "split_type": np.zeros_like(tree["split_type"]),
-        "default_left": missing_left[order],
-        **{name: tree[name][order] for name in ("base_weights", "loss_changes", "sum_hessian")},
-        **{name: values[:0] for name, values in tree.items() if name.startswith("categories")},
+        "parents": follow(_integers(tree["parents"]), _NO_PARENT),
+        "split_indices": columns[order].tolist(),
+        "split_conditions": conditions[order].tolist(),
+        "split_type": [0] * len(order),
+        "default_left": missing_left[order].tolist(),
+        **{
+            name: np.array(tree[name])[order].tolist()
+            for name in ("base_weights", "loss_changes", "sum_hessian")
+        },
+        **{name: [] for name in tree if name.startswith("categories")},
         "tree_param": {**tree["tree_param"], "num_feature": str(pair_count + 1)},
     }
 
 
+def _integers(values: list[int]) -> Nodes:
+    return np.array(values, np.int64)
+
+
 def _level_order(left: Nodes, right: Nodes) -> Nodes:
     """Return the nodes level by level from left to right: how XGBoost numbers them."""
-    levels = [np.zeros(1, np.int32)]
+    levels = [np.zeros(1, np.int64)]
     while len(level := levels[-1]):
         inner = level[left[level] >= 0]
         levels.append(np.column_stack([left[inner], right[inner]]).ravel())

@@ -87,6 +87,9 @@ class ValidationParameters(Parameters, frozen=True):
     max_regression: Annotated[
         float, parameter("share by which the RMSE may be worse than the champion's on the same trips", ge=0)
     ] = 0.05
+    compare_champion: Annotated[
+        bool, parameter("whether the champion is compared with; false replaces one that cannot be loaded")
+    ] = True
 
 
 class DeploymentParameters(Parameters, frozen=True):

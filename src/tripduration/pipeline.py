@@ -260,6 +260,7 @@ def validate(
     min_rmse: float,
     max_rmse: float,
     max_regression: float,
+    compare_champion: bool,
     model_name: str,
     tracking: TrackingRun,
 ) -> Json:
@@ -276,12 +277,11 @@ def validate(
         min_rmse=min_rmse,
         max_rmse=max_rmse,
         max_regression=max_regression,
+        compare_champion=compare_champion,
     )
     tracking.set_tags({"gate": "accepted" if verdict["accepted"] else "refused"})
     if not verdict["accepted"]:
-        raise TaskError(
-            verdict["reason"], "the champion stays as it is; see the report, or change the limits"
-        )
+        raise TaskError(verdict["reason"], verdict["hint"])
     return verdict
 
 

@@ -80,7 +80,7 @@ class TripDurationModel(PythonModel):
         Raises
         ------
         MlflowException
-            If a column is missing or holds something else than numbers.
+            If a column is missing or holds something else than numbers, or a distance is infinite.
         """
         del context, params
         pickup_ids, dropoff_ids, distances = _numbers(pd.DataFrame(model_input))
@@ -137,6 +137,13 @@ def _numbers(records: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
             message = f"the column {name} must hold numbers: {error}"
             raise MlflowException(message, error_code=INVALID_PARAMETER_VALUE) from error
         columns.append(numbers.to_numpy(np.float64, na_value=np.nan))
+    with np.errstate(over="ignore"):
+        is_infinite = np.isinf(columns[-1].astype(np.float32))
+    if is_infinite.any():
+        message = (
+            f"the column {COLUMNS[-1]} must hold finite numbers: {is_infinite.sum()} are not, as float32"
+        )
+        raise MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
     return columns
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tripduration.addresses import through_proxy
 from tripduration.errors import DataError
 
 
@@ -48,7 +49,7 @@ def _probe_server(address: str) -> str:
         httpx.head(address.format(year=2021, month=1), timeout=5, follow_redirects=True)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise SourceUnreachable(
-            f"{host} does not answer: {error}",
+            f"{host} does not answer{through_proxy(address.partition('{')[0])}: {error}",
             hint="check the network, name a folder with --source FOLDER, or use: --source sample",
         ) from error
     return f"{host} answers"

@@ -7,6 +7,7 @@ shares its core holds up all. The number is therefore the number of cores that a
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -74,13 +75,15 @@ def choose_threads(requested: int = 0, since: CoreTimes | None = None) -> int:
 
 
 def usable_cores() -> float:
-    """Return how many cores this process may use, as affinity and control groups allow.
+    """Return how many cores this process may use: the fewest of what joblib and its group's quota allow.
 
-    A container with a quota of one core on a machine of 64 gives 1.0; a quota may be a fraction.
+    joblib, which comes with scikit-learn, knows the affinity, a container's quota and the variable
+    ``LOKY_MAX_CPU_COUNT``. It does not see the quota of a group further down, such as systemd's
+    ``CPUQuota=`` of a service.
     """
-    quota = cgroup_quota()
-    cores = float(len(_allowed_cores()))
-    return cores if quota is None else min(cores, quota)
+    from joblib import cpu_count
+
+    return min(float(cpu_count()), group_quota())
 
 
 def idle_share(since: CoreTimes | None = None) -> float:
@@ -110,56 +113,32 @@ def idle_share(since: CoreTimes | None = None) -> float:
     return max(0.0, 1.0 - busy)
 
 
-def cgroup_quota(
-    mount: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
-) -> float | None:
-    """Return the cores that control groups (version 1 or 2) allow, None without a limit.
+def group_quota(mount: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> float:
+    """Return the cores that this process's control group (version 2) allows, infinity without a limit.
 
     Parameters
     ----------
     mount
         Where the control groups are mounted.
     membership
-        The file that names this process's groups, lines of ``id:controllers:path``.
+        The file that names this process's groups; the line of version 2 is ``0::path``.
     """
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return None
-    quotas: list[float] = []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            quotas += [_version_2_quota(folder) for folder in _with_parents(mount, path)]
-        elif "cpu" in controllers.split(","):
-            for name in {controllers, "cpu"}:
-                folders = _with_parents(mount / name, path)
-                quotas += [_version_1_quota(folder) for folder in folders]
-    limit = min(quotas, default=float("inf"))
-    return None if limit == float("inf") else limit
+        return math.inf
+    path = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    group = PurePosixPath(path)
+    # A limit anywhere on the way holds.
+    return min(_quota(mount / part) for part in (group, *group.parents))
 
 
-def _with_parents(mount: Path, path: str) -> list[Path]:
-    """Return the folders of a group and of those above it: a limit anywhere on the way holds."""
-    group = PurePosixPath(path.lstrip("/"))
-    return [mount / part for part in (group, *group.parents)]
-
-
-def _version_2_quota(folder: Path) -> float:
+def _quota(folder: Path) -> float:
     try:
         quota, period = (folder / "cpu.max").read_text(encoding="utf-8").split()
     except (OSError, ValueError):
-        return float("inf")
-    return float("inf") if quota == "max" else int(quota) / int(period)
-
-
-def _version_1_quota(folder: Path) -> float:
-    try:
-        quota = int((folder / "cpu.cfs_quota_us").read_text(encoding="utf-8"))
-        period = int((folder / "cpu.cfs_period_us").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return float("inf")
-    return float("inf") if quota < 0 else quota / period
+        return math.inf
+    return math.inf if quota == "max" else int(quota) / int(period)
 
 
 def _allowed_cores() -> set[int]:

@@ -9,6 +9,7 @@ for histograms.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from tripduration.hyperparameters import (
     HyperparameterError,
     TrainingError,
     check_hyperparameters,
+    first_words,
     refused,
 )
 from tripduration.onehot_form import to_onehot_form
@@ -119,7 +121,8 @@ def train_booster(
     DeviceError
         If ``device`` is ``"cuda"`` and no GPU can be used.
     TrainingError
-        If the number of rounds is below 1.
+        If the number of rounds is below 1, a matrix or the durations hold what XGBoost cannot use, or
+        predictions grow beyond all numbers.
     """
     before = CoreTimes.now()
     import xgboost as xgb
@@ -148,8 +151,7 @@ def train_booster(
         on_round=on_round and (lambda done, error: on_round(done, num_boost_round, error)),
     )
     try:
-        # Not `xgb.train`: at its end it writes and reads the model to forget what it trained with, which
-        # the one-hot form has to do in any case.
+        # Not `xgb.train`: it stops early by XGBoost's own errors, which vary with the number of threads.
         booster = xgb.Booster(parameters, [train_rows])
         for iteration in range(num_boost_round):
             booster.update(train_rows, iteration)
@@ -157,12 +159,11 @@ def train_booster(
                 break
     except xgb.core.XGBoostError as error:
         raise refused(error) from error
+    booster = xgb.Booster(model_file=booster.save_raw("ubj"))  # forgets what it was trained with
     reference_booster = booster
     if isinstance(train_matrix, np.ndarray):
         pair_count = _pair_count(train_matrix)
-        content = booster.save_raw("ubj")
-        booster = xgb.Booster(model_file=content)  # forgets what it was trained with
-        form = to_onehot_form(content, pair_count)
+        form = to_onehot_form(booster, pair_count)
         reference_booster = form.booster
         if afterwards and isinstance(val_matrix, np.ndarray):
             for predictions in form.predict_by_round(to_onehot(val_matrix, pair_count)):
@@ -208,16 +209,16 @@ def _cost_parameters(matrix: Matrix, hyperparameters: Mapping[str, float | int |
 def _dmatrix(matrix: Matrix, duration_min: npt.NDArray[np.float64], threads: int) -> xgb.DMatrix:
     import xgboost as xgb
 
-    if isinstance(matrix, np.ndarray):
-        return xgb.DMatrix(
-            matrix,
-            label=duration_min,
-            feature_names=["PU_DO", "trip_distance"],
-            feature_types=["c", "q"],
-            enable_categorical=True,
-            nthread=threads,
-        )
-    return xgb.DMatrix(matrix, label=duration_min, nthread=threads)
+    described = (
+        {"feature_names": ["PU_DO", "trip_distance"], "feature_types": ["c", "q"], "enable_categorical": True}
+        if isinstance(matrix, np.ndarray)
+        else {}
+    )
+    try:
+        return xgb.DMatrix(matrix, label=duration_min, nthread=threads, **described)
+    except xgb.core.XGBoostError as error:
+        message = f"XGBoost refused the trips: {first_words(error)}"
+        raise TrainingError(message, "leave out trips whose distance or duration is not finite") from error
 
 
 class _Errors:
@@ -236,7 +237,12 @@ class _Errors:
 
     def take(self, predictions: npt.NDArray[np.float32]) -> None:
         """Take note of one more round; without ``keeps_best`` the last one is the best."""
-        self.history.append(float(np.sqrt(np.mean((self._duration_min - predictions) ** 2))))
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = float(np.sqrt(np.mean((self._duration_min - predictions) ** 2)))
+        if not math.isfinite(error):
+            message = f"training diverged: after round {len(self.history) + 1} the error is {error}"
+            raise TrainingError(message, "choose another objective or a lower learning_rate")
+        self.history.append(error)
         iteration = len(self.history) - 1
         is_best = iteration == 0 or self.history[iteration] < self.history[self.best_iteration]
         if is_best or not self._keeps_best:

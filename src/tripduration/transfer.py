@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tripduration.addresses import identity, redacted, scheme
+from tripduration.addresses import identity, redacted, scheme, through_proxy
 from tripduration.errors import DownloadFailed, WrongContent
 from tripduration.receipt import Receipt, sha256_of
 
@@ -203,7 +203,7 @@ def _translated(error: httpx.HTTPError | httpx.InvalidURL, job: Job) -> Download
     if isinstance(error, httpx.TimeoutException):
         return Interrupted(f"{shown} did not answer in time", hint=_AGAIN)
     if isinstance(error, httpx.ConnectError):
-        return Interrupted(f"{shown} cannot be reached: {error}", hint=_AGAIN)
+        return Interrupted(f"{shown} cannot be reached{through_proxy(job.url)}: {error}", hint=_AGAIN)
     return Interrupted(f"{shown} broke off: {error or type(error).__name__}", hint=_AGAIN)
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from baton import Parameters
+from baton.codetrace.reach import ORDER, Reach
+from baton.codetrace.reader import CodeReader
 from baton.core.events import Event
 from baton.core.execute import Folders, TaskRun
-from baton.store.code import CodeReader
 from baton.store.store import Store
-from baton.store.walk import Reach
 
 _numbers = itertools.count()
 
@@ -60,8 +60,12 @@ class Package:
         return CodeReader(memory).reach(stand_in)
 
     def names(self, function: str = "f", module: str = "tasks") -> set[str]:
-        """Return the reached definitions without the package's name."""
-        return {part.removeprefix(f"{self.name}.") for part in self.reach(function, module).parts}
+        """Return the reached definitions without the package's name, imports aside."""
+        return {
+            part.removeprefix(f"{self.name}.")
+            for part, digest in self.reach(function, module).parts.items()
+            if not digest.startswith("-> ") and not part.endswith(f":{ORDER}")
+        }
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from baton.engines.airflow.home import environment
-from tests.install.conftest import LOCKS, ROOT, new_environment
+from tests.install.conftest import LOCKS, ROOT, locked_environment
 
 READ = """
 import importlib.util
@@ -27,7 +27,7 @@ print(bag.import_errors, sorted(bag.dags), there)
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of programs of a new environment with base install and Airflow."""
     place = tmp_path_factory.mktemp("airflow-only") / "env"
-    return new_environment(place, "-c", str(LOCKS / "all.lock"), f"{ROOT}[airflow]")
+    return locked_environment(place, "-c", str(LOCKS / "all.lock"), f"{ROOT}[airflow]")
 
 
 def test_the_file_that_users_copy_needs_only_base_and_airflow(programs: Path, tmp_path: Path) -> None:

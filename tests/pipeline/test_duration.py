@@ -288,6 +288,31 @@ class TestWithAServer:
         assert judged.code == 0, judged.stderr
         assert judged.facts["Model"] == "contested version 2 is the champion"
 
+    @pytest.mark.fault(
+        "the champion is not ours: made with plain MLflow, or a model that cannot be judged here",
+        "it is judged on the same trips, or refused with a hint that leads out",
+    )
+    def test_a_champion_that_somebody_else_registered_is_judged_or_refused(
+        self, baton: Command, mlflow_server: str, tmp_path: Path
+    ) -> None:
+        _register_two_of_a_colleague(mlflow_server, tmp_path / "colleague")
+        run = ("run", "--source", "sample", "--cache", "--max-rmse", "60", *FAST)
+        mine = (*run, "--tracking-uri", mlflow_server, "--model-name")
+        judged = baton(*mine, "twelve")
+        assert judged.code == 0, judged.stderr
+        assert judged.facts["Model"] == "twelve version 2 is the champion"
+        record = json.loads((tmp_path / ".baton/models/deployment.json").read_text())
+        assert record["verdict"]["champion_rmse"] > 0
+        refused = baton(*mine, "broken")
+        assert refused.code == 1
+        assert (
+            "champion version 1 of broken cannot be compared with: it does not predict: no" in refused.stderr
+        )
+        assert "hint: replace it without a comparison: --compare-champion false" in refused.stderr
+        replaced = baton(*mine, "broken", "--compare-champion", "false")
+        assert replaced.facts["Model"] == "broken version 2 is the champion", replaced.stderr
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".baton", "colleague", "run_id.txt"]
+
     @pytest.mark.fault("the MLflow server is down", "the run ends 4 before it computes")
     def test_a_server_that_is_down_is_told_before_training(self, baton: Command) -> None:
         ended = baton("run", "--source", "sample", "--tracking-uri", f"http://127.0.0.1:{free_port()}")
@@ -343,6 +368,25 @@ class TestWithBadData:
         assert "task 'check_val' failed" in ended.stderr
         assert "trip_distance" in ended.stderr
         assert "Traceback" not in ended.stderr
+
+    def test_an_infinite_distance_is_refused_before_training(self, months: Path, baton: Command) -> None:
+        first = pl.int_range(pl.len()) == 0
+        distance = pl.when(first).then(float("inf")).otherwise("trip_distance").alias("trip_distance")
+        _month(2).with_columns(distance).write_parquet(months / "green_tripdata_2021-02.parquet")
+        ended = baton("run", "train", "--source", "months", *FAST)
+        assert ended.code == 1
+        assert "task 'check_val' failed" in ended.stderr
+        assert "trip_distance is finite: broken by 1 of 2,000 trips" in ended.stderr
+        assert "hint: " in ended.stderr
+
+    def test_a_month_published_twice_over_is_told(self, months: Path, baton: Command) -> None:
+        twice = pl.concat([_month(1), _month(1)])
+        twice.write_parquet(months / "green_tripdata_2021-01.parquet")
+        ended = baton("run", "train", "--source", "months", *FAST)
+        assert ended.code == 1
+        assert "task 'check_train' failed" in ended.stderr
+        assert "the trip is not repeated: broken by 2,000 of 4,000 trips, 50.00% (5.00% may)" in ended.stderr
+        assert "hint: " in ended.stderr
 
     def test_an_empty_month_is_told(self, months: Path, baton: Command) -> None:
         _month(1).clear().write_parquet(months / "green_tripdata_2021-01.parquet")
@@ -522,6 +566,31 @@ print(json.dumps({
     assert ended.returncode == 0, ended.stderr
     found: dict[str, object] = json.loads(ended.stdout)
     return found
+
+
+def _register_two_of_a_colleague(uri: str, folder: Path) -> None:
+    """Make two champions with plain MLflow: ``twelve`` always says 12 minutes, ``broken`` raises."""
+    script = """
+import sys
+import mlflow, numpy
+class Twelve(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return numpy.full(len(model_input), 12.0)
+class Broken(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        raise RuntimeError("no")
+mlflow.set_tracking_uri(sys.argv[1])
+mlflow.set_experiment("colleague")
+for name, model in {"twelve": Twelve(), "broken": Broken()}.items():
+    with mlflow.start_run():
+        options = {"registered_model_name": name, "pip_requirements": ["mlflow"]}
+        mlflow.pyfunc.log_model(name="m", python_model=model, **options)
+    mlflow.MlflowClient().set_registered_model_alias(name, "champion", "1")
+"""
+    folder.mkdir()
+    words = [sys.executable, "-W", "ignore", "-c", script, uri]
+    ended = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
 
 
 def _predict_in_fresh_process(folder: Path, records: pl.DataFrame) -> list[float]:

@@ -175,7 +175,7 @@ def test_no_address_shows_its_secrets(url: str) -> None:
     assert SECRET not in without_secrets_in_addresses(f"GET {url} failed ({url}), '{url}'")
     if url.startswith("http"):
         with pytest.raises(Unavailable) as refused:
-            check_tracking(url)
+            check_tracking(url, "one")
         assert SECRET not in refused.value.message + refused.value.hint
 
 
@@ -303,7 +303,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(untrusted: str, tmp_pa
     with pytest.raises(DownloadFailed, match="certificate that is not trusted"):
         download(untrusted + "/x", tmp_path / "x", verify=verify_parquet, patience=Patience(attempts=1))
     with pytest.raises(Unavailable, match="certificate"):
-        check_tracking(untrusted)
+        check_tracking(untrusted, "one")
 
 
 def test_the_report_takes_no_name_for_html(tmp_path: Path) -> None:

@@ -104,6 +104,38 @@ def test_mlflows_memory_of_packages_is_left_as_it_was() -> None:
     assert requirements_utils._MODULES_TO_PACKAGES is before
 
 
+def test_another_mlflow_may_keep_its_memory_of_packages_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.utils import requirements_utils
+
+    monkeypatch.delattr(requirements_utils, "_MODULES_TO_PACKAGES")
+    with without_package_scan():
+        assert not hasattr(requirements_utils, "_MODULES_TO_PACKAGES")
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "said"),
+    [
+        (
+            "https://me:hush@example.org/a.parquet",
+            "HTTPDatasetSource",
+            {"url": "https://example.org/a.parquet"},
+        ),
+        ("the built-in sample", "CodeDatasetSource", {"tags": {"source": "the built-in sample"}}),
+    ],
+)
+def test_mlflow_understands_where_a_table_came_from(
+    tracker: MlflowTracker, source: str, kind: str, said: dict[str, object]
+) -> None:
+    from mlflow.data import get_source
+
+    run = tracker.start(name="one", tags={})
+    run.log_table("trips", digest="ab", source=source, columns={"a": "Int64"}, rows=1, context="training")
+    (logged,) = tracker.client.get_run(run.run_id).inputs.dataset_inputs
+    understood = get_source(logged.dataset)
+    assert type(understood).__name__ == kind
+    assert understood.to_dict() == said
+
+
 @pytest.mark.parametrize(
     ("uri", "shown"),
     [

@@ -20,6 +20,7 @@ import pytest
 from tripduration.download import Patience, download
 from tripduration.errors import DownloadFailed, NotParquet, StorageFailed
 from tripduration.parquet import verify_parquet
+from tripduration.source_health import SourceUnreachable, probe_source
 
 if TYPE_CHECKING:
     from conftest import Publisher
@@ -250,6 +251,23 @@ def test_the_last_good_file_is_used_when_the_server_is_gone(
     receipt.write_text(receipt.read_text().replace(f":{publisher.port}/", ":9/"))
     download(gone, path, verify=verify_parquet, patience=hurried, log=events.append)
     assert "cannot be reached" in events[-1]
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "all_proxy"])
+def test_a_dead_proxy_is_named_and_not_the_publisher_alone(
+    fetch: Fetch, address: str, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    for name in ("http_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv(variable, "http://me:hush@127.0.0.1:9")
+    named = f"through the proxy http://127.0.0.1:9, which {variable} names: "
+    with pytest.raises(DownloadFailed, match=f"{address} cannot be reached {named}"):
+        fetch()
+    with pytest.raises(SourceUnreachable, match=f"127.0.0.1 does not answer {named}"):
+        probe_source("", address + "?{year}{month}")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    fetch()
 
 
 def test_redirects_are_followed(publisher: Publisher, fetch: Fetch) -> None:

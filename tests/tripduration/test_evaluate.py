@@ -101,7 +101,7 @@ def test_an_evaluation_goes_through_json_unchanged(evaluation: Evaluation) -> No
 def test_importance_ranks_the_distance_and_the_strongest_pairs(
     small_months: Months, small_trained: Trained
 ) -> None:
-    onehot = to_onehot_form(small_trained.booster.save_raw("ubj"), len(small_months.pairs)).booster
+    onehot = to_onehot_form(small_trained.booster, len(small_months.pairs)).booster
     importance = rank_importance(onehot, small_months.pairs, most=5)
     assert len(importance) == 6
     assert importance[0]["feature"] == "trip_distance"
@@ -112,7 +112,7 @@ def test_importance_ranks_the_distance_and_the_strongest_pairs(
 
 
 def test_all_shares_of_importance_sum_to_one(small_months: Months, small_trained: Trained) -> None:
-    onehot = to_onehot_form(small_trained.booster.save_raw("ubj"), len(small_months.pairs)).booster
+    onehot = to_onehot_form(small_trained.booster, len(small_months.pairs)).booster
     importance = rank_importance(onehot, small_months.pairs, most=len(small_months.pairs))
     assert sum(row["gain_share"] for row in importance) == pytest.approx(1)
 

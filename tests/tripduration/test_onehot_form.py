@@ -24,20 +24,20 @@ pytest_plugins = ("tests.tripduration.model_fixtures",)
 def test_it_is_byte_for_byte_what_training_on_the_one_hot_matrix_gives(
     small_months: Months, small_trained: Trained, small_reference: xgb.Booster
 ) -> None:
-    rewritten = to_onehot_form(small_trained.booster.save_raw("ubj"), len(small_months.pairs)).booster
+    rewritten = to_onehot_form(small_trained.booster, len(small_months.pairs)).booster
     assert without_attributes(rewritten) == without_attributes(small_reference)
 
 
 def test_it_predicts_the_same_bits_on_the_one_hot_matrix(
     small_months: Months, small_trained: Trained
 ) -> None:
-    rewritten = to_onehot_form(small_trained.booster.save_raw("ubj"), len(small_months.pairs)).booster
+    rewritten = to_onehot_form(small_trained.booster, len(small_months.pairs)).booster
     onehot = xgb.DMatrix(encode_onehot(small_months.val, small_months.pairs))
     np.testing.assert_array_equal(rewritten.predict(onehot), small_trained.val_predictions)
 
 
 def test_it_is_followed_round_by_round_to_the_last_bit(small_months: Months, small_trained: Trained) -> None:
-    form = to_onehot_form(small_trained.booster.save_raw("ubj"), len(small_months.pairs))
+    form = to_onehot_form(small_trained.booster, len(small_months.pairs))
     matrix = encode_onehot(small_months.val, small_months.pairs)
     by_round = list(form.predict_by_round(matrix))
     assert len(by_round) == small_trained.booster.num_boosted_rounds()
@@ -47,7 +47,7 @@ def test_it_is_followed_round_by_round_to_the_last_bit(small_months: Months, sma
 
 
 def test_it_keeps_the_best_round_and_its_error(small_months: Months, small_trained: Trained) -> None:
-    rewritten = to_onehot_form(small_trained.booster.save_raw("ubj"), len(small_months.pairs)).booster
+    rewritten = to_onehot_form(small_trained.booster, len(small_months.pairs)).booster
     assert rewritten.attributes() == small_trained.booster.attributes()
 
 
@@ -66,19 +66,19 @@ def test_a_tree_of_one_leaf_is_rewritten_too(
         num_boost_round=2,
         early_stopping_rounds=0,
     )
-    rewritten = to_onehot_form(trained.booster.save_raw("ubj"), len(small_months.pairs)).booster
+    rewritten = to_onehot_form(trained.booster, len(small_months.pairs)).booster
     onehot = xgb.DMatrix(encode_onehot(trips, small_months.pairs))
     np.testing.assert_array_equal(rewritten.predict(onehot), trained.val_predictions)
 
 
 def test_a_booster_of_another_encoding_is_refused(small_months: Months, small_reference: xgb.Booster) -> None:
     with pytest.raises(ValueError, match="not a booster of the categorical encoding"):
-        to_onehot_form(small_reference.save_raw("ubj"), len(small_months.pairs))
+        to_onehot_form(small_reference, len(small_months.pairs))
 
 
 def test_too_few_pairs_are_refused(small_months: Months, small_trained: Trained) -> None:
     with pytest.raises(ValueError, match="something else than one of 3 pairs"):
-        to_onehot_form(small_trained.booster.save_raw("ubj"), 3)
+        to_onehot_form(small_trained.booster, 3)
 
 
 def test_the_vectorizer_is_the_one_that_fitting_gives(small_months: Months) -> None:
@@ -88,7 +88,7 @@ def test_the_vectorizer_is_the_one_that_fitting_gives(small_months: Months) -> N
 def test_a_model_trained_on_real_trips_becomes_the_reference_byte_for_byte(
     real_months: Months, real_trained: Trained, real_reference: xgb.Booster
 ) -> None:
-    rewritten = to_onehot_form(real_trained.booster.save_raw("ubj"), len(real_months.pairs)).booster
+    rewritten = to_onehot_form(real_trained.booster, len(real_months.pairs)).booster
     assert without_attributes(rewritten) == without_attributes(real_reference)
 
 
@@ -98,7 +98,7 @@ def test_real_predictions_are_those_of_the_reference_to_the_last_bit(
     onehot = xgb.DMatrix(encode_onehot(real_months.val, real_months.pairs))
     expected = real_reference.predict(onehot)
     np.testing.assert_array_equal(real_trained.val_predictions, expected)
-    rewritten = to_onehot_form(real_trained.booster.save_raw("ubj"), len(real_months.pairs)).booster
+    rewritten = to_onehot_form(real_trained.booster, len(real_months.pairs)).booster
     np.testing.assert_array_equal(rewritten.predict(onehot), expected)
 
 

@@ -28,7 +28,7 @@ HOSTILE = "<script>alert('x')</script>"
 @pytest.fixture(scope="module")
 def evaluation(small_months: Months, small_trained: Trained, zones: dict[str, dict[str, str]]) -> Evaluation:
     hostile_zones = {**zones, "7": {"borough": HOSTILE, "zone": HOSTILE}}
-    onehot = to_onehot_form(small_trained.booster.save_raw("ubj"), len(small_months.pairs)).booster
+    onehot = to_onehot_form(small_trained.booster, len(small_months.pairs)).booster
     return evaluate_predictions(
         small_months.val,
         small_trained.val_predictions,

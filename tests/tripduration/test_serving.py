@@ -134,6 +134,13 @@ def test_text_in_place_of_a_number_is_refused_with_its_column(model: Any, record
         model.predict(None, records.assign(trip_distance="far"))
 
 
+@pytest.mark.parametrize("distance", [np.inf, -np.inf, 1e39])
+def test_an_infinite_distance_is_refused(model: Any, records: pd.DataFrame, distance: float) -> None:
+    some = records.head(3).assign(trip_distance=[1.0, distance, 2.0])
+    with pytest.raises(MlflowException, match="trip_distance must hold finite numbers: 1 are not"):
+        model.predict(None, some)
+
+
 def test_the_logged_model_has_the_signature_and_pinned_requirements(model_uri: str) -> None:
     info = mlflow.models.get_model_info(model_uri)
     assert info.signature == serving_signature()

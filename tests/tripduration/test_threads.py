@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,35 +65,42 @@ def test_the_load_average_counts_where_idle_time_is_unknown(
     assert threads.idle_share() == 0.25
 
 
-def test_a_container_s_quota_is_found_in_version_2(tmp_path: Path) -> None:
+def test_affinity_and_joblib_s_variable_limit_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert threads.usable_cores() <= 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert threads.usable_cores() <= 1
+
+
+def test_a_service_s_quota_limits_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "group_quota", lambda: 0.5)
+    assert threads.usable_cores() == 0.5
+
+
+def test_the_quota_of_a_group_is_found(tmp_path: Path) -> None:
     group = tmp_path / "cgroup/job"
     group.mkdir(parents=True)
     (group / "cpu.max").write_text("150000 100000\n", encoding="utf-8")
-    assert threads.cgroup_quota(tmp_path / "cgroup", membership(tmp_path, "0::/job")) == 1.5
+    assert threads.group_quota(tmp_path / "cgroup", membership(tmp_path, "1:cpu:/other\n0::/job")) == 1.5
 
 
-def test_a_quota_of_a_group_above_holds_too(tmp_path: Path) -> None:
+def test_the_quota_of_a_group_above_holds_too(tmp_path: Path) -> None:
     group = tmp_path / "cgroup/outer/inner"
     group.mkdir(parents=True)
     (group / "cpu.max").write_text("max 100000\n", encoding="utf-8")
     (group.parent / "cpu.max").write_text("100000 100000\n", encoding="utf-8")
-    quota = threads.cgroup_quota(tmp_path / "cgroup", membership(tmp_path, "0::/outer/inner"))
+    quota = threads.group_quota(tmp_path / "cgroup", membership(tmp_path, "0::/outer/inner"))
     assert quota == 1
 
 
-def test_a_container_s_quota_is_found_in_version_1(tmp_path: Path) -> None:
-    # Inside a container the group's own path is not visible; the mount's root is the group.
-    mount = tmp_path / "cgroup/cpu,cpuacct"
-    mount.mkdir(parents=True)
-    (mount / "cpu.cfs_quota_us").write_text("200000\n", encoding="utf-8")
-    (mount / "cpu.cfs_period_us").write_text("100000\n", encoding="utf-8")
-    lines = membership(tmp_path, "5:memory:/a\n4:cpu,cpuacct:/docker/123")
-    assert threads.cgroup_quota(tmp_path / "cgroup", lines) == 2
-
-
 def test_without_a_quota_there_is_no_limit(tmp_path: Path) -> None:
-    assert threads.cgroup_quota(tmp_path, membership(tmp_path, "0::/")) is None
-    assert threads.cgroup_quota(tmp_path, tmp_path / "absent") is None
+    assert threads.group_quota(tmp_path, membership(tmp_path, "0::/")) == math.inf
+    assert threads.group_quota(tmp_path, membership(tmp_path, "4:cpu:/docker/123")) == math.inf
+    assert threads.group_quota(tmp_path, tmp_path / "absent") == math.inf
 
 
 def membership(folder: Path, text: str) -> Path:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import pytest
 import xgboost as xgb
 from sklearn.metrics import root_mean_squared_error
 
+from tests.tripduration.model_fixtures import Months
 from tripduration.devices import why_no_gpu
-from tripduration.features import encode
+from tripduration.features import encode, fit_pairs
 from tripduration.train import (
     DeviceError,
     HyperparameterError,
@@ -22,7 +25,6 @@ from tripduration.train import (
 )
 
 if TYPE_CHECKING:
-    from tests.tripduration.model_fixtures import Months
     from tripduration.features import Encoding
 
 pytest_plugins = ("tests.tripduration.model_fixtures",)
@@ -76,6 +78,23 @@ def test_the_model_is_the_same_at_any_number_of_threads(train: Training, encodin
     assert (one.threads, two.threads) == (1, 2)
     assert digest(one) == digest(two)
     assert one.history == two.history
+
+
+@pytest.mark.parametrize("rounds", [1, 127, 128, 255, 256, 300, 1000])
+def test_both_encodings_give_one_model_of_any_number_of_rounds(
+    train: Training, hyperparameters: dict[str, float | int | str], rounds: int
+) -> None:
+    few_trips = train.months.train.head(60)
+    few = Months(few_trips, train.months.val.head(20), fit_pairs(few_trips))
+    trained = [
+        Training(few, {**hyperparameters, "max_depth": 2})(
+            encoding, num_boost_round=rounds, early_stopping_rounds=0
+        ).reference_booster
+        for encoding in ("categorical", "onehot")
+    ]
+    assert [booster.num_boosted_rounds() for booster in trained] == [rounds, rounds]
+    categorical, onehot = (hashlib.sha256(booster.save_raw("ubj")).hexdigest() for booster in trained)
+    assert categorical == onehot
 
 
 def test_training_again_gives_the_same_bytes(train: Training) -> None:
@@ -245,6 +264,41 @@ def test_a_tree_method_without_categories_is_refused_with_a_hint(train: Training
     with pytest.raises(HyperparameterError) as caught:
         train(hyperparameters={"tree_method": "exact"})
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("encoding", ["categorical", "onehot"])
+@pytest.mark.parametrize("distance", [math.inf, -math.inf, 1e39])
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_infinite_distances_are_refused_in_one_line(
+    train: Training, encoding: Encoding, distance: float, part: str
+) -> None:
+    trips = getattr(train.months, part).with_columns(trip_distance=pl.lit(distance))
+    infinite = Training(replace(train.months, **{part: trips}), train.hyperparameters)
+    with pytest.raises(TrainingError, match=r"^XGBoost refused the trips: .*inf[^\n]*$") as caught:
+        infinite(encoding, num_boost_round=1)
+    assert caught.value.hint
+
+
+def test_training_that_diverges_is_refused(
+    train: Training, hyperparameters: dict[str, float | int | str]
+) -> None:
+    wild = {"objective": "survival:cox", "learning_rate": 1.0, "reg_lambda": 0.0, "reg_alpha": 0.0}
+    with pytest.raises(TrainingError, match="training diverged: after round 1 the error is inf") as caught:
+        train(hyperparameters={**hyperparameters, **wild, "min_child_weight": 0.0})
+    assert "learning_rate" in caught.value.hint
+
+
+@pytest.mark.filterwarnings("ignore:.*reg.linear is now deprecated:UserWarning")
+@pytest.mark.parametrize("encoding", ["categorical", "onehot"])
+def test_the_old_name_of_an_objective_can_be_cut_after_the_best_round(
+    train: Training, overfitting: dict[str, float | int | str], encoding: Encoding
+) -> None:
+    old, new = (
+        train(encoding, hyperparameters={**overfitting, "objective": objective}, num_boost_round=12)
+        for objective in ("reg:linear", "reg:squarederror")
+    )
+    assert old.booster.num_boosted_rounds() < 12
+    assert digest(old) == digest(new)
 
 
 def test_no_rounds_are_refused(train: Training) -> None:

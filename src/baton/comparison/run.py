@@ -9,13 +9,14 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from baton.child_processes import stop_child
 from baton.command_line import given_options, options_of, shown_word
 from baton.comparison.result import Comparison, EngineRun, Machine, Unusable, longest_chain_s, pure_outputs
+from baton.core.liveness import at_work, is_at_work
 from baton.engines.find import engine_names, find_engine
 from baton.errors import BatonError, Unavailable, UsageError
 from baton.execution import Execution
@@ -123,34 +124,20 @@ def _choose(engines: Sequence[str]) -> tuple[tuple[str, ...], tuple[Unusable, ..
 def _new_store(project: Project, engine: str, marks: contextlib.ExitStack) -> str:
     """Make an empty folder for the artifacts of one run, and return it as the setting names it.
 
-    Until `marks` close, a locked file beside it says that its comparison goes on.
+    Until `marks` close, a file beside it says that its comparison goes on.
     """
     place = project.home / _FOLDER
     place.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(place)
     store = Path(tempfile.mkdtemp(prefix=f"{engine}-", dir=place))
-    marks.enter_context(_marked(store))
+    marks.enter_context(at_work(Path(f"{store}{_MARK}")))
     return str(store.relative_to(project.folder) if store.is_relative_to(project.folder) else store)
 
 
-@contextlib.contextmanager
-def _marked(store: Path) -> Iterator[None]:
-    from filelock import FileLock
-
-    mark = FileLock(f"{store}{_MARK}")
-    with mark:
-        try:
-            yield
-        finally:
-            Path(mark.lock_file).unlink(missing_ok=True)
-
-
 def _remove_abandoned(place: Path) -> None:
-    """Remove the stores of comparisons that were killed: their marks are there, and nobody holds them."""
-    from filelock import FileLock, Timeout
-
+    """Remove the stores of comparisons that were killed: their marks are there, and nobody is at work."""
     for mark in place.glob(f"*{_MARK}"):
-        with contextlib.suppress(Timeout, OSError), FileLock(mark, timeout=0):
+        if not is_at_work(mark):
             shutil.rmtree(mark.with_suffix(""), ignore_errors=True)
             mark.unlink(missing_ok=True)
 

@@ -75,6 +75,22 @@ class CacheDecision:
     causes: tuple[Cause, ...] = ()
 
 
+@dataclass(slots=True)
+class Observed:
+    """What was seen of a task run; filled when it has ended.
+
+    Parameters
+    ----------
+    warnings : list of str
+        What makes its result doubtful, each with the line and the ways out.
+    unremembered : list of str
+        Why its result cannot be remembered; empty where it can.
+    """
+
+    warnings: list[str] = field(default_factory=list)
+    unremembered: list[str] = field(default_factory=list)
+
+
 class ArtifactStore(Protocol):
     """Where artifacts and the memory of finished tasks are kept."""
 
@@ -106,6 +122,11 @@ class ArtifactStore(Protocol):
 
         The context's value says whether others did it first, so that it is worth another look.
         """
+
+    def observing(
+        self, task: AnyTask, decision: CacheDecision, folders: Folders
+    ) -> AbstractContextManager[Observed]:
+        """Watch what a task looks at while it runs: its result is used only while that is the same."""
 
     def remember(self, task: AnyTask, decision: CacheDecision, report: TaskReport, run: TaskRun) -> None:
         """Remember a finished task under its key."""
@@ -320,10 +341,14 @@ def _compute(
     scratch = Path(tempfile.mkdtemp(prefix=f"{task.name}-", dir=run.folders.scratch))
     try:
         context = _context(task, inputs, run, scratch)
-        values = _call(task, own, run.seen_by(task), context, run)
-        outputs = _save(task, values, run.store)
+        with run.store.observing(task, decision, run.folders) as observed:
+            values = _call(task, own, run.seen_by(task), context, run)
+            outputs = _save(task, values, run.store)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    for warning in observed.warnings:
+        run.report(TaskLogged(task.name, f"warning: {warning}"))
+    unremembered = [*context.unremembered, *observed.unremembered]
     report = TaskReport(
         task.name,
         Outcome.SUCCEEDED,
@@ -332,12 +357,12 @@ def _compute(
         time.perf_counter() - began,
         facts=tuple(context.facts),
         key=decision.key,
-        unremembered="; ".join(context.unremembered),
+        unremembered="; ".join(unremembered),
         products=tuple(str(path) for path in context.products),
     )
     if task.effect and decision.key:
         report = _with_traces(report, task, run)
-    if decision.key and not context.unremembered:
+    if decision.key and not unremembered:
         run.store.remember(task, decision, report, run)
     return report
 

@@ -27,6 +27,10 @@ class CauseKind(Enum):
     CODE = "code"
     PARAMETER = "parameter"
     PACKAGE = "package"
+    FILE = "file"
+    FOLDER = "folder"
+    VARIABLE = "environment variable"
+    MODULE = "module"
     WORLD = "world"
     OUTPUTS = "outputs"
     INPUT = "input"
@@ -101,6 +105,10 @@ class Cause:
                 return f"Python {self._change}"
             case CauseKind.CODE:
                 return f"code: {self.place or self.subject} {self._event}"
+            case CauseKind.FILE | CauseKind.FOLDER | CauseKind.VARIABLE:
+                return f"{self.kind.value} {self.subject} {self._event}"
+            case CauseKind.MODULE:
+                return f"module {self.subject}, which was looked for, is installed now"
             case CauseKind.WORLD:
                 return f"input from outside {self._change}"
             case CauseKind.INPUT:

@@ -7,6 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from baton.errors import TaskError
+
+
+class UnusableModel(TaskError, ValueError):
+    """A stored model that cannot predict; the message is half a sentence about it, as "it is gone".
+
+    It is a ValueError too, for code that does not know baton.
+    """
+
 
 @dataclass(frozen=True, slots=True)
 class Champion:
@@ -77,7 +86,13 @@ class TrackingRun(Protocol):
         """Return the registered version with the alias ``champion``, or None."""
 
     def predict(self, uri: str, records: Any) -> Any:
-        """Return the predictions of a stored model for a table of raw records."""
+        """Return the predictions of a stored model for a table of raw records.
+
+        Raises
+        ------
+        UnusableModel
+            If the model is gone, cannot be loaded here, or does not take the records.
+        """
 
     def register(self, model: str, uri: str, tags: Mapping[str, str]) -> str:
         """Register the model at `uri` as a new version, once for each run; return the version."""

@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
+from baton.codetrace.modules import locate
+from baton.codetrace.reach import NOTES, ON_IMPORT, ORDER, WHOLE, counts_whole
 from baton.core.parameters import flatten
 from baton.core.reasons import Cause, CauseKind, by_importance
 from baton.store.fingerprint import fingerprint
 from baton.store.index import Entry
 from baton.store.key import RULE_VERSION, Work
-from baton.store.modules import locate
 from baton.store.shown import in_words, plain, shortened, without_secrets_in
-from baton.store.walk import ON_IMPORT, WHOLE, counts_whole
 
 _WHOLE_GROUP = ".*"
 
@@ -81,10 +81,18 @@ def place_of(part: str) -> str:
     if name.startswith("file "):
         folder = file.rpartition("/")[0]
         return f"{folder}/{name.removeprefix('file ')}".removeprefix("/")
+    for ending in (ON_IMPORT, NOTES):
+        if name.endswith(f" {ending}"):
+            name = name.removesuffix(f" {ending}")
     return f"{file}: {_NAMES.get(name, name)}"
 
 
-_NAMES = {WHOLE: "the whole module", ON_IMPORT: "what it does on import"}
+_NAMES = {
+    WHOLE: "the whole module",
+    ON_IMPORT: "what it does on import",
+    ORDER: "the order of its imports",
+    NOTES: "its docstring",
+}
 
 
 def _code(work: Work, entry: Entry) -> Iterator[Cause]:

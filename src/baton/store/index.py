@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from baton.codetrace.facts import Observations
 from baton.core.artifact import Artifact
 from baton.core.records import decode_record
 from baton.store.fingerprint import fingerprint
@@ -23,7 +24,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     `inputs`, `code` and `packages` are those of `baton.store.key.Work`.  `sources` are the states of
     modules whose texts `baton.store.texts` keeps.  `world` is what the task's ``version`` said, without
     secrets, `world_digest` its fingerprint.  `rule` and `python` are the versions of the cache key's rule
-    and of Python.  `finished_at` is UTC in ISO 8601, `duration_s` seconds.
+    and of Python.  `observed` are the facts that were seen while it was computed; the entry counts only
+    while they hold.  `finished_at` is UTC in ISO 8601, `duration_s` seconds.
     """
 
     version: int = ENTRY_VERSION
@@ -47,6 +49,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     world_digest: str = ""
     rule: int = 0
     python: str = ""
+    observed: Observations = Observations()
 
 
 class Latest(msgspec.Struct, frozen=True, kw_only=True):

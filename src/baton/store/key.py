@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from baton.codetrace.packages import version_of
+from baton.codetrace.reach import Reach
+from baton.codetrace.reader import CodeReader
 from baton.core.artifact import Artifact
 from baton.core.task import Task
-from baton.store.code import CodeReader
 from baton.store.fingerprint import fingerprint
-from baton.store.packages import version_of
-from baton.store.walk import Reach
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 """Raise when the rule changes: every earlier key is then a miss."""
 
 

@@ -13,14 +13,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from baton.codetrace.facts import DigestMemory, NotObservable, Observations, changed, collect
+from baton.codetrace.observing import watching
+from baton.codetrace.reader import CodeReader
+from baton.codetrace.unsteady import doubts
 from baton.core.artifact import FILE_KIND, FILES_KIND, Artifact, Kind
-from baton.core.execute import CacheDecision, CacheEntry, TaskRun
+from baton.core.execute import CacheDecision, CacheEntry, Folders, Observed, TaskRun
 from baton.core.outcome import TaskReport
 from baton.core.reasons import Cause, CauseKind, by_importance, in_one_line
 from baton.core.task import Task
 from baton.errors import CorruptObject, StoreError
-from baton.store.code import CodeReader
-from baton.store.differences import described, differences
+from baton.store.differences import described, differences, place_of
 from baton.store.effects import EffectMemory, EffectRecord
 from baton.store.fingerprint import fingerprint
 from baton.store.index import Entry, Index
@@ -74,7 +77,12 @@ class Store:
         self._pipeline = pipeline
         self._last_runs = last_runs
         self._views = home / "views"
+        self._home = home
         self._works: dict[str, Work] = {}
+        self._observed: dict[str, Observations] = {}
+        self._digests = DigestMemory(home / "digests.json")
+        self.project = home.parent
+        """The project's folder, to which the paths of observed files are relative."""
 
     def save(self, name: str, kind: type[Kind], value: Any) -> Artifact:
         """Store a value; see `ArtifactStore.save`."""
@@ -150,12 +158,46 @@ class Store:
             return _missed(key, self.changes(task, work))
         if not _are_outputs_of(task, entry.outputs):
             return _missed(key, [Cause(CauseKind.CORRUPT)])
+        changes = self._changes_seen(task, entry)
+        if changes:
+            return _missed(key, changes)
         outputs = {name: Artifact.from_dict(fields) for name, fields in entry.outputs.items()}
         faults = self._faults(outputs)
         if faults:
             return _missed(key, faults)
         facts = tuple((label, value) for label, value in entry.facts)
         return CacheDecision(key, CacheEntry(outputs, facts), f"computed by run {entry.run_id}")
+
+    def _changes_seen(self, task: Task[..., Any], entry: Entry) -> list[Cause]:
+        """Return what was observed when an entry was made and does not hold any more."""
+        return list(
+            changed(
+                entry.observed, entry.code, self.code, task.function, self.project, self._digests, place_of
+            )
+        )
+
+    @contextmanager
+    def observing(
+        self, task: Task[..., Any], decision: CacheDecision, folders: Folders
+    ) -> Iterator[Observed]:
+        """Watch a pure task while it runs; see `ArtifactStore.observing`."""
+        observed = Observed()
+        work = self._works.get(decision.key)
+        if task.effect or work is None:
+            yield observed
+            return
+        ignored = [self._home, folders.scratch]
+        own = self.objects.local_folder("")
+        with watching(tuple(str(folder) for folder in [*ignored, own] if folder is not None)) as seen:
+            yield observed
+        reach = self.code.reach(task.function)
+        warnings, reasons = doubts(seen, reach, has_version=task.version is not None)
+        observed.warnings += warnings
+        observed.unremembered += reasons
+        try:
+            self._observed[decision.key] = collect(seen, reach, self.code, task.function, self.project)
+        except NotObservable as error:
+            observed.unremembered.append(error.reason)
 
     def _decide_effect(self, task: Task[..., Any], work: Work, world: str) -> CacheDecision:
         record = self.effects.last(world, task.name)
@@ -213,15 +255,30 @@ class Store:
         if not work.reach.is_known:
             return (_unreadable(work),)
         last = next(self._earlier(task.name), None) if not task.effect else None
-        is_gone = last is not None and last.key == work.key and not unknown_inputs
+        is_same = last is not None and last.key == work.key and not unknown_inputs
+        is_gone = is_same and self.index.get(work.key) is None
         earlier = None if is_gone else self.earlier(task, world)
         if earlier is not None:
-            return differences(work, earlier, unknown_inputs)
+            found = [*differences(work, earlier, unknown_inputs), *self._changes_seen(task, earlier)]
+            return self._that_explain(found, earlier)
         if last is not None and is_gone and last.unremembered:
             return (Cause(CauseKind.UNCACHEABLE, last.unremembered),)
         if last is not None:
             return (Cause(CauseKind.MISSING),)
         return (Cause(CauseKind.NEVER_BUILT, "not done before from this folder" if task.effect else ""),)
+
+    def _that_explain(self, causes: Iterable[Cause], earlier: Entry) -> tuple[Cause, ...]:
+        """Leave out code that is as it was but out of reach, where an edit elsewhere tells why."""
+        causes = list(causes)
+        edited = [c for c in causes if c.kind is CauseKind.CODE and None not in (c.before, c.after)]
+        kept = []
+        for cause in causes:
+            if edited and cause.kind is CauseKind.CODE and cause.after is None:
+                module = cause.subject.partition(":")[0]
+                if earlier.sources.get(module) == self.texts.state_of(module):
+                    continue
+            kept.append(cause)
+        return by_importance(dict.fromkeys(kept))
 
     def earlier(self, task: Task[..., Any], world: str = "") -> Entry | None:
         """Return the entry that work of a task is compared with, None where there is none."""
@@ -289,13 +346,14 @@ class Store:
             code=work.reach.parts,
             packages=work.reach.packages,
             unresolved=list(work.reach.unresolved),
-            sources=self.texts.keep(work.reach.parts),
+            sources=self.texts.keep([*work.reach.parts, *self._observed.get(key, Observations()).code]),
             world=without_secrets_in(work.version),
             world_digest=fingerprint(work.version),
             rule=RULE_VERSION,
             python=work.python,
             finished_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             duration_s=report.duration_s,
+            observed=self._observed.pop(key, Observations()),
         )
 
     def code_digest(self, tasks: tuple[Task[..., Any], ...]) -> str:

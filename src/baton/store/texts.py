@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from baton.codetrace.reach import ON_IMPORT
+from baton.codetrace.reader import CodeReader
+from baton.codetrace.summary import ModuleSummary
 from baton.core.reasons import Cause
-from baton.store.code import CodeReader
 from baton.store.objects import ObjectStore
 from baton.store.shown import without_secrets_in
-from baton.store.summary import ModuleSummary
-from baton.store.walk import ON_IMPORT
 
 _LINES = 40
 _CONTEXT = 2
@@ -51,6 +51,11 @@ class CodeTexts:
             self._write(state, module)
         return states
 
+    def state_of(self, module: str) -> str | None:
+        """Return the digest of a module's state now, None where there is nothing to read."""
+        summary = self._code.module(module).summary
+        return None if summary is None else _state_of(summary)
+
     def _write(self, state: str, module: str) -> None:
         if state in self._kept:
             return
@@ -76,7 +81,7 @@ class CodeTexts:
             return {}
         read = found.texts
         if read is None:
-            from baton.store.source import read_source  # not needed where all is remembered
+            from baton.codetrace.source import read_source  # not needed where all is remembered
 
             try:
                 read = read_source(found.place.file.read_bytes(), found.place.package).texts
@@ -113,7 +118,7 @@ class CodeTexts:
 
 def _digests(summary: ModuleSummary) -> dict[str, str]:
     found = {name: one.digest for name, one in summary.definitions.items()}
-    return found if summary.on_import is None else {**found, ON_IMPORT: summary.on_import.digest}
+    return {**found, ON_IMPORT: summary.on_import_digest} if summary.on_import else found
 
 
 def _state_of(summary: ModuleSummary) -> str:

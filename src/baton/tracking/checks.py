@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
 
 from baton.core.addresses import is_address, without_secrets, without_secrets_in_addresses
 from baton.errors import SettingsError, Unavailable
+from baton.tracking.database import Revisions
 from baton.tracking.location import database_file
+
+if TYPE_CHECKING:
+    import requests
 
 _CHECK_TIMEOUT_S = 4.0
 _LOCK_TIMEOUT_S = 0.5
@@ -24,7 +31,11 @@ _ELSEWHERE = {"databricks", "databricks-uc", "uc"}
 """What MLflow calls a store of which nothing can be asked here."""
 
 
-def check_tracking(uri: str) -> None:
+Query = Callable[[str, Mapping[str, str]], Sequence[Sequence[Any]]]
+"""Asks a database: SQL with ``:name`` for values, and the values; returns the rows."""
+
+
+def check_tracking(uri: str, experiment: str) -> None:
     """Make sure that there is something behind a tracking URI that can keep records, within seconds.
 
     MLflow itself tries for minutes before it says that there is not.
@@ -33,22 +44,25 @@ def check_tracking(uri: str) -> None:
     ----------
     uri : str
         As `baton.tracking.location.tracking_uri` gives it.
+    experiment : str
+        Name of the experiment that is to hold the records.
 
     Raises
     ------
     SettingsError
         If the URI is none that MLflow can use.
     Unavailable
-        If a server or database does not answer, or a file is no database.
+        If a server or database does not answer, a file is no database, a database has the schema of
+        another version of MLflow, or the experiment was deleted.
     """
     named = is_address(uri) or uri in _ELSEWHERE
     scheme = uri.partition("://")[0].lower().partition("+")[0] if named else "file"
     if scheme in ("http", "https"):
-        _check_server(uri)
+        _check_server(uri, experiment)
     elif scheme == "sqlite":
-        _check_file(uri)
+        _check_file(uri, experiment)
     elif scheme in _PORTS:
-        _check_database(uri, _PORTS[scheme])
+        _check_database(uri, _PORTS[scheme], experiment)
     elif scheme == "file":
         _check_folder(uri)
     elif scheme not in _ELSEWHERE and not _has_plugin(scheme):
@@ -70,18 +84,21 @@ def _check_folder(uri: str) -> None:
         )
 
 
-def _check_file(uri: str) -> None:
+def _check_file(uri: str, experiment: str) -> None:
     """Open a SQLite database if it is there, and make its folder if it is not."""
     database = database_file(uri)
     if database is None:
         if "?" in uri or "%" in uri:
-            return  # more than a path: MLflow's to read
+            _check_by_sqlalchemy(uri, experiment)
+            return
         raise SettingsError([f"the tracking URI {uri} names no file"], "write sqlite:///FILE")
     try:
         if database.exists():
             existing = f"{database.as_uri()}?mode=rw"
             with closing(sqlite3.connect(existing, timeout=_LOCK_TIMEOUT_S, uri=True)) as connection:
-                connection.execute("PRAGMA schema_version")
+                rows = connection.execute("SELECT name FROM sqlite_master")
+                tables = {str(row[0]) for row in rows}
+                _check_content(uri, experiment, tables, lambda sql, v: connection.execute(sql, v).fetchall())
         else:
             database.parent.mkdir(parents=True, exist_ok=True)
     except (OSError, sqlite3.Error) as error:
@@ -94,7 +111,7 @@ def _check_file(uri: str) -> None:
         ) from error
 
 
-def _check_database(uri: str, usual_port: int) -> None:
+def _check_database(uri: str, usual_port: int, experiment: str) -> None:
     """Connect to the database server that a URI names."""
     import socket
     from urllib.parse import urlsplit
@@ -113,41 +130,212 @@ def _check_database(uri: str, usual_port: int) -> None:
             f"the database of MLflow at {without_secrets(uri)} cannot be reached: {error}",
             _HINT,
         ) from error
+    _check_by_sqlalchemy(uri, experiment)
 
 
-def _check_server(uri: str) -> None:
-    """Ask an MLflow server's API whether it is there and answers this client; two tries, within 10 s.
+def _check_by_sqlalchemy(uri: str, experiment: str) -> None:
+    """Check what a database holds, as far as it lets us: MLflow knows more ways to open one."""
+    import sqlalchemy
+
+    with suppress(sqlalchemy.exc.SQLAlchemyError, ImportError):
+        address = sqlalchemy.make_url(uri)
+        if address.get_backend_name() == "sqlite" and not os.path.exists(address.database or ""):  # noqa: PTH110
+            return  # opening it would make it
+        engine = sqlalchemy.create_engine(address)
+        try:
+            with engine.connect() as connection:
+                tables = set(sqlalchemy.inspect(connection).get_table_names())
+
+                def ask(sql: str, values: Mapping[str, str]) -> Sequence[Sequence[Any]]:
+                    return connection.execute(sqlalchemy.text(sql), dict(values)).fetchall()
+
+                _check_content(uri, experiment, tables, ask)
+        finally:
+            engine.dispose()
+
+
+def _check_content(uri: str, experiment: str, tables: set[str], ask: Query) -> None:
+    """Refuse a database with the schema of another MLflow, or in whose trash the experiment lies.
+
+    Raises
+    ------
+    Unavailable
+        If it is one of these.
+    """
+    revisions = Revisions.of_installed_mlflow()
+    found = ask("SELECT version_num FROM alembic_version", {}) if "alembic_version" in tables else ()
+    revision = str(found[0][0]) if found else ""
+    if revision and revisions.latest and revision != revisions.latest:
+        raise _outdated(uri, revision, revisions)
+    if revision and "experiments" in tables:
+        rows = ask(
+            "SELECT experiment_id FROM experiments "
+            "WHERE name = :name AND workspace = :workspace AND lifecycle_stage = 'deleted'",
+            {"name": experiment, "workspace": os.environ.get("MLFLOW_WORKSPACE", "").strip() or "default"},
+        )
+        if rows:
+            raise deleted_experiment(uri, experiment, str(rows[0][0]))
+
+
+def _outdated(uri: str, revision: str, revisions: Revisions) -> Unavailable:
+    from importlib.metadata import version
+
+    shown = shlex.quote(without_secrets(uri))
+    message = (
+        f"the MLflow store {without_secrets(uri)} has the schema {revision}, "
+        f"and MLflow {version('mlflow')} works with {revisions.latest}"
+    )
+    if revision in revisions.known:
+        return Unavailable(message, f"make a copy of it, then bring it up to date: mlflow db upgrade {shown}")
+    return Unavailable(
+        message,
+        "a newer MLflow, or another program, made it: install that, or name another one: --tracking-uri URI",
+    )
+
+
+def deleted_experiment(uri: str, experiment: str, experiment_id: str) -> Unavailable:
+    """Return what is to be said of an experiment that lies in MLflow's trash."""
+    shown = shlex.quote(without_secrets(uri))
+    restore = f"MLFLOW_TRACKING_URI={shown} mlflow experiments restore --experiment-id {experiment_id}"
+    forget = f"mlflow gc --backend-store-uri {shown} --tracking-uri {shown} --experiment-ids {experiment_id}"
+    is_server = uri.startswith(("http://", "https://"))
+    return Unavailable(
+        f"the MLflow experiment '{experiment}' was deleted, and lies in MLflow's trash",
+        f"restore it: {restore}; {'' if is_server else f'or remove it for good: {forget}; '}"
+        "or choose another name: --experiment-name NAME",
+    )
+
+
+def _check_server(uri: str, experiment: str) -> None:
+    """Ask an MLflow server for the experiment, in the way that MLflow's client will; two tries, within 10 s.
 
     The health page is no witness: MLflow answers it whatever it thinks of the client.
 
     Raises
     ------
     Unavailable
-        If it does not answer, or refuses this client.
+        If it does not answer, refuses this client, or the experiment was deleted.
     """
-    import httpx
+    import requests
 
     shown = without_secrets(uri)
-    question = f"{uri}/api/2.0/mlflow/experiments/search"
     failure = ""
     for _ in range(2):
         try:
-            answer = httpx.post(question, json={"max_results": 1}, timeout=_CHECK_TIMEOUT_S)
-        except httpx.InvalidURL:
-            failure = "it is not an address"  # httpx's own words quote it, secrets included
+            answer = _ask_server(uri, experiment)
+        except requests.exceptions.InvalidSchema as error:  # a proxy of a kind that needs more packages
+            failure = _reason(error)
             break
-        except httpx.HTTPError as error:
-            failure = without_secrets_in_addresses(str(error))
+        except ValueError:  # its words quote the address, secrets included
+            failure = "it is not an address"
+            break
+        except requests.RequestException as error:
+            failure = _reason(error)
             continue
-        if answer.is_success:
-            return
-        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        except OSError as error:  # a certificate's file that is not there
+            failure = str(error)
+            break
+        if answer.ok or _says(answer, "error_code") == "RESOURCE_DOES_NOT_EXIST":
+            known = _says(answer, "experiment") if answer.ok else {}
+            if isinstance(known, dict):
+                if known.get("lifecycle_stage") == "deleted":
+                    raise deleted_experiment(uri, experiment, str(known.get("experiment_id")))
+                return
+            failure = "it answered something else than MLflow does"
+            continue
+        if answer.status_code in (requests.codes.unauthorized, requests.codes.forbidden):
+            if _signs_in_its_own_way():
+                return
             raise Unavailable(
                 f"the MLflow server at {shown} refuses this client: {answer.text.strip()[:120]}",
                 "start it with --allowed-hosts naming this host, or check the credentials",
             )
         failure = f"it answered {answer.status_code} to a question of MLflow's API"
-    raise Unavailable(
-        f"the MLflow server at {shown} cannot be used: {failure}",
-        _HINT,
+    variable, proxy = _proxy_for(uri)
+    if proxy:
+        address = proxy if is_address(proxy) else f"http://{proxy}"
+        raise Unavailable(
+            f"the proxy {without_secrets(address)}, which {variable} names, "
+            f"does not lead to the MLflow server at {shown}: {failure}",
+            f"mend or unset {variable}, or name the server's host in NO_PROXY",
+        )
+    raise Unavailable(f"the MLflow server at {shown} cannot be used: {failure}", _HINT)
+
+
+def _ask_server(uri: str, experiment: str) -> requests.Response:
+    """Ask for the experiment, with the credentials, certificates and proxies that MLflow's client takes."""
+    from base64 import b64encode
+
+    import requests
+
+    headers = {}
+    workspace = os.environ.get("MLFLOW_WORKSPACE", "").strip()
+    if workspace:
+        headers["X-MLFLOW-WORKSPACE"] = workspace
+    name, password = (_credential(f"MLFLOW_TRACKING_{part}") for part in ("USERNAME", "PASSWORD"))
+    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+    if name and password:
+        headers["Authorization"] = f"Basic {b64encode(f'{name}:{password}'.encode()).decode()}"
+    elif token:
+        headers["Authorization"] = f"Bearer {token}"
+    insecure = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1")
+    return requests.get(
+        f"{uri}/api/2.0/mlflow/experiments/get-by-name",
+        params={"experiment_name": experiment},
+        headers=headers,
+        verify=os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or not insecure,
+        cert=os.environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH"),
+        timeout=_CHECK_TIMEOUT_S,
     )
+
+
+def _credential(variable: str) -> str:
+    """Return a credential from the environment, or from MLflow's own file."""
+    if os.environ.get(variable):
+        return os.environ[variable]
+    from configparser import ConfigParser, Error
+    from pathlib import Path
+
+    kept = ConfigParser()
+    with suppress(Error, OSError, RuntimeError, UnicodeDecodeError):
+        kept.read(Path.home() / ".mlflow" / "credentials")
+    return kept.get("mlflow", variable.lower(), fallback="", raw=True)
+
+
+def _signs_in_its_own_way() -> bool:
+    """Return whether MLflow signs its requests by a plugin or for AWS, which is not tried here."""
+    return any(os.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("AUTH", "AWS_SIGV4"))
+
+
+def _says(answer: requests.Response, field: str) -> Any:
+    try:
+        return answer.json().get(field)
+    except (ValueError, AttributeError):
+        return None
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost reason why a request failed, such as ``Connection refused``."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return without_secrets_in_addresses(strerror or str(error))
+
+
+def _proxy_for(uri: str) -> tuple[str, str]:
+    """Return the variable that names a proxy for an address, and the proxy; empty where there is none."""
+    from urllib.parse import urlsplit
+
+    from requests.utils import get_environ_proxies, select_proxy
+
+    try:
+        proxy = select_proxy(uri, get_environ_proxies(uri)) or ""
+        names = (f"{urlsplit(uri).scheme}_proxy", "all_proxy")
+    except ValueError:
+        return "", ""
+    for variable in (cased for name in names for cased in (name, name.upper())):
+        if proxy and os.environ.get(variable) == proxy:
+            return variable, proxy
+    return "the system", proxy

@@ -1,24 +1,64 @@
-"""A new MLflow database in a file, the project's own or another, made in one step.
+"""MLflow's database: which schema the installed MLflow works with, and a new one in a file.
 
-MLflow makes a new SQLite database by running all its migrations, about a second of work.  The
-result is always the same, so it is kept here as SQL for one version of MLflow
-(``mlflow_schema.sql``, written by ``python -m baton.tracking.database``); with any other version
-MLflow makes the database itself.
+MLflow makes a new SQLite database by running all its migrations, seconds of work with the same result
+every time.  So the first one that the installed version makes is kept for this user, and copied from
+then on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
+import importlib.util
+import logging
 import os
+import re
 import sqlite3
+import tempfile
 from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from baton.core.addresses import sqlite_address
+from baton.core.files import write_atomically
 from baton.errors import Unavailable
 
-SCHEMA = Path(__file__).with_name("mlflow_schema.sql")
-_VERSION_LINE = "-- The database of MLflow "
+_REVISION = re.compile(r"^revision\b[^=\n]*=\s*[\"'](\w+)[\"']", re.MULTILINE)
+_EARLIER = re.compile(r"^down_revision\b[^=\n]*=\s*(.*)", re.MULTILINE)
+_QUOTED = re.compile(r"[\"'](\w+)[\"']")
+
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """The revisions of the schema that the installed MLflow knows.
+
+    Parameters
+    ----------
+    known : frozenset of str
+        All of them; empty where they cannot be told.
+    latest : str
+        The one that it works with; empty where that cannot be told.
+    """
+
+    known: frozenset[str]
+    latest: str
+
+    @classmethod
+    @cache
+    def of_installed_mlflow(cls) -> Revisions:
+        """Read them from MLflow's migrations, without importing MLflow, which takes seconds."""
+        found = importlib.util.find_spec("mlflow")
+        places = found.submodule_search_locations if found is not None else None
+        known: set[str] = set()
+        followed: set[str] = set()
+        for place in places or ():
+            for script in Path(place, "store", "db_migrations", "versions").glob("*.py"):
+                text = script.read_text(encoding="utf-8")
+                known.update(_REVISION.findall(text))
+                followed.update(name for names in _EARLIER.findall(text) for name in _QUOTED.findall(names))
+        latest = known - followed
+        return cls(frozenset(known), latest.pop() if len(latest) == 1 else "")
 
 
 def make_local_database(database: Path) -> None:
@@ -36,64 +76,66 @@ def make_local_database(database: Path) -> None:
         return
     from filelock import FileLock
 
-    unfinished = database.with_suffix(f".{os.getpid()}.tmp")
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{database}.lock"):
             if not database.exists():
-                _from_schema(unfinished)
-                unfinished.replace(database)
+                write_atomically(database, _new_database())
     except (OSError, sqlite3.Error) as error:
         raise Unavailable(
             f"the MLflow store {database} cannot be made: {error}",
             "free space, or choose another place for what baton writes: --home FOLDER, or --tracking-uri URI",
         ) from error
-    finally:
-        with contextlib.suppress(OSError):  # what kept it from being made was told already
-            unfinished.unlink(missing_ok=True)
 
 
-def schema_of_installed_mlflow(folder: Path) -> str:
-    """Return the SQL of a new database, made by the installed MLflow's own migrations.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the database may be made meanwhile.
-    """
-    import mlflow
-
-    database = folder / "migrated.db"
-    _migrate(database)
-    with closing(sqlite3.connect(database)) as connection:
-        statements = "\n".join(connection.iterdump())
-    return f"{_VERSION_LINE}{mlflow.__version__}\n{statements}\n"
+def _new_database() -> bytes:
+    """Return the content of a new database, from the one kept for this user where there is one."""
+    kept = _kept_database()
+    if kept is not None and _is_whole(kept):
+        return kept.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, "mlflow.db")
+        _migrate(made)
+        content = made.read_bytes()
+    if kept is not None:
+        with contextlib.suppress(OSError):  # a user without a folder of their own migrates each time
+            write_atomically(kept, content)
+    return content
 
 
-def _from_schema(database: Path) -> None:
-    import mlflow
+def _kept_database() -> Path | None:
+    """Return where the installed MLflow's new database is kept; None where the user has no folder."""
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        caches = chosen if chosen.is_absolute() else Path.home() / ".cache"
+    except RuntimeError:
+        return None
+    return caches / "baton" / f"mlflow-{importlib.metadata.version('mlflow')}.db"
 
-    schema = SCHEMA.read_text(encoding="utf-8")
-    if schema.partition("\n")[0] != _VERSION_LINE + mlflow.__version__:
-        _migrate(database)
-        return
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(schema)
+
+def _is_whole(kept: Path) -> bool:
+    """Return whether a kept database is sound and has the schema that MLflow works with."""
+    try:
+        with closing(sqlite3.connect(f"{kept.as_uri()}?mode=ro", uri=True)) as connection:
+            (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if state != "ok":
+                return False
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+            return [str(row[0]) for row in found] == [Revisions.of_installed_mlflow().latest]
+    except sqlite3.Error:
+        return False
 
 
 def _migrate(database: Path) -> None:
     import sqlalchemy
     from mlflow.store.db.utils import _initialize_tables
 
+    for name in ("mlflow.store.db", "alembic"):  # they tell of each of their steps
+        logging.getLogger(name).setLevel(logging.WARNING)
     engine = sqlalchemy.create_engine(sqlite_address(database))
     try:
         _initialize_tables(engine)
+    except sqlalchemy.exc.DBAPIError as error:
+        raise sqlite3.OperationalError(str(error.orig)) from error
     finally:
         engine.dispose()
-
-
-if __name__ == "__main__":
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        SCHEMA.write_text(schema_of_installed_mlflow(Path(folder)), encoding="utf-8")

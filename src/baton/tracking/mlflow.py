@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baton.core.addresses import without_secrets, without_secrets_in_addresses
-from baton.core.tracker import Champion
+from baton.core.tracker import Champion, UnusableModel
 from baton.errors import Unavailable
 from baton.tracking.location import database_file, local_database
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from mlflow.models import Model
 
 ALIAS = "champion"
+_SERVER_ERROR = 500
+_PACKAGES = "_MODULES_TO_PACKAGES"
+"""MLflow's own name of its memory of packages; a test notices where it changes."""
 _METRICS_PER_BATCH = 1000
 _PARAMETERS_PER_BATCH = 100
 
@@ -62,11 +65,11 @@ class MlflowTracker:
         SettingsError
             If the URI is none that MLflow can use.
         Unavailable
-            If a server or database does not answer, or a file is no database.
+            If they cannot be kept there, for one of many reasons.
         """
         from baton.tracking.checks import check_tracking
 
-        check_tracking(self.uri)
+        check_tracking(self.uri, self.experiment)
 
     def get_ready(self) -> None:
         """Load MLflow and open its store, so that a later call is fast.
@@ -135,6 +138,8 @@ class MlflowTracker:
         """Id of the experiment, which is made where there is none."""
         from mlflow.exceptions import MlflowException
 
+        from baton.tracking.checks import deleted_experiment
+
         with translated(self.uri):
             found = self.client.get_experiment_by_name(self.experiment)
             if found is None:
@@ -146,11 +151,13 @@ class MlflowTracker:
                 except MlflowException:
                     # Another run made it in between; any other trouble shows in the next call.
                     found = self.client.get_experiment_by_name(self.experiment)
-            if found is None or found.lifecycle_stage != "active":
+            if found is None:
                 raise Unavailable(
-                    f"the MLflow experiment '{self.experiment}' was deleted",
-                    "restore it in MLflow, or choose another name: --experiment-name NAME",
+                    f"MLflow at {without_secrets(self.uri)} makes no experiment '{self.experiment}'",
+                    "choose another name: --experiment-name NAME",
                 )
+            if found.lifecycle_stage != "active":
+                raise deleted_experiment(self.uri, self.experiment, str(found.experiment_id))
             return str(found.experiment_id)
 
 
@@ -266,7 +273,7 @@ class MlflowRun:
         data_set = Dataset(
             name=name,
             digest=digest[:36],
-            source_type=origin._get_source_type(),
+            source_type="http" if is_remote else "code",
             source=origin.to_json(),
             schema=json.dumps({"mlflow_colspec": schema.to_dict()}),
             profile=json.dumps({"num_rows": rows}),
@@ -323,20 +330,69 @@ class MlflowRun:
         return Champion(str(version.version), dict(version.tags), f"models:/{model}@{ALIAS}")
 
     def predict(self, uri: str, records: Any) -> Any:
-        """Load a stored model and return its predictions for a table of raw records."""
-        import mlflow.artifacts
+        """Load a stored model, run its code, and return its predictions for a table of raw records."""
         import mlflow.pyfunc
 
         with tempfile.TemporaryDirectory() as folder:
-            with translated(self._tracker.uri):
-                source = uri
-                if uri.startswith("models:/") and "@" in uri:
-                    name, _, alias = uri.removeprefix("models:/").partition("@")
-                    source = str(self._client.get_model_version_by_alias(name, alias).source)
-                local = mlflow.artifacts.download_artifacts(
-                    artifact_uri=source, dst_path=folder, tracking_uri=self._tracker.uri
-                )
-            return mlflow.pyfunc.load_model(local).predict(records)
+            local = self._fetch_model(uri, folder)
+            try:
+                model = mlflow.pyfunc.load_model(local, suppress_warnings=True)
+            except Exception as error:  # a stored model may be anything
+                raise UnusableModel(f"it cannot be loaded here: {_in_one_line(error)}") from error
+            asked = as_signature_asks(records, model.metadata.get_input_schema())
+            try:
+                return model.predict(asked)
+            except Exception as error:  # the same
+                raise UnusableModel(f"it does not predict: {_in_one_line(error)}") from error
+
+    def _fetch_model(self, uri: str, folder: str) -> str:
+        """Download a stored model into a folder; return where it is there."""
+        import mlflow.artifacts
+
+        with translated(self._tracker.uri):
+            place = self._place_of(uri)
+        shown = without_secrets(place)
+        try:
+            local = mlflow.artifacts.download_artifacts(
+                artifact_uri=place, dst_path=folder, tracking_uri=self._tracker.uri
+            )
+        except Exception as error:  # every kind of artifact store fails in its own way
+            if _is_about_connection(error):
+                raise _as_unavailable(error, self._tracker.uri) from error
+            raise UnusableModel(f"its files at {shown} cannot be read: {_in_one_line(error)}") from error
+        if not Path(local, "MLmodel").is_file():
+            raise UnusableModel(f"its files are gone from {shown}")
+        return local
+
+    def _place_of(self, uri: str) -> str:
+        """Return where a model's files lie, whatever leads there: ``models:/`` or ``runs:/``.
+
+        MLflow's own functions look these up in the store that the process has set, not in ours.
+        """
+        from mlflow.exceptions import MlflowException
+
+        scheme, _, path = uri.partition(":/")
+        try:
+            if scheme == "models" and "/" in path:
+                name, _, version = path.rpartition("/")
+                return self._place_of(self._client.get_model_version_download_uri(name, version))
+            if scheme == "models" and "@" in path:
+                name, _, alias = path.partition("@")
+                version = self._client.get_model_version_by_alias(name, alias).version
+                return self._place_of(f"models:/{name}/{version}")
+            if scheme == "models":
+                return str(self._client.get_logged_model(path).artifact_location)
+            if scheme == "runs":
+                run_id, _, name = path.partition("/")
+                run = self._client.get_run(run_id)
+                logged = self._client.search_logged_models([run.info.experiment_id], f"name = '{name}'")
+                places = [model.artifact_location for model in logged if model.source_run_id == run_id]
+                return str(places[0] if places else f"{run.info.artifact_uri}/{name}")
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                raise UnusableModel(f"it is gone from MLflow: {_in_one_line(error)}") from error
+            raise
+        return uri
 
     def register(self, model: str, uri: str, tags: Mapping[str, str]) -> str:
         """Register a model as a new version; a version that this run already made is returned."""
@@ -409,12 +465,16 @@ def without_package_scan() -> Iterator[None]:
     """
     from mlflow.utils import requirements_utils
 
-    known = requirements_utils._MODULES_TO_PACKAGES
-    vars(requirements_utils)["_MODULES_TO_PACKAGES"] = known or {}
+    names = vars(requirements_utils)
+    if _PACKAGES not in names:  # a version of MLflow that keeps them elsewhere: slower, and as good
+        yield
+        return
+    known = names[_PACKAGES]
+    names[_PACKAGES] = known or {}
     try:
         yield
     finally:
-        vars(requirements_utils)["_MODULES_TO_PACKAGES"] = known
+        names[_PACKAGES] = known
 
 
 @contextmanager
@@ -433,12 +493,67 @@ def translated(uri: str) -> Iterator[None]:
         raise _as_unavailable(error, uri) from error
 
 
+def as_signature_asks(records: Any, schema: Any) -> Any:
+    """Return a table with the types of columns that a model's signature asks for.
+
+    Whole numbers become narrower or text, and fractions 32 bits wide, which MLflow itself refuses to do.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        The table.
+    schema : mlflow.types.Schema, optional
+        The signature's inputs; the table stays as it is where there is none, or it has no columns.
+
+    Raises
+    ------
+    UnusableModel
+        If a column that the model needs is not there.
+    """
+    if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
+        return records
+    missing = [name for name in schema.required_input_names() if name not in records.columns]
+    if missing:
+        raise UnusableModel(
+            f"it needs the columns {', '.join(map(str, schema.required_input_names()))}, "
+            f"and there is no {', '.join(map(str, missing))} among {', '.join(map(str, records.columns))}"
+        )
+    changed = records.copy()
+    for column in schema.inputs:
+        if column.name in records.columns:
+            given, asked = records[column.name], str(getattr(column.type, "name", ""))
+            wanted = {"integer": "int32", "long": "int64", "float": "float32", "double": "float64"}.get(asked)
+            if given.dtype.kind in "iu" and asked == "string":
+                changed[column.name] = given.astype(str)
+            elif wanted and given.dtype.kind in "iuf":
+                cast = given.astype(wanted)
+                if (given.dtype.kind == "f" and wanted.startswith("float")) or (cast == given).all():
+                    changed[column.name] = cast
+    return changed
+
+
+def _is_about_connection(error: BaseException) -> bool:
+    """Return whether an exception comes from a server that did not answer, or not as it should."""
+    import requests
+
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, requests.RequestException):
+            return found.response is None or found.response.status_code >= _SERVER_ERROR
+        found = found.__cause__ or found.__context__
+    return False
+
+
 def _as_unavailable(error: Exception, uri: str) -> Unavailable:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
     return Unavailable(
-        f"MLflow at {without_secrets(uri)} failed: {without_secrets_in_addresses(lines[0])[:300]}",
+        f"MLflow at {without_secrets(uri)} failed: {_in_one_line(error)}",
         "check the store or server, then resume the run",
     )
+
+
+def _in_one_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return without_secrets_in_addresses(lines[0])[:300]
 
 
 def _mlflow_type(kind: str) -> str:

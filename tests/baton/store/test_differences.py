@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from baton import Parameters
+from baton.codetrace.source import read_source
 from baton.core.execute import execute_task
 from baton.core.reasons import CauseKind
 from baton.store.differences import described, differences, place_of
 from baton.store.key import describe_work
-from baton.store.source import read_source
 
 
 class Tree(Parameters, frozen=True):

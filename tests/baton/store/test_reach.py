@@ -672,7 +672,7 @@ def test_modules_beside_a_single_script_are_followed(package, tmp_path):
     (tmp_path / "beside_the_script.py").write_text("def g(): return 1")
     (tmp_path / "script.py").write_text(
         "from beside_the_script import g\ndef f(): return g()\n"
-        "if __name__ == '__main__':\n    from baton.store.code import CodeReader\n    print(sorted(CodeReader().reach(f).parts))"
+        "if __name__ == '__main__':\n    from baton.codetrace.reader import CodeReader\n    print(sorted(CodeReader().reach(f).parts))"
     )
     answer = subprocess.run(
         [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=True
@@ -722,7 +722,7 @@ def test_a_module_in_another_encoding_is_read_as_python_reads_it(package):
 
 
 def test_code_without_a_source_equals_no_other():
-    from baton.store.code import CodeReader
+    from baton.codetrace.reader import CodeReader
 
     made: dict[str, object] = {"__name__": "nowhere_module"}
     exec("def f(): return 1", made)
@@ -763,7 +763,7 @@ def test_a_long_chain_of_helpers_is_followed_to_its_end(package):
 
 
 def test_an_edit_of_code_that_runs_already_does_not_change_what_ran(package):
-    from baton.store.code import CodeReader
+    from baton.codetrace.reader import CodeReader
 
     package.write("mod.py", "def g(): return 1")
     package.write("tasks.py", "from .mod import g\ndef f(): return g()")
@@ -776,7 +776,7 @@ def test_an_edit_of_code_that_runs_already_does_not_change_what_ran(package):
 
 
 def test_a_reader_notices_an_edit_of_a_module_that_is_not_loaded(package):
-    from baton.store.code import CodeReader
+    from baton.codetrace.reader import CodeReader
 
     package.write("mod.py", "def g(): return 1")
     package.write("tasks.py", "def f():\n    from .mod import g\n    return g()")

@@ -18,7 +18,6 @@ from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TaskGroup
 from airflow.sdk.configuration import conf
 
 from baton.core.dag import Dag
-from baton.core.pipeline import load_pipeline
 from baton.core.task import Task
 from baton.engines.airflow.operators import (
     FinishOperator,
@@ -33,6 +32,7 @@ from baton.engines.airflow.part import Part, ScheduledPart, refuse_relative
 from baton.engines.airflow.sharing import executor_of, refuse_unshared
 from baton.engines.airflow.steps import FINISH, START, Granularity, Step, divide
 from baton.errors import BatonError, UsageError
+from baton.pipeline import load_pipeline
 from baton.project import open_project
 
 FIRST_DAY = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from baton.codetrace.loading import LOADED
+from baton.codetrace.modules import Location, locate
+from baton.codetrace.reach import NEVER_SAME, ON_IMPORT, Reach, ReadModule, Walk
+from baton.codetrace.summary import EMPTY, SUMMARY_VERSION, DefinitionText, ModuleSummary
 from baton.core.files import write_atomically
 from baton.core.records import decode_record
-from baton.store.modules import Location, locate
-from baton.store.summary import EMPTY, SUMMARY_VERSION, DefinitionText, ModuleSummary
-from baton.store.walk import NEVER_SAME, Reach, ReadModule, Walk
 
 if TYPE_CHECKING:
-    from baton.store.source import ReadSource
+    from baton.codetrace.source import ReadSource
 
 _AS_LOADED: dict[str, ReadModule] = {}
 """Modules of this process as they were when first read: an edit does not change code that runs."""
@@ -35,28 +36,41 @@ class CodeReader:
     """
 
     def __init__(self, memory: Path | None = None) -> None:
+        self.entry_module = ""
+        """The module of the pipeline: what it and its imports do on import counts for every task."""
         self._memory = memory
         self._writes = True
         self._modules: dict[str, ReadModule] = {}
         self._parsed: dict[str, ReadSource] = {}
         """What was parsed here, by content: a module is read anew once it is loaded."""
-        self._reached: dict[str, Reach] = {}
+        self._reached: dict[tuple[str, ...], Reach] = {}
         self._first_party: dict[str, dict[str, bool]] = {}
 
-    def reach(self, function: Callable[..., Any]) -> Reach:
+    def reach(self, function: Callable[..., Any], roots: Iterable[str] = ()) -> Reach:
         """Return what `function`, defined at the top of its module, can reach.
 
         Asked again, it notices modules that were edited or loaded in the meantime.
+
+        Parameters
+        ----------
+        function : callable
+            Where the walk begins.
+        roots : iterable of str
+            Other definitions to begin at, as ``"module:name"``.
         """
         name = function.__qualname__.split(".")[0]
-        label = f"{function.__module__}:{name}"
+        begins = (f"{function.__module__}:{name}", *sorted(roots))
         self._forget_changed()
-        if label not in self._reached:
+        if begins not in self._reached:
             top = function.__module__.partition(".")[0]
             walk = Walk(self.module, function.__module__, self._first_party.setdefault(top, {}))
-            walk.take(function.__module__, name)
-            self._reached[label] = walk.result()
-        return self._reached[label]
+            if self.entry_module:
+                walk.take(self.entry_module, ON_IMPORT)
+            for label in begins:
+                module, _, name = label.partition(":")
+                walk.take(module, name)
+            self._reached[begins] = walk.result()
+        return self._reached[begins]
 
     @contextmanager
     def writing_nothing(self) -> Iterator[None]:
@@ -91,18 +105,19 @@ class CodeReader:
         identity = _identity(name, place)
         if remembered is not None and remembered.identity is identity:
             return remembered
-        module = self._read_place(identity, place)
+        module = self._read_place(name, identity, place)
         if name in sys.modules:
             _AS_LOADED[name] = module
         return module
 
-    def _read_place(self, identity: object, place: Location | None) -> ReadModule:
+    def _read_place(self, name: str, identity: object, place: Location | None) -> ReadModule:
         if place is None:
             return ReadModule(identity, place, None, NEVER_SAME + os.urandom(8).hex())
         if place.file is None:
             return ReadModule(identity, place, EMPTY)
+        ran = LOADED.get(name) if name in sys.modules else None
         try:
-            content = place.file.read_bytes()
+            content = place.file.read_bytes() if ran is None else ran.content
         except OSError:
             return ReadModule(identity, place, None, NEVER_SAME + os.urandom(8).hex())
         summary, texts = self._summarise(content, place.package) if place.is_source else (None, None)
@@ -123,7 +138,7 @@ class CodeReader:
                 known = None
             if known is not None:
                 return known, None  # otherwise not remembered, or torn: parse it again
-        from baton.store.source import read_source  # not needed where all is remembered
+        from baton.codetrace.source import read_source  # not needed where all is remembered
 
         try:
             parsed = read_source(content, package)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from baton import Dag
-from baton.core.pipeline import load_pipeline
 from baton.errors import BatonError, InvalidPipeline, UsageError
+from baton.pipeline import load_pipeline
 
 GOOD = """
     from baton import Dag, Json, task

@@ -73,19 +73,16 @@ def is_installed(place: Location) -> bool:
     )
 
 
-def modules_below(module: str, place: Location) -> list[str]:
-    """Return the modules whose source lies in a package, or beside a module that is in none."""
-    if not place.folders:
-        beside = [] if place.file is None else sorted(place.file.parent.glob("*.py"))
-        prefix = f"{place.package}." if place.package else ""
-        return [prefix + path.stem for path in beside if path.stem not in ("__init__", "__main__")]
-    found = []
-    for folder in place.folders:
-        for path in sorted(Path(folder).rglob("*.py")):
-            inner = path.relative_to(folder).with_suffix("").parts
-            inner = inner[:-1] if inner[-1] == "__init__" else inner
-            found.append(".".join((module, *inner)))
-    return found
+def is_standard(top: str) -> bool:
+    """Whether a top-level module is part of Python, and no own module of that name hides it."""
+    place = locate(top)
+    if place is None:
+        return top in sys.stdlib_module_names
+    paths = [place.file] if place.file is not None else [Path(folder) for folder in place.folders]
+    return not any({"site-packages", "dist-packages"} & set(path.parts) for path in paths) and all(
+        path.is_relative_to(_standard_library()) or path.resolve().is_relative_to(_standard_library())
+        for path in paths
+    )
 
 
 def _find(module: str, search: list[str] | None) -> importlib.machinery.ModuleSpec | None:
@@ -108,6 +105,11 @@ def _location(module: str, spec: importlib.machinery.ModuleSpec | None) -> Locat
         return None
     package = module if folders else module.rpartition(".")[0]
     return Location(Path(spec.origin) if has_file and spec.origin else None, folders, package)
+
+
+@cache
+def _standard_library() -> Path:
+    return Path(sysconfig.get_path("stdlib")).resolve()
 
 
 @cache

@@ -6,6 +6,7 @@ import importlib
 import sys
 from pathlib import Path
 
+from baton.codetrace.observing import follow_imports
 from baton.core.checks import nearest
 from baton.core.dag import Dag
 from baton.errors import InvalidPipeline, UsageError
@@ -34,6 +35,7 @@ def load_pipeline(reference: str, project: Path) -> Dag:
     folder = str(project.resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)
+    follow_imports(module_name)
     try:
         found: object = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

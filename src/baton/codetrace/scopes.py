@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,32 @@ _SCOPES = (
     ast.GeneratorExp,
 )
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_NOTES = frozenset({"__doc__", "getdoc", "__annotations__", "get_type_hints", "get_annotations", "signature"})
+_TEXT_READERS = frozenset({"query", "eval", "evaluate", "from_formula", "ols", "glm", "dmatrices", "dmatrix"})
+"""Functions and methods that read texts as code: of pandas, numexpr, patsy and statsmodels."""
+_NAME = re.compile(r"(?<![\w.])[^\W\d]\w*")
+CHANGING_METHODS = frozenset(
+    [
+        "add",
+        "append",
+        "appendleft",
+        "clear",
+        "discard",
+        "extend",
+        "extendleft",
+        "insert",
+        "pop",
+        "popitem",
+        "popleft",
+        "register",
+        "remove",
+        "setdefault",
+        "update",
+        "__setitem__",
+        "__setattr__",
+    ]
+)
+"""Methods that change what they are called on."""
 
 
 @dataclass
@@ -26,6 +53,7 @@ class _Scope:
     names: dict[str, tuple[str, ...]]
     globals: frozenset[str] = frozenset()
     is_class: bool = False
+    arguments: frozenset[str] = frozenset()
 
 
 class ReferenceVisitor(ast.NodeVisitor):
@@ -42,8 +70,14 @@ class ReferenceVisitor(ast.NodeVisitor):
         self.refs: set[str] = set()
         self.maybe_refs: set[str] = set()
         """References that count only if the module defines the name."""
+        self.calls: set[str] = set()
+        """References that are called; with a leading ``?`` those that are passed to a call, with a leading
+        ``<`` the bases of classes."""
         self.dynamic: set[str] = set()
+        self.acts = False
+        """Whether something that others can see is changed: a global's member, an argument's."""
         self.finds_subclasses = False
+        self.reads_notes = False
         self._scopes: list[_Scope] = []
 
     def generic_visit(self, node: ast.AST) -> None:
@@ -54,20 +88,30 @@ class ReferenceVisitor(ast.NodeVisitor):
     def visit_Name(self, node: ast.Name) -> None:
         """Follow a name that is read."""
         if isinstance(node.ctx, ast.Load):
+            self.reads_notes |= node.id in _NOTES
             self._use(node.id, [])
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         """Follow a dotted name from its root."""
-        attributes = [node.attr]
-        value = node.value
-        while isinstance(value, ast.Attribute):
-            attributes.append(value.attr)
-            value = value.value
+        attributes, value = _dotted(node)
         self.finds_subclasses |= "__subclasses__" in attributes
+        self.reads_notes |= not _NOTES.isdisjoint(attributes)
+        if not isinstance(node.ctx, ast.Load):
+            self._changes(node)
         if isinstance(value, ast.Name):
-            self._use(value.id, attributes[::-1])
+            self._use(value.id, attributes)
         else:
             self.visit(value)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        """Note a member that is set or deleted, and visit what it belongs to."""
+        if not isinstance(node.ctx, ast.Load):
+            self._changes(node)
+        self.generic_visit(node)
+
+    def visit_Global(self, _node: ast.Global) -> None:
+        """Note that a function binds names of its module."""
+        self.acts = True
 
     def visit_Call(self, node: ast.Call) -> None:
         """Follow an import of a module by its name."""
@@ -79,20 +123,79 @@ class ReferenceVisitor(ast.NodeVisitor):
                 self.refs.add("@" + name.value)
             else:
                 self.dynamic.add("an import of a computed name")
-        self.generic_visit(node)
+        self._call(node, called)
+        named = _getattr_of(node)
+        if named is None:
+            self.generic_visit(node)
+        else:  # ``getattr(module, "name")`` is ``module.name``
+            self.visit(named)
+            for rest in node.args[2:]:
+                self.visit(rest)
+
+    def _decorate(self, decorators: list[ast.expr]) -> None:
+        """Visit decorators, which are called without a call in the syntax."""
+        for decorator in decorators:
+            self.visit(decorator)
+            root = root_name(decorator)
+            if root:
+                self.calls |= set(self._resolve(root, _chain(decorator)))
+
+    def _call(self, node: ast.Call, called: str) -> None:
+        """Note what is called and what is passed, as far as it is known outside the statement."""
+        root = root_name(node.func)
+        for ref in self._resolve(root, _chain(node.func)) if root else ():
+            self.calls.add(ref)
+        if called in ("filterwarnings", "simplefilter"):
+            self.acts |= not (
+                node.args and isinstance(node.args[0], ast.Constant) and node.args[0].value != "error"
+            )
+        if isinstance(node.func, ast.Attribute) and called in CHANGING_METHODS:
+            self._changes(node.func)
+        for value in [*node.args, *(word.value for word in node.keywords)]:
+            if isinstance(value, ast.Name | ast.Attribute):
+                attributes, inner = _dotted(value)
+                if isinstance(inner, ast.Name):
+                    self.calls |= {f"?{ref}" for ref in self._resolve(inner.id, attributes)}
+        if called in _TEXT_READERS:
+            self._names_in_texts(node)
+
+    def _changes(self, node: ast.expr) -> None:
+        """Note that a member of something is changed, unless a function made it itself."""
+        root = root_name(node)
+        depth = len(_chain(node))
+        if root == "self":
+            self.acts |= depth > 1
+            return
+        for scope in reversed(self._scopes):
+            if root in scope.globals:
+                break
+            if root in scope.names:
+                self.acts |= root in scope.arguments
+                return
+        self.acts |= bool(self._scopes)
+
+    def _names_in_texts(self, node: ast.AST) -> None:
+        """Follow the names inside the texts that a call reads as code: ``query('a > @LIMIT')``."""
+        for inner in all_nodes(node):
+            if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+                self.maybe_refs |= set(_NAME.findall(inner.value))
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Visit decorators, defaults and annotations outside the function's scope, its body inside."""
         self.finds_subclasses |= node.name == "__init_subclass__"
-        for decorator in node.decorator_list:
-            self.visit(decorator)
+        self._decorate(node.decorator_list)
         self._scopes.append(_Scope(_type_parameters(node)))
         for default in [*node.args.defaults, *node.args.kw_defaults]:
             if default is not None:
                 self.visit(default)
         arguments = _arguments(node.args)
-        for annotation in [node.returns, *(argument.annotation for argument in arguments)]:
-            self._annotation(annotation)
+        for holder in [node, *arguments]:
+            for hint in [
+                getattr(holder, "annotation", None),
+                getattr(holder, "returns", None),
+                *hints(holder),
+            ]:
+                self._annotation(hint)
         self._inside(node.body, [argument.arg for argument in arguments])
         self._scopes.pop()
 
@@ -115,11 +218,14 @@ class ReferenceVisitor(ast.NodeVisitor):
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         """Visit bases and decorators outside the class's scope, its body inside."""
         self.finds_subclasses |= any(word.arg == "metaclass" for word in node.keywords)
-        for decorator in node.decorator_list:
-            self.visit(decorator)
+        self._decorate(node.decorator_list)
         self._scopes.append(_Scope(_type_parameters(node)))
-        for outside in [*node.bases, *node.keywords]:
+        for mark, outside in [("<", base) for base in node.bases] + [
+            ("", word.value) for word in node.keywords
+        ]:
             self.visit(outside)
+            if root_name(outside):
+                self.calls |= {mark + ref for ref in self._resolve(root_name(outside), _chain(outside))}
         self._inside(node.body, [], is_class=True)
         self._scopes.pop()
 
@@ -149,34 +255,49 @@ class ReferenceVisitor(ast.NodeVisitor):
                     for name, target in imported_names(node, self.package):
                         names[name] = (*names.get(name, ()), target)
         declared = frozenset(_global_names(body))
-        self._scopes.append(_Scope(names, declared, is_class))
+        self._scopes.append(_Scope(names, declared, is_class, frozenset(arguments)))
         for statement in body:
             self.visit(statement)
         self._scopes.pop()
 
     def _use(self, root: str, attributes: list[str]) -> None:
         certain = True
+        for ref in self._resolve(root, attributes):
+            if ref.startswith("@"):
+                self.refs.add(ref)
+            elif ref.startswith("~"):
+                certain = False
+            else:
+                (self.refs if certain else self.maybe_refs).add(ref)
+
+    def _resolve(self, root: str, attributes: list[str]) -> list[str]:
+        """Return the references that a dotted name stands for; ``~`` where a class may hide the last one."""
+        found: list[str] = []
         for depth, scope in enumerate(reversed(self._scopes)):
             if root in scope.globals:
                 break
             if root not in scope.names or (scope.is_class and depth > 0):
                 continue
             for target in scope.names[root]:
-                self.refs.add("@" + ".".join([target.replace(":", "."), *attributes]))
+                found.append("@" + ".".join([target.replace(":", "."), *attributes]))
             if not scope.is_class:
-                return
-            certain = False  # before a class binds a name, its body sees the one outside
-        (self.refs if certain else self.maybe_refs).add(".".join([root, *attributes]))
+                return found
+            found.append("~")  # before a class binds a name, its body sees the one outside
+        return [*found, ".".join([root, *attributes])]
 
     def _annotation(self, annotation: ast.expr | None) -> None:
-        """Visit an annotation, one written as a text too."""
+        """Visit an annotation, and what it names in texts: ``"Item"``, ``list["Item"]``."""
         if annotation is None:
             return
-        if not isinstance(annotation, ast.Constant) or not isinstance(annotation.value, str):
+        if not isinstance(annotation, ast.Constant):
             self.visit(annotation)
-            return
+        for text in all_nodes(annotation):
+            if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                self._quoted(text.value)
+
+    def _quoted(self, text: str) -> None:
         try:
-            expression = ast.parse(annotation.value, mode="eval").body
+            expression = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError):
             return
         for node in all_nodes(expression):
@@ -184,6 +305,45 @@ class ReferenceVisitor(ast.NodeVisitor):
                 self.maybe_refs.add(node.id)
             elif isinstance(node, ast.Attribute):
                 self.maybe_refs.add(ast.unparse(node))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value != text:
+                self._quoted(node.value)
+
+
+def hints(holder: ast.AST) -> list[ast.expr]:
+    """Return the type hints that do not count as code, but whose names are followed all the same."""
+    found: list[ast.expr] = holder.__dict__.get("hints", [])
+    return found
+
+
+def _dotted(node: ast.expr) -> tuple[list[str], ast.expr]:
+    """Return the attributes of ``a.b.c`` in order, and what they begin with."""
+    attributes: list[str] = []
+    while isinstance(node, ast.Attribute):
+        attributes.append(node.attr)
+        node = node.value
+    return attributes[::-1], node
+
+
+def _getattr_of(node: ast.Call) -> ast.Attribute | None:
+    """Return the attribute that a call of `getattr` with a literal name stands for, None for other calls."""
+    if not isinstance(node.func, ast.Name) or node.func.id != "getattr" or len(node.args) < 2:
+        return None
+    name = node.args[1]
+    if isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value.isidentifier():
+        return ast.Attribute(node.args[0], name.value, ast.Load())
+    return None
+
+
+def _chain(node: ast.expr) -> list[str]:
+    """Return every attribute on the way to the root, through calls and subscripts."""
+    attributes: list[str] = []
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        if isinstance(node, ast.Attribute):
+            attributes.append(node.attr)
+        elif isinstance(node, ast.Subscript):
+            attributes.append("[]")
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return attributes[::-1]
 
 
 def root_name(node: ast.AST) -> str:

@@ -1,0 +1,131 @@
+"""Which own functions ran, at almost no cost.
+
+From Python 3.12 on ``sys.monitoring`` tells of the first time that each piece of code starts.  On 3.11
+the interpreter counts how often a code object started, up to eight times, before it specialises it; that
+counter is read before and after.  Where it is not found in its place, everything that is loaded is taken
+to have run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import CodeType, FunctionType
+from typing import Any
+
+from baton.codetrace.loading import LOADED
+
+
+@contextmanager
+def watching(ran: set[CodeType], is_own: Callable[[str], bool]) -> Iterator[None]:
+    """Add the code of own functions that start meanwhile.
+
+    Parameters
+    ----------
+    ran : set of code
+        Takes them; on 3.11 only at the end.
+    is_own : callable
+        Whether a file's code is the user's own.
+    """
+    if sys.version_info >= (3, 12):
+        with _monitored(ran, is_own):
+            yield
+        return
+    before = _counts(is_own)
+    try:
+        yield
+    finally:
+        after = _counts(is_own)
+        ran |= {code for code, count in after.items() if count == 0 or count != before.get(code, _NEVER)}
+
+
+_watchers: list[tuple[set[CodeType], Callable[[str], bool]]] = []
+_lock = threading.Lock()
+_tool: int | None = None
+
+
+@contextmanager
+def _monitored(ran: set[CodeType], is_own: Callable[[str], bool]) -> Iterator[None]:
+    global _tool
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined]  # from 3.12 on
+    with _lock:
+        _watchers.append((ran, is_own))
+        if _tool is None:
+            _tool = next(number for number in (4, 3, 5, 2, 1, 0) if monitoring.get_tool(number) is None)
+            monitoring.use_tool_id(_tool, "baton")
+            monitoring.register_callback(_tool, monitoring.events.PY_START, _started)
+        monitoring.set_events(_tool, monitoring.events.PY_START)
+        monitoring.restart_events()
+    try:
+        yield
+    finally:
+        with _lock:
+            _watchers[:] = [one for one in _watchers if one[0] is not ran]
+            if not _watchers:
+                monitoring.set_events(_tool, 0)
+                monitoring.free_tool_id(_tool)
+                _tool = None
+
+
+def _started(code: CodeType, _offset: int) -> Any:
+    for ran, is_own in _watchers:
+        if is_own(code.co_filename):
+            ran.add(code)
+    return sys.monitoring.DISABLE  # type: ignore[attr-defined]  # from 3.12 on
+
+
+_NEVER = -8
+"""What the counter of code that never started says (QUICKENING_INITIAL_WARMUP_VALUE in pycore_code.h)."""
+_OFFSET = 52
+"""Where the counter lies in a code object of CPython 3.11 (``co_warmup`` in Include/cpython/code.h)."""
+
+
+def _counter(code: CodeType) -> int:
+    return ctypes.c_short.from_address(id(code) + _OFFSET).value
+
+
+def _probe() -> bool:
+    """Whether the counter is where it is expected, and counts."""
+    if sys.implementation.name != "cpython" or sys.version_info[:2] != (3, 11):
+        return False
+    namespace: dict[str, Any] = {}
+    exec("def probe(): pass", namespace)  # noqa: S102  # a function that nobody called yet
+    probe = namespace["probe"]
+    before = _counter(probe.__code__)
+    probe()
+    return before == _NEVER and _counter(probe.__code__) == _NEVER + 1
+
+
+_can_count = _probe()
+
+
+def _counts(is_own: Callable[[str], bool]) -> dict[CodeType, int]:
+    """Return the counter of every own piece of code that is loaded; 0 from the eighth start on."""
+    found: dict[int, CodeType] = {}
+    for loaded in list(LOADED.values()):
+        _collect(loaded.code, found)
+    known = {loaded.file for loaded in LOADED.values()}
+    for one in gc.get_objects():
+        if type(one) is FunctionType:
+            file = one.__code__.co_filename
+            if file not in known and is_own(file):
+                _collect(one.__code__, found)
+    return {code: _counter(code) if _can_count else 0 for code in found.values()}
+
+
+def _collect(code: CodeType, found: dict[int, CodeType]) -> None:
+    if id(code) not in found:
+        found[id(code)] = code
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                _collect(constant, found)
+
+
+def names_of(codes: Iterable[CodeType]) -> Iterator[tuple[str, str, int]]:
+    """Yield of each piece of code its file, the name at the top of the module, and its first line."""
+    for code in codes:
+        yield code.co_filename, code.co_qualname.split(".")[0], code.co_firstlineno

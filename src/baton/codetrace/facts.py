@@ -1,0 +1,390 @@
+"""The facts that were observed, as they are kept with a remembered result, and whether they still hold."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.machinery
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from baton.codetrace import execution, loading
+from baton.codetrace.modules import is_standard, locate
+from baton.codetrace.observing import Seen, is_own_file, seen_at_import
+from baton.codetrace.packages import distribution_of, version_of_distribution
+from baton.codetrace.reach import ON_IMPORT, WHOLE, Reach, is_own
+from baton.codetrace.reader import CodeReader
+from baton.core.reasons import Cause, CauseKind
+
+_ABSENT = "absent"
+_PRESENT = "present"
+_UNKNOWN = "unknown"
+
+
+class Observations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a result rests on besides its cache key.
+
+    Parameters
+    ----------
+    roots : tuple of str
+        Definitions that ran although reading did not find them, as ``"module:name"``.
+    code : dict of str to str
+        Digest of each definition reached through `roots`, where the key does not hold it.
+    files : dict of str to str
+        Digest of each file that was read, ``"absent"`` where it was not there, ``"present"`` where only
+        that was asked; a path inside the project is relative to it.
+    folders : dict of str to str
+        Digest of the names in each folder that was listed.
+    variables : dict of str to str
+        Digest of each environment variable that was looked up, ``"absent"`` where it was not set.
+    packages : dict of str to str
+        Version of each distribution of which a module was imported.
+    missing_modules : tuple of str
+        Modules that own code looked for and did not find.
+    """
+
+    roots: tuple[str, ...] = ()
+    code: dict[str, str] = {}
+    files: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    variables: dict[str, str] = {}
+    packages: dict[str, str] = {}
+    missing_modules: tuple[str, ...] = ()
+
+
+class NotObservable(Exception):
+    """What was seen cannot be kept as facts.
+
+    Parameters
+    ----------
+    reason : str
+        Why, in one line.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def collect(
+    seen: Seen, reach: Reach, reader: CodeReader, function: Callable[..., object], project: Path
+) -> Observations:
+    """Turn what was seen while a task ran, and while its modules were imported, into facts.
+
+    Parameters
+    ----------
+    seen : Seen
+        What was seen while the task ran.
+    reach : Reach
+        What reading found.
+    reader : CodeReader
+        Reads the code of what ran besides.
+    function : callable
+        The task's function.
+    project : Path
+        The project's folder.
+
+    Raises
+    ------
+    NotObservable
+        If something was seen that cannot be kept, such as a file that changed meanwhile.
+    """
+    roots = _roots(seen, reach)
+    extended = reader.reach(function, roots) if roots else reach
+    if not extended.is_known:
+        raise NotObservable("; ".join(extended.unresolved))
+    sources = [seen, *(s for s in map(seen_at_import, extended.modules) if s is not None)]
+    return Observations(
+        roots=tuple(sorted(roots)),
+        code={label: digest for label, digest in extended.parts.items() if reach.parts.get(label) != digest},
+        files=_files(sources, project),
+        folders=_folders(sources, project),
+        variables={
+            name: _ABSENT if value is None else _short(value.encode("utf-8", "surrogateescape"))
+            for source in reversed(sources)
+            for name, value in source.variables.items()
+        },
+        packages=_packages(sources, reach),
+        missing_modules=tuple(
+            sorted({name for source in sources for name in source.missed if _is_missing(name)})
+        ),
+    )
+
+
+def changed(
+    then: Observations,
+    code: Mapping[str, str],
+    reader: CodeReader,
+    function: Callable[..., object],
+    project: Path,
+    digests: DigestMemory,
+    place_of: Callable[[str], str],
+) -> Iterator[Cause]:
+    """Yield what does not hold any more.
+
+    Parameters
+    ----------
+    then : Observations
+        The facts.
+    code : mapping of str to str
+        What reading found when they were made.
+    reader, function, project
+        As in `collect`.
+    digests : DigestMemory
+        Digests of files that did not change since.
+    place_of : callable
+        Returns where a definition stands, in words.
+    """
+    if then.roots:
+        now = reader.reach(function, then.roots).parts
+        before = {**code, **then.code}
+        for label in sorted({*then.code, *(now.keys() - before.keys())}):
+            if now.get(label) != before.get(label):
+                yield Cause(
+                    CauseKind.CODE,
+                    label,
+                    before.get(label),
+                    now.get(label),
+                    place=place_of(label),
+                    note="seen to run",
+                )
+    for name, digest in then.files.items():
+        found = _file_now(name, digest, project, digests)
+        if found != digest:
+            yield Cause(CauseKind.FILE, name, *_presence(digest, found))
+    for name, digest in then.folders.items():
+        found = _listing(project / name)
+        if found != digest:
+            yield Cause(CauseKind.FOLDER, name, *_presence(digest, found))
+    for name, digest in then.variables.items():
+        value = os.environ.get(name)
+        found = _ABSENT if value is None else _short(value.encode("utf-8", "surrogateescape"))
+        if found != digest:
+            yield Cause(CauseKind.VARIABLE, name, *_presence(digest, found))
+    for name, version in then.packages.items():
+        installed = version_of_distribution(name)
+        if installed != version:
+            yield Cause(CauseKind.PACKAGE, name, version, installed)
+    for name in then.missing_modules:
+        if not _is_missing(name):
+            yield Cause(CauseKind.MODULE, name, None, _PRESENT)
+
+
+class DigestMemory:
+    """Digests of files by what the file system says of them, so that nothing is read twice."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._known: dict[str, tuple[str, str]] | None = None
+
+    def of(self, path: str) -> str:
+        """Return the digest of a file's bytes, ``"absent"`` where it cannot be read."""
+        try:
+            state = os.stat(path)
+        except (OSError, ValueError):
+            return _ABSENT
+        if not os.path.isfile(path):
+            return _PRESENT
+        mark = f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
+        known = self._read().get(path)
+        if known is not None and known[0] == mark:
+            return known[1]
+        try:
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+        except OSError:
+            return _ABSENT
+        if state.st_size > _WORTH_KEEPING and _is_settled(state):
+            self._read()[path] = (mark, digest)
+            self._write()
+        return digest
+
+    def _read(self) -> dict[str, tuple[str, str]]:
+        if self._known is None:
+            try:
+                self._known = msgspec.json.decode(self._file.read_bytes(), type=dict[str, tuple[str, str]])
+            except (OSError, msgspec.MsgspecError):
+                self._known = {}
+        return self._known
+
+    def _write(self) -> None:
+        from baton.core.files import write_atomically
+
+        try:
+            write_atomically(self._file, msgspec.json.encode(self._known))
+        except OSError:
+            return  # a read-only folder: the digest is made again next time
+
+
+_WORTH_KEEPING = 1 << 20
+_SETTLED_NS = 2_000_000_000
+
+
+def _is_settled(state: os.stat_result) -> bool:
+    """Whether a file is old enough that a later edit gives it another time."""
+    import time
+
+    return time.time_ns() - max(state.st_mtime_ns, state.st_ctime_ns) > _SETTLED_NS
+
+
+def _roots(seen: Seen, reach: Reach) -> set[str]:
+    """Return what ran, or may have run, that reading did not find."""
+    known = set(reach.parts)
+    whole = {label.partition(":")[0] for label in known if label.endswith(f":{WHOLE}")}
+    roots: set[str] = set()
+    by_file = _modules_by_file()
+    for file, name, line in execution.names_of(seen.executed):
+        module = by_file.get(file)
+        if module is None:
+            if os.path.isfile(file) and file not in seen.files:
+                seen.files[file] = os.stat(file)
+        elif name == "<module>":
+            if module not in reach.modules:
+                roots.add(f"{module}:{ON_IMPORT}")
+        elif name.startswith("<"):
+            roots |= _around(module, line, known)
+        elif f"{module}:{name}" not in known and module not in whole:
+            roots.add(f"{module}:{name}")
+    if reach.computes_imports or "" in seen.unsteady:
+        roots |= {f"{module}:{WHOLE}" for module in by_file.values() if module not in whole}
+    return roots
+
+
+def _around(module: str, line: int, known: set[str]) -> set[str]:
+    """Return the names that the statement around a lambda binds, or the whole module."""
+    import ast
+
+    loaded = loading.LOADED.get(module)
+    if loaded is None:
+        return {f"{module}:{WHOLE}"}
+    from baton.codetrace.scopes import bound_names
+
+    for statement in ast.parse(loaded.content).body:
+        if statement.lineno <= line <= (statement.end_lineno or statement.lineno):
+            names = {f"{module}:{name}" for name in bound_names([statement])}
+            if names:
+                return names - known
+            return set() if f"{module}:{ON_IMPORT}" in known else {f"{module}:{WHOLE}"}
+    return {f"{module}:{WHOLE}"}
+
+
+def _modules_by_file() -> dict[str, str]:
+    """Return the own modules that are loaded, by source file."""
+    found = {loaded.file: name for name, loaded in loading.LOADED.items() if name in sys.modules}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and file not in found and name != "__main__" and is_own_file(file):
+            found[file] = name
+    return found
+
+
+def _files(sources: Iterable[Seen], project: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    memory = DigestMemory(Path(os.devnull))
+    for source in sources:
+        for path, state in source.files.items():
+            name = _name_of(path, project)
+            if path in source.looked_for:
+                kind = _ABSENT if state is None else _PRESENT
+                if not (state is None and path in source.written):
+                    found.setdefault(name, kind)
+                continue
+            if state is None:
+                if path not in source.written:
+                    found[name] = _ABSENT
+                continue
+            if path in source.written:
+                continue
+            digest = memory.of(path)
+            if _mark(path) != (state.st_size, state.st_mtime_ns, state.st_ino):
+                raise NotObservable(f"the file {name} changed while it was in use")
+            found[name] = digest
+    return dict(sorted(found.items()))
+
+
+def _mark(path: str) -> tuple[int, int, int] | None:
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None
+    return (state.st_size, state.st_mtime_ns, state.st_ino)
+
+
+def _folders(sources: Iterable[Seen], project: Path) -> dict[str, str]:
+    return {
+        _name_of(path, project): _listing(Path(path))
+        for source in sources
+        for path in sorted(source.folders)
+        if path not in source.written
+    }
+
+
+def _listing(path: Path) -> str:
+    try:
+        names = sorted(name for name in os.listdir(path) if name not in ("__pycache__", ".baton"))
+    except OSError:
+        return _ABSENT
+    return _short("\0".join(names).encode("utf-8", "surrogateescape"))
+
+
+def _packages(sources: Iterable[Seen], reach: Reach) -> dict[str, str]:
+    tops = {name.partition(".")[0] for source in sources for name in source.modules}
+    if reach.computes_imports:
+        tops |= {name.partition(".")[0] for name in sys.modules} - loading.BATONS_OWN
+    found: dict[str, str] = {}
+    for top in sorted(tops - {"baton"}):
+        if top in sys.modules and not is_standard(top) and not is_own(top) and not loading.is_home(top):
+            distribution = distribution_of(top)
+            if distribution:
+                found[distribution] = version_of_distribution(distribution)
+    return found
+
+
+def _is_missing(name: str) -> bool:
+    if name in sys.modules:
+        return False
+    parent = name.rpartition(".")[0]
+    if parent:
+        return _is_missing(parent) or _find(name) is None
+    return locate(name) is None and _find(name) is None
+
+
+@cache
+def _find(name: str) -> importlib.machinery.ModuleSpec | None:
+    parent, _, _ = name.rpartition(".")
+    if parent:
+        place = locate(parent)
+        if place is None or not place.folders:
+            return None
+        return importlib.machinery.PathFinder.find_spec(name, list(place.folders))
+    return importlib.machinery.PathFinder.find_spec(name) or importlib.machinery.BuiltinImporter.find_spec(
+        name
+    )
+
+
+def _file_now(name: str, then: str, project: Path, digests: DigestMemory) -> str:
+    path = os.path.join(project, name)
+    if then == _PRESENT:
+        return _PRESENT if os.path.exists(path) else _ABSENT
+    if then == _ABSENT:
+        return _PRESENT if os.path.exists(path) else _ABSENT
+    return digests.of(path)
+
+
+def _presence(then: str, now: str) -> tuple[str | None, str | None]:
+    return (None if then == _ABSENT else then, None if now == _ABSENT else now)
+
+
+def _name_of(path: str, project: Path) -> str:
+    try:
+        return Path(path).relative_to(project).as_posix()
+    except ValueError:
+        return path
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]

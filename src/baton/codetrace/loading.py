@@ -1,0 +1,167 @@
+"""How a user's own modules are imported: what runs is what was read, and lookups are seen.
+
+Python decides by a file's time in whole seconds and its size whether compiled code is still that of
+the source, so two edits of equal length within a second run the old code.  The loader here decides by
+the content, and keeps the text that it ran.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+import types
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from baton.codetrace.modules import Location, is_installed
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSource:
+    """What one module was made of when it was imported.
+
+    Parameters
+    ----------
+    file : str
+        Its source file.
+    content : bytes
+        The text that was compiled.
+    code : types.CodeType
+        The compiled module.
+    """
+
+    file: str
+    content: bytes
+    code: types.CodeType
+
+
+LOADED: dict[str, LoadedSource] = {}
+"""The own modules that this process imported, by name."""
+
+BATONS_OWN: set[str] = set()
+"""The top-level modules that were loaded before any pipeline: those that baton itself uses."""
+
+_homes: set[str] = set()
+
+
+def follow_imports(home_module: str) -> None:
+    """Load the user's own modules from now on with the loader of this module.
+
+    Parameters
+    ----------
+    home_module : str
+        A module that is the user's own wherever it lies, with its whole top-level package.
+    """
+    _homes.add(home_module.partition(".")[0])
+    if not any(isinstance(finder, OwnFinder) for finder in sys.meta_path):
+        BATONS_OWN.update(name.partition(".")[0] for name in sys.modules)
+        sys.meta_path.insert(0, OwnFinder())
+        importlib.invalidate_caches()
+
+
+def is_home(top: str) -> bool:
+    """Whether a top-level module is that of a pipeline that this process loaded."""
+    return top in _homes
+
+
+class OwnLoader(importlib.machinery.SourceFileLoader):
+    """Loads a source file; its compiled code is used again only for the same content."""
+
+    def __init__(self, fullname: str, path: str) -> None:
+        super().__init__(fullname, path)
+        self._content: bytes | None = None
+
+    def path_stats(self, path: str) -> dict[str, Any]:
+        """Return a digest of the content in the place of the file's time."""
+        self._content = super().get_data(path)
+        return {"mtime": zlib.crc32(self._content), "size": len(self._content)}
+
+    def get_data(self, path: str) -> bytes:
+        """Return a file's content; of the source, what `path_stats` looked at."""
+        if path == self.path and self._content is not None:
+            return self._content
+        return super().get_data(path)
+
+    def get_code(self, fullname: str) -> types.CodeType | None:
+        """Return the module's code, and keep it with its text."""
+        code = super().get_code(fullname)
+        if code is not None and self._content is not None:
+            LOADED[fullname] = LoadedSource(str(self.path), self._content, code)
+        return code
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Run the module while what it looks at is observed."""
+        with hooks.while_imported(module.__name__):
+            super().exec_module(module)
+
+
+class OwnFinder:
+    """Asks the other finders, and gives the user's own source files to `OwnLoader`."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Return what the first other finder finds."""
+        found = None
+        for finder in sys.meta_path:
+            if finder is self or not hasattr(finder, "find_spec"):
+                continue
+            found = finder.find_spec(fullname, path, target)
+            if found is not None:
+                break
+        hooks.looked_up(fullname, found)
+        if found is not None and type(found.loader) is importlib.machinery.SourceFileLoader:
+            if fullname in hooks.wrapped_modules:
+                found.loader = cast("importlib.abc.Loader", _WrappingLoader(found.loader))
+            elif _is_own(fullname, found):
+                found.loader = OwnLoader(found.loader.name, str(found.loader.path))
+        return found
+
+    def find_distributions(self, _context: Any = None) -> list[Any]:
+        """Return nothing: other finders know the installed distributions."""
+        return []
+
+
+class _WrappingLoader:
+    """Loads a library that reads files in native code, and has its calls observed."""
+
+    def __init__(self, loader: importlib.machinery.SourceFileLoader) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+        """Leave it to the library's own loader."""
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Run the library's module, then put observed calls in place."""
+        self._loader.exec_module(module)
+        hooks.wrap(module)
+
+
+@dataclass
+class Hooks:
+    """What `baton.codetrace.observing` wants to know of imports; nothing as long as it is not in use."""
+
+    while_imported: Callable[[str], AbstractContextManager[None]] = lambda _name: nullcontext()
+    looked_up: Callable[[str, importlib.machinery.ModuleSpec | None], None] = lambda _name, _spec: None
+    wrapped_modules: frozenset[str] = frozenset()
+    wrap: Callable[[types.ModuleType], None] = lambda _module: None
+
+
+hooks = Hooks()
+
+
+def _is_own(fullname: str, spec: importlib.machinery.ModuleSpec) -> bool:
+    top = fullname.partition(".")[0]
+    if top == "baton" or spec.origin is None:
+        return False
+    return is_home(top) or not is_installed(Location(Path(spec.origin), (), ""))

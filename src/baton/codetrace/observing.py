@@ -1,0 +1,530 @@
+"""What was seen while code ran: the facts that a remembered result rests on besides its key.
+
+Reading code can never find everything, so what a task does is watched: own functions that run, files
+and folders that are read, environment variables, versions of packages that are imported, modules that
+are looked for.  Python's audit events tell most of it; what they do not tell is seen by standing in
+front of a few functions (`_Patches`) and of libraries that read files in native code
+(`baton.codetrace.native`).  A result is used again only while all facts hold
+(`baton.codetrace.facts`).
+
+Everything is noted for each task that runs in the process at that moment: too much rather than too
+little.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.machinery
+import os
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+from baton.codetrace import execution, loading, native
+from baton.codetrace.modules import Location, is_installed
+
+_SESSION_VARIABLES = frozenset(
+    "_ COLORTERM COLUMNS CI DBUS_SESSION_BUS_ADDRESS DISPLAY EDITOR HOME HOSTNAME LANG LANGUAGE LINES "
+    "LOGNAME LS_COLORS MAIL NO_COLOR OLDPWD PAGER PATH PWD SHELL SHLVL TEMP TERM TMP TMPDIR TZ USER "
+    "VIRTUAL_ENV WINDOWID".split()
+)
+_SESSION_PREFIXES = (
+    "AIRFLOW_",
+    "BATON_",
+    "CONDA_",
+    "GPG_",
+    "LC_",
+    "MLFLOW_",
+    "PREFECT_",
+    "PYTEST_",
+    "PYTHON",
+    "SSH_",
+    "XDG_",
+)
+"""Variables that describe a login, a terminal or another tool's process: they count only where own code
+asks for one by its name."""
+_UNSEEN_ROOTS = ("/proc", "/sys", "/dev")
+_SYSTEM_ROOTS = ("/etc", "/usr", "/lib", "/opt", "/bin", "/var/lib", "/run")
+_QUIET_PROGRAM_CALLERS = frozenset(
+    "joblib loky matplotlib mlflow numba numpy platformdirs psutil scipy threadpoolctl torch xgboost".split()
+)
+"""Libraries that ask the machine about itself by a program: its cores, its fonts."""
+_IMPORTLIB = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
+
+
+@dataclass
+class Seen:
+    """What was seen in one stretch of running code, not yet turned into facts.
+
+    Parameters
+    ----------
+    ignored : tuple of str
+        Folders whose files do not count: they hold inputs, which count by themselves, and caches.
+    """
+
+    ignored: tuple[str, ...] = ()
+    files: dict[str, os.stat_result | None] = field(default_factory=dict)
+    """By absolute path; what the file was when it was first read, None where it was not there."""
+    folders: dict[str, os.stat_result | None] = field(default_factory=dict)
+    looked_for: set[str] = field(default_factory=set)
+    """Paths of which only the existence was asked."""
+    written: set[str] = field(default_factory=set)
+    variables: dict[str, str | None] = field(default_factory=dict)
+    modules: set[str] = field(default_factory=set)
+    """Modules that were looked for while they were not loaded."""
+    missed: set[str] = field(default_factory=set)
+    """Of these, the ones that own code looked for and did not find."""
+    unsteady: dict[str, str] = field(default_factory=dict)
+    """What cannot hold still, with the line where it happened."""
+    executed: set[CodeType] = field(default_factory=set)
+    foreign_threads: frozenset[int] = frozenset()
+
+    def is_ignored(self, path: str) -> bool:
+        """Whether a path lies where nothing counts."""
+        return path.startswith(self.ignored)
+
+
+_active: list[Seen] = []
+_at_import: dict[str, Seen] = {}
+_lock = threading.RLock()
+_hooked = False
+
+
+def seen_at_import(module: str) -> Seen | None:
+    """Return what was seen while a module was imported, None where it was not watched."""
+    return _at_import.get(module)
+
+
+@contextmanager
+def watching(ignored: tuple[str, ...]) -> Iterator[Seen]:
+    """Note what runs in this process meanwhile, other threads that run already aside.
+
+    Parameters
+    ----------
+    ignored : tuple of str
+        As in `Seen`.
+    """
+    seen = Seen(tuple(f"{Path(folder).absolute()}{os.sep}" for folder in ignored))
+    seen.foreign_threads = frozenset(sys._current_frames()) - {threading.get_ident()}
+    with _noted_in(seen), execution.watching(seen.executed, is_own_file):
+        yield seen
+
+
+@contextmanager
+def _noted_in(seen: Seen) -> Iterator[None]:
+    _begin()
+    with _lock:
+        _active.append(seen)
+        if len(_active) == 1:
+            _patches.put()
+    try:
+        yield
+    finally:
+        with _lock:
+            _active[:] = [one for one in _active if one is not seen]
+            if not _active:
+                _patches.take_back()
+
+
+@contextmanager
+def _while_imported(module: str) -> Iterator[None]:
+    seen = _at_import[module] = Seen()
+    seen.foreign_threads = frozenset(sys._current_frames()) - {threading.get_ident()}
+    with _noted_in(seen):
+        yield
+
+
+def _begin() -> None:
+    global _hooked
+    if not _hooked:
+        _hooked = True
+        sys.addaudithook(_on_event)
+
+
+def follow_imports(home_module: str) -> None:
+    """Watch the own modules that are imported from now on; see `baton.codetrace.loading`."""
+    loading.hooks.while_imported = _while_imported
+    loading.hooks.looked_up = _on_lookup
+    loading.hooks.wrapped_modules = native.MODULES
+    loading.hooks.wrap = native.wrap
+    native.hooks.read = _on_read
+    native.hooks.connected = lambda what: _note_unsteady(f"it connects to {what}")
+    for name in native.MODULES & sys.modules.keys():
+        native.wrap(sys.modules[name])
+    loading.follow_imports(home_module)
+
+
+def _here() -> list[Seen]:
+    """Return what takes note of this thread's doings."""
+    me = threading.get_ident()
+    return [seen for seen in _active if me not in seen.foreign_threads]
+
+
+def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _active:
+        return
+    handler = _HANDLERS.get(event)
+    if handler is not None and not getattr(_busy, "is_set", False):
+        _busy.is_set = True
+        try:
+            handler(arguments)
+        except Exception:  # noqa: S110  # nobody's program ends because it is watched
+            pass
+        finally:
+            _busy.is_set = False
+
+
+_busy = threading.local()
+
+
+def _on_open(arguments: tuple[Any, ...]) -> None:
+    path, mode, flags = arguments
+    if isinstance(path, int):
+        return
+    name = os.path.abspath(os.fsdecode(path))
+    frame = sys._getframe(2)
+    if frame.f_code.co_filename in _IMPORTLIB:
+        _on_module_file(name, frame)
+        return
+    letters = mode if isinstance(mode, str) else ""
+    writes = any(letter in letters for letter in "wax+") or bool(
+        isinstance(flags, int) and not letters and flags & (os.O_WRONLY | os.O_RDWR)
+    )
+    reads = not writes or "a" in letters or "r+" in letters
+    if reads and not _is_by("linecache", frame):
+        _note_file(name, frame)
+    if writes:
+        for seen in _here():
+            seen.written.add(name)
+
+
+def _on_module_file(name: str, frame: FrameType) -> None:
+    """Note a source file that some other loader than ours reads, or the compiled form of it."""
+    if not name.endswith((".py", ".pyc")):
+        _note_file(name, frame.f_back)  # data beside a module, read by the module's loader
+        return
+    if isinstance(frame.f_locals.get("self"), loading.OwnLoader):
+        return
+    if name.endswith(".pyc"):
+        try:
+            name = importlib.util.source_from_cache(name)
+        except ValueError:
+            return
+    if is_own_file(name):
+        _note_file(name, None)
+
+
+def _on_listing(arguments: tuple[Any, ...]) -> None:
+    path = arguments[0] if arguments else None
+    frame = sys._getframe(2)
+    if isinstance(path, int) or frame.f_code.co_filename in _IMPORTLIB:
+        return
+    name = os.path.abspath(os.fsdecode(path or "."))
+    if _counts(name, frame):
+        for seen in _here():
+            if not seen.is_ignored(name + os.sep) and name not in seen.folders:
+                seen.folders[name] = _state(name)
+
+
+def _on_rename(arguments: tuple[Any, ...]) -> None:
+    for path in arguments[:2]:
+        if not isinstance(path, int):
+            for seen in _here():
+                seen.written.add(os.path.abspath(os.fsdecode(path)))
+
+
+def _on_created(arguments: tuple[Any, ...]) -> None:
+    if arguments and not isinstance(arguments[0], int):
+        for seen in _here():
+            seen.written.add(os.path.abspath(os.fsdecode(arguments[0])))
+
+
+def _on_database(arguments: tuple[Any, ...]) -> None:
+    name = os.fsdecode(arguments[0])
+    if name and not name.startswith((":memory:", "file:")):
+        _note_file(os.path.abspath(name), sys._getframe(2))
+
+
+def _on_program(arguments: tuple[Any, ...]) -> None:
+    executable, words = arguments[0], arguments[1] if len(arguments) > 1 else ()
+    frame = sys._getframe(2)
+    asker = _asker(frame)
+    if asker is None or asker[0] in _QUIET_PROGRAM_CALLERS:
+        return
+    parts = words if isinstance(words, (list, tuple)) else [words]
+    names = [
+        os.fsdecode(part) for part in (executable, *parts) if isinstance(part, (str, bytes, os.PathLike))
+    ]
+    for name in names[1:]:
+        if "\n" not in name and os.path.isfile(name) and not _is_program(name):
+            _note_file(os.path.abspath(name), frame)
+    _note_unsteady(f"it starts the program {Path(names[0]).name if names else 'of its own'}", frame)
+
+
+def _on_fork(_arguments: tuple[Any, ...]) -> None:
+    if _asker(sys._getframe(2)) is not None:
+        for seen in _here():
+            seen.unsteady.setdefault("", "")  # code that runs there is not seen: all of it counts
+
+
+def _on_connection(arguments: tuple[Any, ...]) -> None:
+    address = arguments[1] if len(arguments) > 1 else ""
+    if isinstance(address, tuple) and address:
+        frame = sys._getframe(2)
+        if _asker(frame) is not None:
+            _note_unsteady(f"it connects to {address[0]}", frame)
+
+
+_HANDLERS: dict[str, Callable[[tuple[Any, ...]], None]] = {
+    "open": _on_open,
+    "os.listdir": _on_listing,
+    "os.scandir": _on_listing,
+    "os.rename": _on_rename,
+    "os.mkdir": _on_created,
+    "os.link": lambda arguments: _on_created(arguments[1:]),
+    "os.symlink": lambda arguments: _on_created(arguments[1:]),
+    "os.remove": _on_created,
+    "os.rmdir": _on_created,
+    "sqlite3.connect": _on_database,
+    "subprocess.Popen": _on_program,
+    "os.system": lambda arguments: _on_program((arguments[0], ())),
+    "os.posix_spawn": _on_program,
+    "os.exec": _on_program,
+    "os.fork": _on_fork,
+    "os.forkpty": _on_fork,
+    "socket.connect": _on_connection,
+}
+
+
+def _on_lookup(name: str, spec: importlib.machinery.ModuleSpec | None) -> None:
+    """Note a module that is looked for while it is not loaded."""
+    if not _active:
+        return
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and (
+        frame.f_code.co_filename in _IMPORTLIB or frame.f_globals.get("__name__", "").startswith("importlib")
+    ):
+        frame = frame.f_back
+    asked_by_own = frame is not None and is_own_file(frame.f_code.co_filename)
+    for seen in _here():
+        if spec is not None:
+            seen.modules.add(name)
+        elif asked_by_own or (frame is not None and frame.f_globals.get("__name__") == "pkgutil"):
+            seen.missed.add(name)
+
+
+def _on_read(path: str) -> None:
+    """Note a file, a folder or a pattern that a library reads in native code."""
+    import glob
+
+    frame = sys._getframe(2)
+    name = os.path.abspath(os.path.expanduser(path))
+    if os.path.isdir(name):
+        for folder, _, files in os.walk(name):
+            for seen in _here():
+                seen.folders.setdefault(folder, _state(folder))
+            for file in files:
+                _note_file(os.path.join(folder, file), frame)
+    elif not os.path.exists(name) and glob.has_magic(name):
+        parent = name
+        while glob.has_magic(parent):
+            parent = os.path.dirname(parent)
+        for seen in _here():
+            seen.folders.setdefault(parent, _state(parent))
+        for file in glob.glob(name, recursive=True):
+            _note_file(file, frame)
+    else:
+        _note_file(name, frame)
+
+
+def _note_file(name: str, frame: FrameType | None) -> None:
+    if frame is not None and not _counts(name, frame):
+        return
+    for seen in _here():
+        if name not in seen.written and name not in seen.files and not seen.is_ignored(name):
+            seen.files[name] = _state(name)
+
+
+def _note_variable(name: str, value: str | None) -> None:
+    """Note a variable that own code, or a library on its behalf, looks up."""
+    frame: FrameType | None = sys._getframe(2)
+    by_name = True
+    while frame is not None and _is_standard_code(frame.f_code.co_filename):
+        by_name = by_name and frame.f_code.co_name in _SINGLE_LOOKUPS
+        if frame.f_code.co_filename in _IMPORTLIB:
+            return
+        frame = frame.f_back
+    if frame is None:
+        return
+    is_own = is_own_file(frame.f_code.co_filename)
+    if not (is_own and by_name):
+        if name in _SESSION_VARIABLES or name.startswith(_SESSION_PREFIXES):
+            return
+        if not is_own and _asker(frame) is None:
+            return
+    for seen in _here():
+        seen.variables.setdefault(name, value)
+
+
+_SINGLE_LOOKUPS = frozenset({"__getitem__", "get", "getenv", "__contains__", "pop", "setdefault"})
+
+
+def _note_existence(name: str) -> None:
+    """Note a path of which own code asks whether it is there."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and _is_standard_code(frame.f_code.co_filename):
+        if frame.f_code.co_filename in _IMPORTLIB:
+            return
+        frame = frame.f_back
+    if frame is None or not is_own_file(frame.f_code.co_filename) or name.startswith(_UNSEEN_ROOTS):
+        return
+    for seen in _here():
+        if name not in seen.written and name not in seen.files and not seen.is_ignored(name + os.sep):
+            seen.looked_for.add(name)
+            seen.files.setdefault(name, _state(name))
+
+
+def _note_unsteady(what: str, frame: FrameType | None = None) -> None:
+    place = ""
+    frame = frame or sys._getframe(2)
+    while frame is not None and not place:
+        if is_own_file(frame.f_code.co_filename):
+            place = f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+        frame = frame.f_back
+    for seen in _here():
+        seen.unsteady.setdefault(what, place)
+
+
+def _counts(name: str, frame: FrameType) -> bool:
+    """Whether a file that code opens can be part of what its result depends on."""
+    if name.startswith(_UNSEEN_ROOTS) or "__pycache__" in name:
+        return False
+    if _is_installed_file(name):
+        return False
+    asker = _asker(frame)
+    if asker is None:
+        return False  # a library looks at its own things while it is imported
+    if asker[1] or name.startswith(str(Path.cwd()) + os.sep):
+        return True
+    return not name.startswith(_SYSTEM_ROOTS) and "/." not in name.removeprefix(os.path.expanduser("~"))
+
+
+def _asker(frame: FrameType | None) -> tuple[str, bool] | None:
+    """Return who does something: the nearest code that is not Python's own, and whether it is own code.
+
+    None where a library does it while it is imported, or nobody but Python itself.
+    """
+    nearest: tuple[str, bool] | None = None
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if is_own_file(file):
+            return nearest or (str(frame.f_globals.get("__name__")), True)
+        if file in _IMPORTLIB:
+            return None
+        if nearest is None and not _is_standard_code(file):
+            nearest = (str(frame.f_globals.get("__name__", "")).partition(".")[0], False)
+        frame = frame.f_back
+    return nearest
+
+
+def _is_by(module: str, frame: FrameType | None) -> bool:
+    depth = 0
+    while frame is not None and depth < 6:
+        if frame.f_globals.get("__name__") == module:
+            return True
+        frame, depth = frame.f_back, depth + 1
+    return False
+
+
+def _state(name: str) -> os.stat_result | None:
+    try:
+        return _real_stat(name)
+    except (OSError, ValueError):
+        return None
+
+
+_real_stat = os.stat
+
+
+class _Patches:
+    """What stands in front of Python's functions while something is watched."""
+
+    def __init__(self) -> None:
+        self._lookup: Any = None
+
+    def put(self) -> None:
+        """Put them in place."""
+        environ = type(os.environ)
+        self._lookup = lookup = environ.__getitem__
+
+        def getitem(self: Any, key: Any) -> Any:
+            try:
+                value = lookup(self, key)
+            except KeyError:
+                if isinstance(key, str):
+                    _note_variable(key, None)
+                raise
+            _note_variable(key if isinstance(key, str) else os.fsdecode(key), os.fsdecode(value))
+            return value
+
+        def stat(path: Any, *arguments: Any, **words: Any) -> os.stat_result:
+            if not isinstance(path, int) and not words.get("dir_fd"):
+                with contextlib.suppress(Exception):
+                    _note_existence(os.path.abspath(os.fsdecode(path)))
+            return _real_stat(path, *arguments, **words)
+
+        environ.__getitem__ = getitem  # type: ignore[method-assign]  # put back below
+        os.stat = stat
+
+    def take_back(self) -> None:
+        """Put Python's own functions back."""
+        type(os.environ).__getitem__ = self._lookup  # type: ignore[method-assign]
+        os.stat = _real_stat
+
+
+_patches = _Patches()
+
+
+@cache
+def is_own_file(name: str) -> bool:
+    """Whether a file of code is the user's own."""
+    if name.startswith("<") or not name:
+        return False
+    path = Path(name)
+    if _baton() in path.parents:
+        return False
+    tops = {path.stem, *(parent.name for parent in path.parents)}
+    if any(loading.is_home(top) for top in tops):
+        return True
+    return not is_installed(Location(path, (), ""))
+
+
+@cache
+def _baton() -> Path:
+    import baton
+
+    return Path(str(baton.__file__)).parent
+
+
+@cache
+def _is_standard_code(name: str) -> bool:
+    if name.startswith("<frozen"):
+        return True
+    path = Path(name)
+    return Path(sysconfig.get_path("stdlib")) in path.parents and "site-packages" not in path.parts
+
+
+@cache
+def _is_installed_file(name: str) -> bool:
+    return not is_own_file(name) and is_installed(Location(Path(name), (), ""))
+
+
+def _is_program(name: str) -> bool:
+    return os.path.samefile(name, sys.executable)

@@ -1,0 +1,171 @@
+"""Versions of installed packages by import name and by distribution."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+_DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "attr": "attrs",
+    "baton": "baton-ml",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "pkg_resources": "setuptools",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+"""Spares looking through every installed package for the names that pipelines meet often."""
+
+ABSENT = "absent"
+"""The version of what is not installed."""
+
+
+@cache
+def version_of(import_name: str) -> str:
+    """Return the version of what provides a top-level module.
+
+    Parameters
+    ----------
+    import_name : str
+        For example ``"sklearn"``.
+
+    Returns
+    -------
+    str
+        For example ``"1.9.1"``; every version where several distributions share the name, a digest of
+        its files where none claims it, and ``"absent"`` where there is no such module.
+    """
+    return version_of_distribution(distribution_of(import_name))
+
+
+@cache
+def distribution_of(import_name: str) -> str:
+    """Return the distribution that provides a top-level module.
+
+    Returns
+    -------
+    str
+        Its normalised name; several joined by ``"+"`` where they share the module; ``"module NAME"``
+        where none claims it.
+    """
+    guess = _normalised(_DISTRIBUTIONS.get(import_name, import_name))
+    if guess in _installed() and import_name not in _shared_names():
+        return guess
+    claims = _claims().get(import_name, ())
+    return "+".join(sorted(claims)) or f"module {import_name}"
+
+
+@cache
+def version_of_distribution(name: str) -> str:
+    """Return the version of what `distribution_of` named, ``"absent"`` where it is not there any more."""
+    if name.startswith("module "):
+        return _content_of(name.removeprefix("module "))
+    return ", ".join(_installed().get(part, ABSENT) for part in name.split("+"))
+
+
+@cache
+def _installed() -> dict[str, str]:
+    """Return versions by normalised distribution name, read off the names of their folders.
+
+    Those are ``NAME-VERSION.dist-info`` (https://packaging.python.org/en/latest/specifications/
+    recording-installed-packages/) or, as older tools write it, ``NAME-VERSION[-pyX.Y].egg-info``.  The
+    standard library would parse each one's metadata instead.
+    """
+    found: dict[str, str] = {}
+    for path in _metadata_paths():
+        distribution, _, version = re.sub(r"-py\d.*$", "", path.stem).partition("-")
+        if not version:
+            version = _version_in(path)
+        found.setdefault(_normalised(distribution), version)  # the first on the path is imported
+    return found
+
+
+def _metadata_paths() -> list[Path]:
+    found = []
+    for place in sys.path:
+        try:
+            names = [name for name in os.listdir(place or ".") if name.endswith((".dist-info", ".egg-info"))]
+        except OSError:
+            continue
+        found += [Path(place or ".", name) for name in sorted(names)]
+    return found
+
+
+def _version_in(path: Path) -> str:
+    """Return the version that a metadata file or folder states."""
+    for file in (path / "METADATA", path / "PKG-INFO", path):
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        stated = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
+        if stated:
+            return stated.group(1)
+    return ABSENT
+
+
+@cache
+def _claims() -> dict[str, tuple[str, ...]]:
+    """Return the distributions that claim each top-level module, by their own lists of files."""
+    found: dict[str, list[str]] = {}
+    for path in _metadata_paths():
+        name = _normalised(re.sub(r"-py\d.*$", "", path.stem).partition("-")[0])
+        for top in _tops_of(path):
+            found.setdefault(top, []).append(name)
+    return {top: tuple(dict.fromkeys(names)) for top, names in found.items()}
+
+
+def _tops_of(path: Path) -> set[str]:
+    for file, pattern in (
+        ("RECORD", r"^([A-Za-z_]\w*)(?:/|\.py,|\.cpython-|\.abi3\.)"),
+        ("top_level.txt", r"^([A-Za-z_]\w*)$"),
+        ("installed-files.txt", r"^(?:\.\./)?([A-Za-z_]\w*)(?:/|\.py$)"),
+    ):
+        try:
+            text = (path / file).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        return set(re.findall(pattern, text, re.MULTILINE))
+    return set()
+
+
+@cache
+def _shared_names() -> frozenset[str]:
+    """Return the namespaces that several distributions fill: a folder without ``__init__.py``."""
+    found = set()
+    for place in sys.path:
+        try:
+            with os.scandir(place or ".") as entries:
+                folders = [e.name for e in entries if e.name.isidentifier() and e.is_dir()]
+        except OSError:
+            continue
+        found |= {f for f in folders if not os.path.exists(os.path.join(place or ".", f, "__init__.py"))}
+    return frozenset(found)
+
+
+def _content_of(import_name: str) -> str:
+    """Return a digest of a module's files, for one that belongs to no distribution."""
+    from baton.codetrace.modules import locate
+
+    place = locate(import_name)
+    if place is None:
+        return ABSENT
+    files = [place.file] if place.file is not None else []
+    files += [p for folder in place.folders for p in sorted(Path(folder).rglob("*.py"))]
+    sha = hashlib.sha256()
+    for file in files:
+        try:
+            sha.update(file.read_bytes())
+        except OSError:
+            return ABSENT
+    return f"content {sha.hexdigest()[:12]}"
+
+
+def _normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
