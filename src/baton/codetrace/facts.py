@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.machinery
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
@@ -14,7 +15,7 @@ import msgspec
 
 from baton.codetrace import execution, loading
 from baton.codetrace.modules import is_standard, locate
-from baton.codetrace.observing import Seen, is_own_file, seen_at_import
+from baton.codetrace.observing import Seen, is_own_file, names_of_variables, seen_at_import
 from baton.codetrace.packages import distribution_of, version_of_distribution
 from baton.codetrace.reach import ON_IMPORT, WHOLE, Reach, is_own
 from baton.codetrace.reader import CodeReader
@@ -35,12 +36,16 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     code : dict of str to str
         Digest of each definition reached through `roots`, where the key does not hold it.
     files : dict of str to str
-        Digest of each file that was read, ``"absent"`` where it was not there, ``"present"`` where only
-        that was asked; a path inside the project is relative to it.
+        Digest of each file that was read, ``"absent"`` where it was not there, ``"size N"`` or
+        ``"present"`` where only that was asked; a path inside the project is relative to it.
     folders : dict of str to str
-        Digest of the names in each folder that was listed.
+        Digest of the names in each folder that was listed, and of sizes where they may have been seen.
+    links : dict of str to str
+        Where each symbolic link points to that was read as one.
     variables : dict of str to str
         Digest of each environment variable that was looked up, ``"absent"`` where it was not set.
+    listed_variables : tuple of str or None
+        The names of all variables, where they were gone through.
     packages : dict of str to str
         Version of each distribution of which a module was imported.
     missing_modules : tuple of str
@@ -51,7 +56,9 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     code: dict[str, str] = {}
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
+    links: dict[str, str] = {}
     variables: dict[str, str] = {}
+    listed_variables: tuple[str, ...] | None = None
     packages: dict[str, str] = {}
     missing_modules: tuple[str, ...] = ()
 
@@ -108,6 +115,15 @@ def collect(
             for source in reversed(sources)
             for name, value in source.variables.items()
         },
+        links={
+            _name_of(path, project): target
+            for source in sources
+            for path, target in source.links.items()
+            if path not in source.written
+        },
+        listed_variables=next(
+            (tuple(sorted(s.listed_variables)) for s in sources if s.listed_variables is not None), None
+        ),
         packages=_packages(sources, reach),
         missing_modules=tuple(
             sorted({name for source in sources for name in source.missed if _is_missing(name)})
@@ -157,7 +173,7 @@ def changed(
         if found != digest:
             yield Cause(CauseKind.FILE, name, *_presence(digest, found))
     for name, digest in then.folders.items():
-        found = _listing(project / name)
+        found = _listing(project / name, sized=digest.startswith(_SIZED))
         if found != digest:
             yield Cause(CauseKind.FOLDER, name, *_presence(digest, found))
     for name, digest in then.variables.items():
@@ -165,6 +181,17 @@ def changed(
         found = _ABSENT if value is None else _short(value.encode("utf-8", "surrogateescape"))
         if found != digest:
             yield Cause(CauseKind.VARIABLE, name, *_presence(digest, found))
+    if then.listed_variables is not None:
+        for name in sorted(names_of_variables() ^ set(then.listed_variables)):
+            if name not in then.variables:
+                is_new = name in os.environ
+                yield Cause(
+                    CauseKind.VARIABLE, name, None if is_new else _PRESENT, _PRESENT if is_new else None
+                )
+    for name, target in then.links.items():
+        now_target = _target(os.path.join(project, name))
+        if now_target != target:
+            yield Cause(CauseKind.FILE, name, target, now_target)
     for name, version in then.packages.items():
         installed = version_of_distribution(name)
         if installed != version:
@@ -290,7 +317,7 @@ def _files(sources: Iterable[Seen], project: Path) -> dict[str, str]:
         for path, state in source.files.items():
             name = _name_of(path, project)
             if path in source.looked_for:
-                kind = _ABSENT if state is None else _PRESENT
+                kind = _existence(path)
                 if not (state is None and path in source.written):
                     found.setdefault(name, kind)
                 continue
@@ -317,19 +344,42 @@ def _mark(path: str) -> tuple[int, int, int] | None:
 
 def _folders(sources: Iterable[Seen], project: Path) -> dict[str, str]:
     return {
-        _name_of(path, project): _listing(Path(path))
+        _name_of(path, project): _listing(Path(path), sized=path in source.sized_folders)
         for source in sources
         for path in sorted(source.folders)
         if path not in source.written
     }
 
 
-def _listing(path: Path) -> str:
+def _listing(path: Path, *, sized: bool) -> str:
+    """Return a digest of the names in a folder, with the sizes of its files where `sized`."""
     try:
         names = sorted(name for name in os.listdir(path) if name not in ("__pycache__", ".baton"))
     except OSError:
         return _ABSENT
-    return _short("\0".join(names).encode("utf-8", "surrogateescape"))
+    if sized:
+        names = [f"{name}={_existence(os.path.join(path, name))}" for name in names]
+    digest = _short("\0".join(names).encode("utf-8", "surrogateescape"))
+    return f"{_SIZED}{digest}" if sized else digest
+
+
+_SIZED = "with sizes "
+
+
+def _existence(path: str) -> str:
+    """Return ``"size N"`` for a file, ``"present"`` for what else is there, or ``"absent"``."""
+    try:
+        state = os.stat(path)
+    except (OSError, ValueError):
+        return _PRESENT if os.path.islink(path) else _ABSENT
+    return f"size {state.st_size}" if stat.S_ISREG(state.st_mode) else _PRESENT
+
+
+def _target(path: str) -> str | None:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
 
 
 def _packages(sources: Iterable[Seen], reach: Reach) -> dict[str, str]:
@@ -369,10 +419,8 @@ def _find(name: str) -> importlib.machinery.ModuleSpec | None:
 
 def _file_now(name: str, then: str, project: Path, digests: DigestMemory) -> str:
     path = os.path.join(project, name)
-    if then == _PRESENT:
-        return _PRESENT if os.path.exists(path) else _ABSENT
-    if then == _ABSENT:
-        return _PRESENT if os.path.exists(path) else _ABSENT
+    if then in (_PRESENT, _ABSENT) or then.startswith("size "):
+        return _existence(path)
     return digests.of(path)
 
 

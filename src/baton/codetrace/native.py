@@ -18,6 +18,12 @@ _CALLS: dict[str, tuple[str, ...]] = {
     "catboost": ("CatBoost.load_model", "Pool.__init__"),
     "cv2": ("imread",),
     "duckdb": (
+        "DuckDBPyConnection.execute",
+        "DuckDBPyConnection.query",
+        "DuckDBPyConnection.read_csv",
+        "DuckDBPyConnection.read_json",
+        "DuckDBPyConnection.read_parquet",
+        "DuckDBPyConnection.sql",
         "connect",
         "execute",
         "from_csv_auto",
@@ -33,6 +39,8 @@ _CALLS: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("InferenceSession.__init__",),
     "psycopg": ("connect",),
     "psycopg2": ("connect",),
+    "pyarrow": ("OSFile.__init__", "input_stream", "memory_map"),
+    "pyarrow.fs": ("LocalFileSystem.open_input_file", "LocalFileSystem.open_input_stream"),
     "pyarrow.csv": ("open_csv", "read_csv"),
     "pyarrow.dataset": ("dataset", "parquet_dataset"),
     "pyarrow.feather": ("read_feather", "read_table"),
@@ -53,7 +61,7 @@ _CALLS: dict[str, tuple[str, ...]] = {
     "soundfile": ("read",),
     "xgboost": ("Booster.__init__", "Booster.load_model", "DMatrix.__init__", "XGBModel.load_model"),
 }
-_PREFIXES = {"polars": ("read_", "scan_")}
+_PREFIXES = {"polars": ("read_", "scan_", "sql")}
 _SERVICES = frozenset({"psycopg", "psycopg2", "pyodbc"})
 _QUOTED = re.compile(r"'([^'\n]+)'|\"([^\"\n]+)\"")
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
@@ -81,18 +89,26 @@ def wrap(module: ModuleType) -> None:
         *outer, attribute = path.split(".")
         for part in outer:
             holder = getattr(holder, part, None)
-        if holder is not None:
-            _replace(holder, attribute, name)
+        if holder is not None and not _replace(holder, attribute, name):
+            _replace_class(module, outer[0], attribute, name)
     for attribute in list(vars(module)):
         if attribute.startswith(_PREFIXES.get(name, ("\0",))):
             _replace(module, attribute, name)
 
 
-def _replace(holder: Any, attribute: str, library: str) -> None:
+def _replace(holder: Any, attribute: str, library: str) -> bool:
+    """Put an observed function in the place of another; say whether the holder allows it."""
     original = getattr(holder, attribute, None)
     if not callable(original) or isinstance(original, type) or hasattr(original, "_baton_watches"):
-        return
+        return True
+    try:
+        setattr(holder, attribute, _observed(original, library))
+    except (AttributeError, TypeError):
+        return False
+    return True
 
+
+def _observed(original: Callable[..., Any], library: str) -> Callable[..., Any]:
     @functools.wraps(original)
     def call(*arguments: Any, **words: Any) -> Any:
         for value in (*arguments, *words.values()):
@@ -100,10 +116,22 @@ def _replace(holder: Any, attribute: str, library: str) -> None:
         return original(*arguments, **words)
 
     call._baton_watches = True  # type: ignore[attr-defined]  # wrapped once
-    try:
-        setattr(holder, attribute, call)
-    except (AttributeError, TypeError):
-        return  # a class in C that takes no attributes
+    return call
+
+
+def _replace_class(module: ModuleType, name: str, attribute: str, library: str) -> None:
+    """Put a subclass with an observed method in the place of a class in C, which takes no attributes."""
+    original = getattr(module, name)
+    methods = {attribute: _observed(getattr(original, attribute), library), "__module__": original.__module__}
+    if "_baton_watches" in vars(original):
+        setattr(original, attribute, methods[attribute])
+        return
+
+    class Same(type(original)):  # type: ignore[misc]  # whatever makes the library's classes
+        def __instancecheck__(cls, instance: Any) -> bool:
+            return isinstance(instance, original)
+
+    setattr(module, name, Same(name, (original,), {**methods, "_baton_watches": True}))
 
 
 def _note(value: Any, library: str) -> None:
@@ -120,9 +148,14 @@ def _note(value: Any, library: str) -> None:
             hooks.connected(_ADDRESS.match(text).group() if _ADDRESS.match(text) else "a database")  # type: ignore[union-attr]
             return
         text = text.removeprefix("file://")
-    if library == "duckdb" and (" " in text or "\n" in text):
+    if library in ("duckdb", "polars") and (" " in text or "\n" in text) and _QUOTED.search(text):
         for quoted in _QUOTED.findall(text):
             _note(quoted[0] or quoted[1], library="")
         return
-    if "\n" not in text and 0 < len(text) < 4096 and (os.sep in text or "." in text or os.path.exists(text)):
+    if (
+        "\0" not in text
+        and "\n" not in text
+        and 0 < len(text) < 4096
+        and (os.sep in text or "." in text or os.path.exists(text))
+    ):
         hooks.read(text)

@@ -77,6 +77,12 @@ class Seen:
     """Paths of which only the existence was asked."""
     written: set[str] = field(default_factory=set)
     variables: dict[str, str | None] = field(default_factory=dict)
+    listed_variables: frozenset[str] | None = None
+    """The names of all variables, where somebody went through them."""
+    links: dict[str, str] = field(default_factory=dict)
+    """Where symbolic links point to, for those that were read as links."""
+    sized_folders: set[str] = field(default_factory=set)
+    """Listed folders of whose files the sizes may have been looked at."""
     modules: set[str] = field(default_factory=set)
     """Modules that were looked for while they were not loaded."""
     missed: set[str] = field(default_factory=set)
@@ -94,6 +100,8 @@ class Seen:
 
 _active: list[Seen] = []
 _at_import: dict[str, Seen] = {}
+_own_threads: set[int] = set()
+"""Threads that own modules started when they were imported."""
 _lock = threading.RLock()
 _hooked = False
 
@@ -113,7 +121,7 @@ def watching(ignored: tuple[str, ...]) -> Iterator[Seen]:
         As in `Seen`.
     """
     seen = Seen(tuple(f"{Path(folder).absolute()}{os.sep}" for folder in ignored))
-    seen.foreign_threads = frozenset(sys._current_frames()) - {threading.get_ident()}
+    seen.foreign_threads = frozenset(sys._current_frames()) - {threading.get_ident()} - _own_threads
     with _noted_in(seen), execution.watching(seen.executed, seen.may_have_run, is_own_file):
         yield seen
 
@@ -137,9 +145,11 @@ def _noted_in(seen: Seen) -> Iterator[None]:
 @contextmanager
 def _while_imported(module: str) -> Iterator[None]:
     seen = _at_import[module] = Seen()
-    seen.foreign_threads = frozenset(sys._current_frames()) - {threading.get_ident()}
+    before = frozenset(sys._current_frames())
+    seen.foreign_threads = before - {threading.get_ident()} - _own_threads
     with _noted_in(seen):
         yield
+    _own_threads.update(sys._current_frames().keys() - before)
 
 
 def _begin() -> None:
@@ -199,7 +209,7 @@ def _on_open(arguments: tuple[Any, ...]) -> None:
         isinstance(flags, int) and not letters and flags & (os.O_WRONLY | os.O_RDWR)
     )
     reads = not writes or "a" in letters or "r+" in letters
-    if reads and not _is_by("linecache", frame):
+    if reads and not _is_for_a_traceback(frame):
         _note_file(name, frame)
     if writes:
         for seen in _here():
@@ -227,11 +237,15 @@ def _on_listing(arguments: tuple[Any, ...]) -> None:
     frame = sys._getframe(2)
     if isinstance(path, int) or frame.f_code.co_filename in _IMPORTLIB:
         return
+    if any(_is_by(module, frame) for module in ("importlib.metadata", "importlib_metadata", "pkg_resources")):
+        return  # installed packages count by their versions
     name = os.path.abspath(os.fsdecode(path or "."))
     if _counts(name, frame):
         for seen in _here():
-            if not seen.is_ignored(name + os.sep) and name not in seen.folders:
-                seen.folders[name] = _state(name)
+            if not seen.is_ignored(name + os.sep):
+                seen.folders.setdefault(name, _state(name))
+                if is_own_file(frame.f_code.co_filename):
+                    seen.sized_folders.add(name)  # entries of os.scandir know the sizes
 
 
 def _on_rename(arguments: tuple[Any, ...]) -> None:
@@ -270,9 +284,13 @@ def _on_program(arguments: tuple[Any, ...]) -> None:
 
 
 def _on_fork(_arguments: tuple[Any, ...]) -> None:
-    if _asker(sys._getframe(2)) is not None:
-        for seen in _here():
-            seen.unsteady.setdefault("", "")  # code that runs there is not seen: all of it counts
+    asker = _asker(sys._getframe(2))
+    if asker is None:
+        return
+    if asker[1]:
+        _note_unsteady("it starts other processes, of which nothing is seen", sys._getframe(2))
+    for seen in _here():
+        seen.unsteady.setdefault("", "")  # a library's: code that runs there is not seen, so all of it counts
 
 
 def _on_connection(arguments: tuple[Any, ...]) -> None:
@@ -354,42 +372,82 @@ def _note_file(name: str, frame: FrameType | None) -> None:
 
 
 def _note_variable(name: str, value: str | None) -> None:
-    """Note a variable that own code, or a library on its behalf, looks up."""
+    """Note a variable that is looked up; those of a session count only where own code names them."""
     frame: FrameType | None = sys._getframe(2)
-    by_name = True
+    way: set[str] = set()
     while frame is not None and _is_standard_code(frame.f_code.co_filename):
-        by_name = by_name and frame.f_code.co_name in _SINGLE_LOOKUPS
         if frame.f_code.co_filename in _IMPORTLIB:
             return
+        way.add(frame.f_code.co_name)
         frame = frame.f_back
-    if frame is None:
-        return
-    is_own = is_own_file(frame.f_code.co_filename)
-    if not (is_own and by_name):
-        if name in _SESSION_VARIABLES or name.startswith(_SESSION_PREFIXES):
-            return
-        if not is_own and _asker(frame) is None:
+    if name in _SESSION_VARIABLES or name.startswith(_SESSION_PREFIXES):
+        named = way <= _SINGLE_LOOKUPS or not way.isdisjoint(_LOOKING_UP)
+        if frame is None or not named or not is_own_file(frame.f_code.co_filename):
             return
     for seen in _here():
         seen.variables.setdefault(name, value)
 
 
-_SINGLE_LOOKUPS = frozenset({"__getitem__", "get", "getenv", "__contains__", "pop", "setdefault"})
+_SINGLE_LOOKUPS = frozenset({"__getitem__", "get", "getenv", "getenvb", "__contains__", "pop", "setdefault"})
+_LOOKING_UP = frozenset({"expanduser", "expandvars", "home", "which"})
+"""Functions of the standard library whose result is made of a variable."""
 
 
-def _note_existence(name: str) -> None:
-    """Note a path of which own code asks whether it is there."""
+def names_of_variables() -> frozenset[str]:
+    """Return the names of all environment variables, those of a session aside."""
+    return frozenset(
+        name
+        for name in os.environ
+        if name not in _SESSION_VARIABLES and not name.startswith(_SESSION_PREFIXES)
+    )
+
+
+def _note_all_variables() -> None:
+    """Note that somebody goes through all variables."""
+    if not getattr(_busy, "is_set", False):
+        _busy.is_set = True
+        try:
+            names = names_of_variables()
+            for seen in _here():
+                seen.listed_variables = seen.listed_variables or names
+        finally:
+            _busy.is_set = False
+
+
+def _note_existence(path: Any) -> None:
+    """Note a path of which own code asks whether it is there, and how large."""
+    if isinstance(path, int) or getattr(_busy, "is_set", False):
+        return
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and _is_standard_code(frame.f_code.co_filename):
         if frame.f_code.co_filename in _IMPORTLIB:
             return
         frame = frame.f_back
-    if frame is None or not is_own_file(frame.f_code.co_filename) or name.startswith(_UNSEEN_ROOTS):
+    if frame is None or not is_own_file(frame.f_code.co_filename):
+        return
+    name = os.path.abspath(os.fsdecode(path))
+    if name.startswith(_UNSEEN_ROOTS) or _holds(name, frame.f_code.co_filename) or _is_installed_file(name):
         return
     for seen in _here():
         if name not in seen.written and name not in seen.files and not seen.is_ignored(name + os.sep):
             seen.looked_for.add(name)
             seen.files.setdefault(name, _state(name))
+
+
+def _note_link(path: Any, target: str) -> None:
+    frame = sys._getframe(2)
+    name = os.path.abspath(os.fsdecode(path))
+    if _asker(frame) is not None and not name.startswith(_UNSEEN_ROOTS):
+        for seen in _here():
+            if name not in seen.written and not seen.is_ignored(name):
+                seen.links.setdefault(name, os.fsdecode(target))
+
+
+def _holds(folder: str, file: str) -> bool:
+    """Whether a folder is one that the code itself, or the current folder, lies in."""
+    return any(
+        f"{inner}{os.sep}".startswith(folder.rstrip(os.sep) + os.sep) for inner in (file, str(Path.cwd()))
+    )
 
 
 def _note_unsteady(what: str, frame: FrameType | None = None) -> None:
@@ -410,9 +468,7 @@ def _counts(name: str, frame: FrameType) -> bool:
     if _is_installed_file(name):
         return False
     asker = _asker(frame)
-    if asker is None:
-        return False  # a library looks at its own things while it is imported
-    if asker[1] or name.startswith(str(Path.cwd()) + os.sep):
+    if (asker is not None and asker[1]) or name.startswith(str(Path.cwd()) + os.sep):
         return True
     return not name.startswith(_SYSTEM_ROOTS) and "/." not in name.removeprefix(os.path.expanduser("~"))
 
@@ -435,6 +491,17 @@ def _asker(frame: FrameType | None) -> tuple[str, bool] | None:
     return nearest
 
 
+def _is_for_a_traceback(frame: FrameType | None) -> bool:
+    """Whether Python reads a source to show a line of it."""
+    inside = False
+    while frame is not None and _is_standard_code(frame.f_code.co_filename):
+        inside |= frame.f_globals.get("__name__") == "linecache"
+        if inside and frame.f_globals.get("__name__") in ("traceback", "warnings", "inspect", "pdb"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _is_by(module: str, frame: FrameType | None) -> bool:
     depth = 0
     while frame is not None and depth < 6:
@@ -452,42 +519,86 @@ def _state(name: str) -> os.stat_result | None:
 
 
 _real_stat = os.stat
+_real_open = os.open
+_real_readlink = os.readlink
 
 
 class _Patches:
     """What stands in front of Python's functions while something is watched."""
 
     def __init__(self) -> None:
-        self._lookup: Any = None
+        self._replaced: list[tuple[Any, str, Any]] = []
 
     def put(self) -> None:
         """Put them in place."""
         environ = type(os.environ)
-        self._lookup = lookup = environ.__getitem__
+        lookup, iterate = environ.__getitem__, environ.__iter__
 
         def getitem(self: Any, key: Any) -> Any:
             try:
                 value = lookup(self, key)
             except KeyError:
-                if isinstance(key, str):
-                    _note_variable(key, None)
+                _note_variable(os.fsdecode(key), None)
                 raise
-            _note_variable(key if isinstance(key, str) else os.fsdecode(key), os.fsdecode(value))
+            _note_variable(os.fsdecode(key), os.fsdecode(value))
             return value
 
-        def stat(path: Any, *arguments: Any, **words: Any) -> os.stat_result:
-            if not isinstance(path, int) and not words.get("dir_fd"):
-                with contextlib.suppress(Exception):
-                    _note_existence(os.path.abspath(os.fsdecode(path)))
-            return _real_stat(path, *arguments, **words)
+        def iterator(self: Any) -> Any:
+            _note_all_variables()
+            return iterate(self)
 
-        environ.__getitem__ = getitem  # type: ignore[method-assign]  # put back below
-        os.stat = stat
+        def opened(path: Any, flags: int, *arguments: Any, **words: Any) -> int:
+            folder = words.get("dir_fd")
+            if folder is not None and not flags & (os.O_WRONLY | os.O_RDWR):
+                with contextlib.suppress(OSError, TypeError):
+                    holder = _real_readlink(f"/proc/self/fd/{folder}")
+                    _note_file(os.path.join(holder, os.fsdecode(path)), None)
+            return _real_open(path, flags, *arguments, **words)
+
+        def readlink(path: Any, **words: Any) -> Any:
+            target = _real_readlink(path, **words)
+            if not words.get("dir_fd"):
+                _note_link(path, target)
+            return target
+
+        def spawned(*arguments: Any) -> int:
+            _on_fork(())
+            started: int = fork_exec(*arguments)
+            return started
+
+        import _posixsubprocess
+
+        fork_exec = _posixsubprocess.fork_exec
+        for holder, name, replacement in (
+            (environ, "__getitem__", getitem),
+            (environ, "__iter__", iterator),
+            (os, "stat", _asking(_real_stat)),
+            (os, "lstat", _asking(os.lstat)),
+            (os, "access", _asking(os.access)),
+            (os, "open", opened),
+            (os, "readlink", readlink),
+            (_posixsubprocess, "fork_exec", spawned),
+        ):
+            self._replaced.append((holder, name, getattr(holder, name)))
+            setattr(holder, name, replacement)
 
     def take_back(self) -> None:
         """Put Python's own functions back."""
-        type(os.environ).__getitem__ = self._lookup  # type: ignore[method-assign]
-        os.stat = _real_stat
+        while self._replaced:
+            holder, name, original = self._replaced.pop()
+            setattr(holder, name, original)
+
+
+def _asking(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that notes the path that another one asks about."""
+
+    def ask(path: Any, *arguments: Any, **words: Any) -> Any:
+        if words.get("dir_fd") is None:
+            with contextlib.suppress(OSError, TypeError, ValueError):
+                _note_existence(path)
+        return function(path, *arguments, **words)
+
+    return ask
 
 
 _patches = _Patches()
