@@ -6,6 +6,7 @@ import importlib
 import sys
 from pathlib import Path
 
+from baton.codetrace.loading import keep_search_path
 from baton.codetrace.observing import follow_imports
 from baton.core.checks import nearest
 from baton.core.dag import Dag
@@ -53,6 +54,7 @@ def load_pipeline(reference: str, project: Path) -> Dag:
         raise InvalidPipeline(
             reference, [f"importing {module_name} fails: {type(error).__name__}: {error}"]
         ) from error
+    keep_search_path()
     for name in attribute.split("."):
         if not hasattr(found, name):
             raise UsageError(

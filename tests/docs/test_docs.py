@@ -215,6 +215,15 @@ def test_readme_pipeline_runs_and_is_remembered(own_project):
     assert re.search(r"score +cached", again.stderr)
     changed = run_command(own_project, "run", "--pipeline", "flowers:dag", "--cache", "--strength", "0.5")
     assert re.search(r"flowers +cached", changed.stderr)
+    path = own_project / "flowers.py"
+    path.write_text(
+        path.read_text().replace(
+            "from sklearn.linear_model import LogisticRegression",
+            "from sklearn.svm import LinearSVC as LogisticRegression",
+        )
+    )
+    another = run_command(own_project, "run", "--pipeline", "flowers:dag", "--cache", "-v")
+    assert re.search(r"score +succeeded", another.stderr), "another model under the same name"
     assert re.search(r"score +succeeded", changed.stderr)
 
 

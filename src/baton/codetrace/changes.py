@@ -149,6 +149,7 @@ _HARMLESS_STDLIB = frozenset(
 _ACTING_ELSEWHERE = frozenset(
     ["abc.ABCMeta.register", "collections.abc", "decimal.getcontext", "decimal.setcontext", "numbers"]
 )
+_LOGGING = frozenset("critical debug error exception getLogger info log warning".split())
 _TABLE_LIBRARIES = frozenset(["numpy", "polars", "pandas", "pyarrow", "scipy"])
 _SETTING_WORDS = ("set", "seed", "register", "enable", "disable", "option", "config", "use", "reset")
 
@@ -167,8 +168,10 @@ def is_harmless(dotted: str) -> bool:
         return rest.split(".")[0] not in _ACTING_BUILTINS
     if top == "baton":
         return True
-    if top in ("logging", "warnings"):
-        return last not in ("captureWarnings", "setLoggerClass", "setLogRecordFactory")
+    if top == "warnings":
+        return True  # filters that raise are told by their first argument
+    if top == "logging":
+        return last in _LOGGING
     if top in sys.stdlib_module_names:
         if dotted.startswith(tuple(_HARMLESS_STDLIB)):
             return True
@@ -198,6 +201,12 @@ def changes(statement: ast.stmt) -> tuple[set[str], set[str], bool]:
             acts |= not root_name(node)
         elif isinstance(node, ast.Call):
             given |= _given_to(node)
+            if (
+                isinstance(node.func, ast.Name)
+                and node.func.id in ("next", "setattr", "delattr")
+                and node.args
+            ):
+                changed.add(root_name(node.args[0]))
             if isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING:
                 changed.add(root_name(node.func))
         elif isinstance(node, ast.Await | ast.Yield | ast.YieldFrom):

@@ -40,6 +40,9 @@ def watching(
             yield
         return
     before = _counts(is_own)
+    if _can_count and any(count == 0 for count in before.values()):
+        _begin_anew(is_own)
+        before = _counts(is_own)
     try:
         yield
     finally:
@@ -111,18 +114,50 @@ def _probe() -> bool:
 _can_count = _probe()
 
 
+_codes: dict[int, CodeType] = {}
+"""The own pieces of code that are in use, by identity."""
+_collected: set[str] = set()
+
+
 def _counts(is_own: Callable[[str], bool]) -> dict[CodeType, int]:
     """Return the counter of every own piece of code that is loaded; 0 from the eighth start on."""
-    found: dict[int, CodeType] = {}
-    for loaded in list(LOADED.values()):
-        _collect(loaded.code, found)
-    known = {loaded.file for loaded in LOADED.values()}
+    if not _codes:
+        for function in _own_functions(is_own):
+            _collect(function.__code__, _codes)
+    for name, loaded in list(LOADED.items()):
+        mark = f"{name} {id(loaded.code)}"
+        if mark not in _collected:
+            _collected.add(mark)
+            _collect(loaded.code, _codes)
+    return {code: _counter(code) if _can_count else 0 for code in _codes.values()}
+
+
+def _begin_anew(is_own: Callable[[str], bool]) -> None:
+    """Give functions whose counter has come to its end a copy of their code, which counts again."""
+    functions = list(_own_functions(is_own))
+    copies: dict[int, CodeType] = {}
+    for function in functions:
+        function.__code__ = _copy(function.__code__, copies)
+    _codes.clear()
+    for function in functions:
+        _collect(function.__code__, _codes)
+
+
+def _copy(code: CodeType, copies: dict[int, CodeType]) -> CodeType:
+    """Return a copy of code that has started too often, or that holds such code; else the code itself."""
+    if id(code) not in copies:
+        inner = tuple(_copy(one, copies) if isinstance(one, CodeType) else one for one in code.co_consts)
+        is_full = _counter(code) == 0 or any(
+            new is not old for new, old in zip(inner, code.co_consts, strict=True)
+        )
+        copies[id(code)] = code.replace(co_consts=inner) if is_full else code
+    return copies[id(code)]
+
+
+def _own_functions(is_own: Callable[[str], bool]) -> Iterator[FunctionType]:
     for one in gc.get_objects():
-        if type(one) is FunctionType:
-            file = one.__code__.co_filename
-            if file not in known and is_own(file):
-                _collect(one.__code__, found)
-    return {code: _counter(code) if _can_count else 0 for code in found.values()}
+        if type(one) is FunctionType and is_own(one.__code__.co_filename):
+            yield one
 
 
 def _collect(code: CodeType, found: dict[int, CodeType]) -> None:

@@ -7,7 +7,7 @@ import importlib.machinery
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import msgspec
 from baton.codetrace import execution, loading
 from baton.codetrace.modules import is_standard, locate
 from baton.codetrace.observing import Seen, is_own_file, names_of_variables, seen_at_import
-from baton.codetrace.packages import distribution_of, version_of_distribution
+from baton.codetrace.packages import ENTRY_POINTS, distribution_of, name_in, version_of_distribution
 from baton.codetrace.reach import ON_IMPORT, WHOLE, Reach, is_own
 from baton.codetrace.reader import CodeReader
 from baton.core.reasons import Cause, CauseKind
@@ -100,7 +100,7 @@ def collect(
     NotObservable
         If something was seen that cannot be kept, such as a file that changed meanwhile.
     """
-    roots = _roots(seen, reach)
+    roots = _roots(seen, reach) | _named_modules(seen, reach)
     extended = reader.reach(function, roots) if roots else reach
     if not extended.is_known:
         raise NotObservable("; ".join(extended.unresolved))
@@ -173,7 +173,7 @@ def changed(
         if found != digest:
             yield Cause(CauseKind.FILE, name, *_presence(digest, found))
     for name, digest in then.folders.items():
-        found = _listing(project / name, sized=digest.startswith(_SIZED))
+        found = _listing(Path(_path_of(name, project)), sized=digest.startswith(_SIZED))
         if found != digest:
             yield Cause(CauseKind.FOLDER, name, *_presence(digest, found))
     for name, digest in then.variables.items():
@@ -189,7 +189,7 @@ def changed(
                     CauseKind.VARIABLE, name, None if is_new else _PRESENT, _PRESENT if is_new else None
                 )
     for name, target in then.links.items():
-        now_target = _target(os.path.join(project, name))
+        now_target = _target(_path_of(name, project))
         if now_target != target:
             yield Cause(CauseKind.FILE, name, target, now_target)
     for name, version in then.packages.items():
@@ -267,7 +267,7 @@ def _roots(seen: Seen, reach: Reach) -> set[str]:
     possible = {code for code in seen.may_have_run if by_file.get(code.co_filename) in reach.modules}
     for file, name, line in execution.names_of(seen.executed | possible):
         module = by_file.get(file)
-        if module is None:
+        if module is None:  # not to be found by its name: its file counts
             if os.path.isfile(file) and file not in seen.files:
                 seen.files[file] = os.stat(file)
         elif name == "<module>":
@@ -280,6 +280,16 @@ def _roots(seen: Seen, reach: Reach) -> set[str]:
     if reach.computes_imports or "" in seen.unsteady:
         roots |= {f"{module}:{WHOLE}" for module in by_file.values() if module not in whole}
     return roots
+
+
+def _named_modules(seen: Seen, reach: Reach) -> set[str]:
+    """Return the own modules that were asked for by a name in a text and that reading did not find."""
+    known = {label.partition(":")[0] for label in reach.parts}
+    return {
+        f"{name}:{WHOLE}"
+        for name in seen.used_modules - known
+        if name in loading.LOADED and loading.is_findable(name)
+    }
 
 
 def _around(module: str, line: int, known: set[str]) -> set[str]:
@@ -307,7 +317,7 @@ def _modules_by_file() -> dict[str, str]:
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and file not in found and name != "__main__" and is_own_file(file):
             found[file] = name
-    return found
+    return {file: name for file, name in found.items() if loading.is_findable(name)}
 
 
 def _files(sources: Iterable[Seen], project: Path) -> dict[str, str]:
@@ -382,11 +392,17 @@ def _target(path: str) -> str | None:
         return None
 
 
-def _packages(sources: Iterable[Seen], reach: Reach) -> dict[str, str]:
+def _packages(sources: Sequence[Seen], reach: Reach) -> dict[str, str]:
     tops = {name.partition(".")[0] for source in sources for name in source.modules}
     if reach.computes_imports:
         tops |= {name.partition(".")[0] for name in sys.modules} - loading.BATONS_OWN
     found: dict[str, str] = {}
+    for source in sources:
+        for folder in source.distributions:
+            name = name_in(folder)
+            found[name] = version_of_distribution(name)
+        if source.reads_entry_points:
+            found[ENTRY_POINTS] = version_of_distribution(ENTRY_POINTS)
     for top in sorted(tops - {"baton"}):
         if top in sys.modules and not is_standard(top) and not is_own(top) and not loading.is_home(top):
             distribution = distribution_of(top)
@@ -418,7 +434,7 @@ def _find(name: str) -> importlib.machinery.ModuleSpec | None:
 
 
 def _file_now(name: str, then: str, project: Path, digests: DigestMemory) -> str:
-    path = os.path.join(project, name)
+    path = _path_of(name, project)
     if then in (_PRESENT, _ABSENT) or then.startswith("size "):
         return _existence(path)
     return digests.of(path)
@@ -428,11 +444,36 @@ def _presence(then: str, now: str) -> tuple[str | None, str | None]:
     return (None if then == _ABSENT else then, None if now == _ABSENT else now)
 
 
+_IN_PACKAGE = "@"
+"""Begins the name of a file of an own package that lies outside the project: found by the package."""
+
+
 def _name_of(path: str, project: Path) -> str:
+    """Return what a file is called on every machine: below the project, or below an own package."""
     try:
         return Path(path).relative_to(project).as_posix()
     except ValueError:
-        return path
+        pass
+    for top in {name.partition(".")[0] for name in loading.LOADED}:
+        folder = _folder_of(top)
+        if folder is not None and Path(path).is_relative_to(folder):
+            return f"{_IN_PACKAGE}{top}/{Path(path).relative_to(folder).as_posix()}"
+    return path
+
+
+def _path_of(name: str, project: Path) -> str:
+    """Return where a file with a name from `_name_of` lies now."""
+    if name.startswith(_IN_PACKAGE):
+        top, _, rest = name.removeprefix(_IN_PACKAGE).partition("/")
+        folder = _folder_of(top)
+        if folder is not None:
+            return os.path.join(folder, rest)
+    return os.path.join(project, name)
+
+
+def _folder_of(top: str) -> str | None:
+    place = locate(top)
+    return place.folders[0] if place is not None and place.folders else None
 
 
 def _short(content: bytes) -> str:

@@ -48,6 +48,8 @@ BATONS_OWN: set[str] = set()
 """The top-level modules that were loaded before any pipeline: those that baton itself uses."""
 
 _homes: set[str] = set()
+_search_path: set[str] = set()
+"""Where modules are looked for before any task runs."""
 
 
 def follow_imports(home_module: str) -> None:
@@ -63,6 +65,25 @@ def follow_imports(home_module: str) -> None:
         BATONS_OWN.update(name.partition(".")[0] for name in sys.modules)
         sys.meta_path.insert(0, OwnFinder())
         importlib.invalidate_caches()
+
+
+def keep_search_path() -> None:
+    """Note where modules are found once the pipeline is loaded; what a task adds is not found elsewhere."""
+    _search_path.update(str(Path(entry or ".").resolve()) for entry in sys.path)
+
+
+def is_findable(module: str) -> bool:
+    """Whether another process that loads the pipeline finds a module by its name."""
+    top = module.partition(".")[0]
+    if is_home(top):
+        return True
+    loaded = sys.modules.get(top)
+    places = [getattr(loaded, "__file__", None) or "", *getattr(loaded, "__path__", ())]
+    folders = [Path(place).parent for place in places if place]
+    if getattr(loaded, "__path__", None) is not None and getattr(loaded, "__file__", None):
+        folders = [Path(str(loaded.__file__)).parent.parent]  # type: ignore[union-attr]
+    named_so = Path(str(getattr(loaded, "__file__", "") or f"{top}.py")).stem in (top, "__init__")
+    return named_so and any(str(folder.resolve()) in _search_path for folder in folders)
 
 
 def is_home(top: str) -> bool:

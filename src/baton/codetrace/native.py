@@ -131,6 +131,15 @@ def _replace_class(module: ModuleType, name: str, attribute: str, library: str) 
         def __instancecheck__(cls, instance: Any) -> bool:
             return isinstance(instance, original)
 
+        def __call__(cls, *arguments: Any, **words: Any) -> Any:
+            if attribute != "__init__":
+                return super().__call__(*arguments, **words)
+            for value in (*arguments, *words.values()):
+                _note(value, library)
+            return original(*arguments, **words)
+
+    if attribute == "__init__":
+        methods.pop("__init__")
     setattr(module, name, Same(name, (original,), {**methods, "_baton_watches": True}))
 
 

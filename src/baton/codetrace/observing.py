@@ -14,7 +14,9 @@ little.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.machinery
+import importlib.util
 import os
 import sys
 import sysconfig
@@ -86,7 +88,12 @@ class Seen:
     modules: set[str] = field(default_factory=set)
     """Modules that were looked for while they were not loaded."""
     missed: set[str] = field(default_factory=set)
-    """Of these, the ones that own code looked for and did not find."""
+    """Of these, the ones that were not found; of submodules only those that own code looked for."""
+    used_modules: set[str] = field(default_factory=set)
+    """Modules that were asked for by a name in a text."""
+    distributions: set[str] = field(default_factory=set)
+    """Installed distributions of which something was read: their versions count."""
+    reads_entry_points: bool = False
     unsteady: dict[str, str] = field(default_factory=dict)
     """What cannot hold still, with the line where it happened."""
     executed: set[CodeType] = field(default_factory=set)
@@ -204,6 +211,8 @@ def _on_open(arguments: tuple[Any, ...]) -> None:
     if frame.f_code.co_filename in _IMPORTLIB:
         _on_module_file(name, frame)
         return
+    if _is_metadata(name, frame):
+        return
     letters = mode if isinstance(mode, str) else ""
     writes = any(letter in letters for letter in "wax+") or bool(
         isinstance(flags, int) and not letters and flags & (os.O_WRONLY | os.O_RDWR)
@@ -214,6 +223,18 @@ def _on_open(arguments: tuple[Any, ...]) -> None:
     if writes:
         for seen in _here():
             seen.written.add(name)
+
+
+def _is_metadata(name: str, frame: FrameType) -> bool:
+    """Note a look into an installed distribution's metadata: its version counts."""
+    folder = os.path.basename(os.path.dirname(name))
+    if not folder.endswith((".dist-info", ".egg-info")):
+        return False
+    if _asker(frame) is not None:
+        for seen in _here():
+            seen.distributions.add(folder)
+            seen.reads_entry_points |= name.endswith("entry_points.txt")
+    return True
 
 
 def _on_module_file(name: str, frame: FrameType) -> None:
@@ -335,7 +356,7 @@ def _on_lookup(name: str, spec: importlib.machinery.ModuleSpec | None) -> None:
     for seen in _here():
         if spec is not None:
             seen.modules.add(name)
-        elif asked_by_own or (frame is not None and frame.f_globals.get("__name__") == "pkgutil"):
+        elif asked_by_own or "." not in name or (frame and frame.f_globals.get("__name__") == "pkgutil"):
             seen.missed.add(name)
 
 
@@ -367,6 +388,8 @@ def _note_file(name: str, frame: FrameType | None) -> None:
     if frame is not None and not _counts(name, frame):
         return
     for seen in _here():
+        if name in seen.looked_for:  # read now, so its content counts, not only that it is there
+            seen.looked_for.discard(name)
         if name not in seen.written and name not in seen.files and not seen.is_ignored(name):
             seen.files[name] = _state(name)
 
@@ -431,7 +454,7 @@ def _note_existence(path: Any) -> None:
     for seen in _here():
         if name not in seen.written and name not in seen.files and not seen.is_ignored(name + os.sep):
             seen.looked_for.add(name)
-            seen.files.setdefault(name, _state(name))
+            seen.files[name] = _state(name)
 
 
 def _note_link(path: Any, target: str) -> None:
@@ -496,7 +519,7 @@ def _is_for_a_traceback(frame: FrameType | None) -> bool:
     inside = False
     while frame is not None and _is_standard_code(frame.f_code.co_filename):
         inside |= frame.f_globals.get("__name__") == "linecache"
-        if inside and frame.f_globals.get("__name__") in ("traceback", "warnings", "inspect", "pdb"):
+        if inside and frame.f_globals.get("__name__") in ("traceback", "warnings", "pdb"):
             return True
         frame = frame.f_back
     return False
@@ -566,12 +589,20 @@ class _Patches:
             started: int = fork_exec(*arguments)
             return started
 
+        def imported(name: str, package: str | None = None) -> Any:
+            module = import_module(name, package)
+            for seen in _here():
+                seen.used_modules.add(module.__name__)
+            return module
+
         import _posixsubprocess
 
+        import_module = importlib.import_module
         fork_exec = _posixsubprocess.fork_exec
         for holder, name, replacement in (
             (environ, "__getitem__", getitem),
             (environ, "__iter__", iterator),
+            (importlib, "import_module", imported),
             (os, "stat", _asking(_real_stat)),
             (os, "lstat", _asking(os.lstat)),
             (os, "access", _asking(os.access)),

@@ -22,6 +22,9 @@ _DISTRIBUTIONS = {
 }
 """Spares looking through every installed package for the names that pipelines meet often."""
 
+ENTRY_POINTS = "all entry points"
+"""Stands for a distribution where what all distributions offer as entry points counts."""
+
 ABSENT = "absent"
 """The version of what is not installed."""
 
@@ -64,6 +67,8 @@ def distribution_of(import_name: str) -> str:
 @cache
 def version_of_distribution(name: str) -> str:
     """Return the version of what `distribution_of` named, ``"absent"`` where it is not there any more."""
+    if name == ENTRY_POINTS:
+        return _entry_points()
     if name.startswith("module "):
         return _content_of(name.removeprefix("module "))
     return ", ".join(_installed().get(part, ABSENT) for part in name.split("+"))
@@ -84,6 +89,21 @@ def _installed() -> dict[str, str]:
             version = _version_in(path)
         found.setdefault(_normalised(distribution), version)  # the first on the path is imported
     return found
+
+
+def name_in(folder: str) -> str:
+    """Return the distribution whose metadata lies in a folder of this name."""
+    return _normalised(re.sub(r"-py\d.*$", "", Path(folder).stem).partition("-")[0])
+
+
+def _entry_points() -> str:
+    sha = hashlib.sha256()
+    for path in _metadata_paths():
+        try:
+            sha.update(path.name.encode() + (path / "entry_points.txt").read_bytes())
+        except OSError:
+            continue
+    return sha.hexdigest()[:12]
 
 
 def _metadata_paths() -> list[Path]:

@@ -180,8 +180,12 @@ class Walk:
             if label not in self._parts:
                 self._take_definition(module, name, summary.definitions[name])
         elif name in summary.imports:
+            hiding = [star for star in self._stars(module) if self._is_first_party(star)]
+            hiding = [star for star in hiding if self._provides(star, name)]
             if summary.imports[name]:
-                self._parts[label] = _BOUND + " ".join(summary.imports[name])
+                self._parts[label] = _BOUND + " ".join([*summary.imports[name], *hiding])
+            for star in hiding:
+                self._enter(star, name, rest)
             for target in summary.imports[name]:
                 self._follow_import(module, target, rest)
         elif self._is_submodule(module, name):
@@ -411,7 +415,9 @@ class Walk:
         """Count the order in which a module imports modules that act on import."""
         loads = [name for name in self._loaded[module].loads if name in self._loaded]
         if loads:
-            acting = " ".join(name for name in loads if self._acts_on_import(name, set()))
+            acting = " ".join(
+                name for name in loads if self._acts_on_import(name, set()) or self._is_in_a_circle(name)
+            )
             self._parts[f"{module}:{ORDER}"] = hashlib.sha256(acting.encode()).hexdigest()[:32]
 
     def _acts_on_import(self, module: str, seen: set[str]) -> bool:
@@ -421,6 +427,19 @@ class Walk:
         return bool(self._acts_of(module)) or any(
             self._acts_on_import(name, seen) for name in self._loaded[module].loads
         )
+
+    def _is_in_a_circle(self, module: str) -> bool:
+        """Whether a module is imported by what it imports, so that the order of imports matters."""
+        seen: set[str] = set()
+        waiting = list(self._loaded[module].loads)
+        while waiting:
+            name = waiting.pop()
+            if name == module:
+                return True
+            if name not in seen and name in self._loaded:
+                seen.add(name)
+                waiting += self._loaded[name].loads
+        return False
 
     def _notes(self) -> dict[str, str]:
         """Return the digests of the docstrings and type hints of everything that is reached."""

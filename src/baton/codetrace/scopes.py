@@ -149,6 +149,8 @@ class ReferenceVisitor(ast.NodeVisitor):
             self.acts |= not (
                 node.args and isinstance(node.args[0], ast.Constant) and node.args[0].value != "error"
             )
+        if called == "next" and node.args and root_name(node.args[0]):
+            self._changes(node.args[0])
         if isinstance(node.func, ast.Attribute) and called in CHANGING_METHODS:
             self._changes(node.func)
         for value in [*node.args, *(word.value for word in node.keywords)]:
@@ -254,6 +256,8 @@ class ReferenceVisitor(ast.NodeVisitor):
                     self.refs |= {"!" + module for module in imported_modules(node, self.package)}
                     for name, target in imported_names(node, self.package):
                         names[name] = (*names.get(name, ()), target)
+                        if is_class:  # used through the class, by anybody
+                            self.refs.add("@" + target.replace(":", "."))
         declared = frozenset(_global_names(body))
         self._scopes.append(_Scope(names, declared, is_class, frozenset(arguments)))
         for statement in body:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-SUMMARY_VERSION = 7
+SUMMARY_VERSION = 8
 """Raise when summaries change meaning; remembered ones of another version are not used."""
 
 COMPUTED_IMPORT = "an import of a computed name"

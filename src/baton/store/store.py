@@ -216,7 +216,7 @@ class Store:
         own = self.objects.local_folder("")
         with watching(tuple(str(folder) for folder in [*ignored, own] if folder is not None)) as seen:
             yield observed
-        reach = self.code.reach(task.function)
+        reach = work.reach
         warnings, reasons = doubts(seen, reach, has_version=task.version is not None)
         observed.warnings += warnings
         observed.unremembered += reasons
@@ -358,13 +358,18 @@ class Store:
     ) -> None:
         """Remember a finished task; see `ArtifactStore.remember`."""
         work = self._works[decision.key]
-        if self.code.reach(task.function).parts != work.reach.parts or not work.reach.is_known:
+        if self._was_edited(task, work) or not work.reach.is_known:
             return  # edited while it ran, or unreadable: nobody knows which code made this
         entry = self._entry(work, decision.key, report, run)
         if task.effect:
             self.effects.succeed(task, entry, report, run)
         else:
             self.index.put(entry)
+
+    def _was_edited(self, task: Task[..., Any], work: Work) -> bool:
+        """Whether code that a task reaches is not what it was when the task began."""
+        now = self.code.reach(task.function).parts
+        return any(now.get(label) != digest for label, digest in work.reach.parts.items())
 
     def _entry(self, work: Work, key: str, report: TaskReport, run: TaskRun) -> Entry:
         values, digests = described(work.parameters)
