@@ -17,7 +17,7 @@ from baton.codetrace import execution, loading
 from baton.codetrace.modules import is_standard, locate
 from baton.codetrace.observing import Seen, is_own_file, names_of_variables, seen_at_import, variable
 from baton.codetrace.packages import distribution_of, entry_points, name_in, version_of_distribution
-from baton.codetrace.reach import ON_IMPORT, WHOLE, Reach, is_own
+from baton.codetrace.reach import ON_IMPORT, ORDER, WHOLE, Reach, is_own
 from baton.codetrace.reader import CodeReader
 from baton.core.reasons import Cause, CauseKind
 
@@ -127,7 +127,7 @@ def collect(
         listed_variables=next(
             (tuple(sorted(s.listed_variables)) for s in sources if s.listed_variables is not None), None
         ),
-        packages=_packages(sources, reach),
+        packages=_packages(sources, extended, reader),
         entry_points=dict(entry_points()) if any(s.reads_entry_points for s in sources) else None,
         missing_modules=tuple(
             sorted({name for source in sources for name in source.missed if _is_missing(name)})
@@ -402,21 +402,41 @@ def _target(path: str) -> str | None:
         return None
 
 
-def _packages(sources: Sequence[Seen], reach: Reach) -> dict[str, str]:
-    tops = {name.partition(".")[0] for source in sources for name in source.modules}
+def _packages(sources: Sequence[Seen], reach: Reach, reader: CodeReader) -> dict[str, str]:
+    used = {label.partition(":")[0] for label in reach.parts if not label.endswith(f":{ORDER}")}
+    tops: set[str] = set()
+    for source in sources:
+        loaded = {name.partition(".")[0] for name in source.modules}
+        tops |= loaded if source.module in {"", *used} else loaded & _only_imported(source.module, reader)
     if reach.computes_imports:
         tops |= {name.partition(".")[0] for name in sys.modules} - loading.BATONS_OWN
     found: dict[str, str] = {}
-    for source in sources:
-        for folder in source.distributions:
-            name = name_in(folder)
-            found[name] = version_of_distribution(name)
+    for name in sorted({name_in(folder) for source in sources for folder in source.distributions}):
+        found[name] = version_of_distribution(name)
     for top in sorted(tops - {"baton"}):
         if top in sys.modules and not is_standard(top) and not is_own(top) and not loading.is_home(top):
             distribution = distribution_of(top)
             if distribution:
                 found[distribution] = version_of_distribution(distribution)
     return found
+
+
+def _only_imported(module: str, reader: CodeReader) -> set[str]:
+    """Return the top-level modules that a module imports and does not use: for what their import does."""
+    summary = reader.module(module).summary
+    if summary is None:
+        return set()
+    named = {
+        ref.lstrip("@").split(".")[0]
+        for definition in (*summary.definitions.values(), *summary.on_import)
+        for ref in definition.refs
+    }
+    return {
+        target.partition(":")[0].partition(".")[0]
+        for name, targets in summary.imports.items()
+        if name not in named
+        for target in targets
+    }
 
 
 def _is_missing(name: str) -> bool:

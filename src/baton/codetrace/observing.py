@@ -72,6 +72,8 @@ class Seen:
     """
 
     ignored: tuple[str, ...] = ()
+    module: str = ""
+    """The module that is imported meanwhile; empty while a task runs."""
     files: dict[str, os.stat_result | None] = field(default_factory=dict)
     """By absolute path; what the file was when it was first read, None where it was not there."""
     folders: dict[str, os.stat_result | None] = field(default_factory=dict)
@@ -151,7 +153,7 @@ def _noted_in(seen: Seen) -> Iterator[None]:
 
 @contextmanager
 def _while_imported(module: str) -> Iterator[None]:
-    seen = _at_import[module] = Seen()
+    seen = _at_import[module] = Seen(module=module)
     before = frozenset(sys._current_frames())
     seen.foreign_threads = before - {threading.get_ident()} - _own_threads
     with _noted_in(seen):
@@ -353,9 +355,11 @@ def _on_lookup(name: str, spec: importlib.machinery.ModuleSpec | None) -> None:
     ):
         frame = frame.f_back
     asked_by_own = frame is not None and is_own_file(frame.f_code.co_filename)
-    for seen in _here():
+    watched = _here()
+    for seen in watched:
         if spec is not None:
-            seen.modules.add(name)
+            if not seen.module or seen is watched[-1]:  # the module that imports it, not all around it
+                seen.modules.add(name)
         elif asked_by_own or "." not in name or (frame and frame.f_globals.get("__name__") == "pkgutil"):
             seen.missed.add(name)
 
