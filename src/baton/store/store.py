@@ -160,11 +160,11 @@ class Store:
         """Say whether a remembered result can be used; see `ArtifactStore.decide`."""
         if task.effect and scope is None:
             return _missed("", [Cause(CauseKind.EFFECT)])
+        if task.effect and scope is not None and not scope.leaves_out_done:
+            return self._repeat_effect(task, inputs, parameters, scope)
         work = self.work(task, inputs, parameters, scope)
         key = work.key
         self._works[key] = work
-        if task.effect and scope is not None and not scope.leaves_out_done:
-            return _missed(key, [Cause(CauseKind.EFFECT)])
         if not use:
             return _missed(key, [Cause(CauseKind.CACHE_OFF)])
         if not work.reach.is_known:
@@ -182,6 +182,22 @@ class Store:
             return _missed(key, faults)
         facts = tuple((label, value) for label, value in entry.facts)
         return CacheDecision(key, CacheEntry(outputs, facts), f"computed by run {entry.run_id}")
+
+    def _repeat_effect(
+        self,
+        task: Task[..., Any],
+        inputs: Mapping[str, Artifact],
+        parameters: Mapping[str, Any],
+        scope: EffectScope,
+    ) -> CacheDecision:
+        """Return the decision about an effect that runs whatever was done, with its key for the memory."""
+        try:
+            work = self.work(task, inputs, parameters, scope)
+            key = work.key
+        except Exception:  # it runs all the same, and what it did is not remembered
+            return _missed("", [Cause(CauseKind.EFFECT)])
+        self._works[key] = work
+        return _missed(key, [Cause(CauseKind.EFFECT)])
 
     def _decide_effect(self, task: Task[..., Any], work: Work, scope: EffectScope) -> CacheDecision:
         record = self.effects.last(scope, task.name)
