@@ -129,8 +129,8 @@ def parameters_are_known(dag: Dag) -> Iterator[str]:
 def versions_take_what_is_known(dag: Dag) -> Iterator[str]:
     """Let ``version`` take parameters of its task only; an effect's may take the model registry."""
     for task in dag.tasks:
-        for name in task.version_arguments:
-            if task.takes_registry(name):
+        for name, takes_registry in task.version_arguments.items():
+            if takes_registry:
                 if not task.effect:
                     yield (
                         f"task '{task.name}': version= takes the model registry, which only an effect's may: "

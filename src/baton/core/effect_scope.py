@@ -157,8 +157,8 @@ class EffectScope:
             return ""
         try:
             arguments = {
-                name: self.registry if task.takes_registry(name) else parameters[name]
-                for name in task.version_arguments
+                name: self.registry if takes_registry else parameters[name]
+                for name, takes_registry in task.version_arguments.items()
             }
             return task.version(**arguments)
         except BatonError as error:

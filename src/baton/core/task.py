@@ -13,6 +13,7 @@ import math
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from baton.core.artifact import Kind
@@ -124,18 +125,16 @@ class Task(Generic[P, R]):
         """Module and qualified name of the function."""
         return f"{self.function.__module__}:{self.function.__qualname__}"
 
-    @property
-    def version_arguments(self) -> tuple[str, ...]:
-        """The names of the arguments of ``version``."""
-        return () if self.version is None else tuple(inspect.signature(self.version).parameters)
-
-    def takes_registry(self, argument: str) -> bool:
-        """Whether an argument of ``version`` takes the model registry."""
+    @cached_property
+    def version_arguments(self) -> Mapping[str, bool]:
+        """The arguments of ``version``, and of each whether it takes the model registry."""
+        if self.version is None:
+            return {}
         try:
             hints = typing.get_type_hints(self.version)
         except (NameError, AttributeError, TypeError, SyntaxError):
-            return False
-        return hints.get(argument) is ModelRegistry
+            hints = {}
+        return {name: hints.get(name) is ModelRegistry for name in inspect.signature(self.version).parameters}
 
     @property
     def description(self) -> str:

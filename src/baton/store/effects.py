@@ -8,6 +8,7 @@ only a success completes it again, as nobody knows what an attempt that failed o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable
@@ -95,7 +96,8 @@ class EffectMemory:
         scope = run.effect_scope
         if scope is None:
             return
-        scope.folder.keep()
+        with contextlib.suppress(OSError):  # then nobody finds the folder again, and the effect runs again
+            scope.folder.keep()
         attempt = _new_attempt()
         found = [(one, self.last(scope, one.name)) for one in scope.effects_before(task.name) if one.version]
         held = [(one, last.attempt) for one, last in found if last and _still_holds(last, one, run, scope)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -73,6 +74,8 @@ def _label(one: Any) -> str:
 def _digest_of(label: str, reader: CodeReader) -> str:
     module, _, name = label.partition(":")
     top = module.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return ""  # Python's version is part of every key
     place = locate(top)
     if place is None or is_installed(place):
         return version_of(top)

@@ -168,11 +168,11 @@ class Store:
         """Say whether a remembered result can be used; see `ArtifactStore.decide`."""
         if task.effect and scope is None:
             return _missed("", [Cause(CauseKind.EFFECT)])
+        if task.effect and scope is not None and not scope.leaves_out_done:
+            return self._repeat_effect(task, inputs, parameters, scope)
         work = self.work(task, inputs, parameters, scope)
         key = work.key
         self._works[key] = work
-        if task.effect and scope is not None and not scope.leaves_out_done:
-            return _missed(key, [Cause(CauseKind.EFFECT)])
         if not use:
             return _missed(key, [Cause(CauseKind.CACHE_OFF)])
         if not work.reach.is_known:
@@ -224,6 +224,22 @@ class Store:
             self._observed[decision.key] = collect(seen, reach, self.code, task.function, self.project)
         except NotObservable as error:
             observed.unremembered.append(error.reason)
+
+    def _repeat_effect(
+        self,
+        task: Task[..., Any],
+        inputs: Mapping[str, Artifact],
+        parameters: Mapping[str, Any],
+        scope: EffectScope,
+    ) -> CacheDecision:
+        """Return the decision about an effect that runs whatever was done, with its key for the memory."""
+        try:
+            work = self.work(task, inputs, parameters, scope)
+            key = work.key
+        except Exception:  # it runs all the same, and what it did is not remembered
+            return _missed("", [Cause(CauseKind.EFFECT)])
+        self._works[key] = work
+        return _missed(key, [Cause(CauseKind.EFFECT)])
 
     def _decide_effect(self, task: Task[..., Any], work: Work, scope: EffectScope) -> CacheDecision:
         record = self.effects.last(scope, task.name)

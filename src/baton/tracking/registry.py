@@ -24,11 +24,12 @@ _NONE = "no champion"
 
 _RUN = "SELECT lifecycle_stage FROM runs WHERE run_uuid = ?"
 _CHAMPION = """
-SELECT a.version, v.run_id, v.source, v.creation_time
-FROM registered_model_aliases a LEFT JOIN model_versions v ON v.name = a.name AND v.version = a.version
+SELECT a.version, v.run_id, v.source, v.creation_time, t.key, t.value
+FROM registered_model_aliases a
+LEFT JOIN model_versions v ON v.name = a.name AND v.version = a.version
+LEFT JOIN model_version_tags t ON t.name = a.name AND t.version = a.version
 WHERE a.name = ? AND a.alias = ?
 """
-_TAGS = "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ?"
 
 
 def quick_registry(uri: str) -> ModelRegistry:
@@ -49,8 +50,8 @@ class _Database:
         found = self._ask(_CHAMPION, model, _ALIAS)
         if not found:
             return _NONE
-        version, run_id, source, made_at = found[0]
-        tags = dict(self._ask(_TAGS, model, version))
+        version, run_id, source, made_at = found[0][:4]
+        tags = {key: value for *_, key, value in found if key is not None}
         return _in_one_line(version, run_id, source, made_at, tags)
 
     def has_run(self, run_id: str) -> bool:

@@ -11,7 +11,7 @@ from baton import Dag, Json, ModelRegistry, TaskContext, TrackingRun, task
 from baton.core.effect_scope import EffectScope, FolderIdentity
 from baton.core.execute import execute_task
 from baton.core.outcome import Outcome
-from baton.errors import InvalidPipeline, Unavailable
+from baton.errors import InvalidPipeline, Unavailable, UsageError
 from baton.store.store import Store
 from baton.tracking.location import place_of_tracker
 
@@ -180,6 +180,19 @@ class TestAnEffectIsDone:
         assert do(publish_folder).outcome is Outcome.CACHED
         (tmp_path / "models" / "pages" / name).write_text("edited")
         assert do(publish_folder).reason == "models/pages, which it made, was changed"
+
+    def test_not_where_nobody_can_tell_what_work_it_was(self, do):
+        do(publish)
+        repeated = do(publish, word=Unfit(), once=False)
+        assert (repeated.outcome, repeated.key) == (Outcome.SUCCEEDED, "")
+        assert do(publish).reason.startswith("its last attempt, in run ")
+
+
+class Unfit(str):
+    """A parameter that cannot be part of a key."""
+
+    def encode(self, *_: object) -> bytes:
+        raise UsageError("not to be digested")
 
 
 class TestScopes:
