@@ -15,9 +15,9 @@ import msgspec
 
 from baton.codetrace import execution, loading
 from baton.codetrace.modules import is_standard, locate
-from baton.codetrace.observing import Seen, is_own_file, names_of_variables, seen_at_import
-from baton.codetrace.packages import ENTRY_POINTS, distribution_of, name_in, version_of_distribution
-from baton.codetrace.reach import ON_IMPORT, WHOLE, Reach, is_own
+from baton.codetrace.observing import Seen, is_own_file, names_of_variables, seen_at_import, variable
+from baton.codetrace.packages import distribution_of, entry_points, name_in, version_of_distribution
+from baton.codetrace.reach import ON_IMPORT, ORDER, WHOLE, Reach, is_own
 from baton.codetrace.reader import CodeReader
 from baton.core.reasons import Cause, CauseKind
 
@@ -48,6 +48,8 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         The names of all variables, where they were gone through.
     packages : dict of str to str
         Version of each distribution of which a module was imported.
+    entry_points : dict of str to str, or None
+        Digest of the entry points of each distribution, where they were looked through.
     missing_modules : tuple of str
         Modules that own code looked for and did not find.
     """
@@ -60,6 +62,7 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     variables: dict[str, str] = {}
     listed_variables: tuple[str, ...] | None = None
     packages: dict[str, str] = {}
+    entry_points: dict[str, str] | None = None
     missing_modules: tuple[str, ...] = ()
 
 
@@ -124,7 +127,8 @@ def collect(
         listed_variables=next(
             (tuple(sorted(s.listed_variables)) for s in sources if s.listed_variables is not None), None
         ),
-        packages=_packages(sources, reach),
+        packages=_packages(sources, extended, reader),
+        entry_points=dict(entry_points()) if any(s.reads_entry_points for s in sources) else None,
         missing_modules=tuple(
             sorted({name for source in sources for name in source.missed if _is_missing(name)})
         ),
@@ -177,14 +181,14 @@ def changed(
         if found != digest:
             yield Cause(CauseKind.FOLDER, name, *_presence(digest, found))
     for name, digest in then.variables.items():
-        value = os.environ.get(name)
+        value = variable(name)
         found = _ABSENT if value is None else _short(value.encode("utf-8", "surrogateescape"))
         if found != digest:
             yield Cause(CauseKind.VARIABLE, name, *_presence(digest, found))
     if then.listed_variables is not None:
         for name in sorted(names_of_variables() ^ set(then.listed_variables)):
             if name not in then.variables:
-                is_new = name in os.environ
+                is_new = variable(name) is not None
                 yield Cause(
                     CauseKind.VARIABLE, name, None if is_new else _PRESENT, _PRESENT if is_new else None
                 )
@@ -196,6 +200,12 @@ def changed(
         installed = version_of_distribution(name)
         if installed != version:
             yield Cause(CauseKind.PACKAGE, name, version, installed)
+    if then.entry_points is not None:
+        offered = entry_points()
+        for name in sorted({*offered, *then.entry_points}):
+            was, now_offered = then.entry_points.get(name), offered.get(name)
+            if was != now_offered:
+                yield Cause(CauseKind.PACKAGE, f"{name} (entry points)", was, now_offered)
     for name in then.missing_modules:
         if not _is_missing(name):
             yield Cause(CauseKind.MODULE, name, None, _PRESENT)
@@ -392,23 +402,41 @@ def _target(path: str) -> str | None:
         return None
 
 
-def _packages(sources: Sequence[Seen], reach: Reach) -> dict[str, str]:
-    tops = {name.partition(".")[0] for source in sources for name in source.modules}
+def _packages(sources: Sequence[Seen], reach: Reach, reader: CodeReader) -> dict[str, str]:
+    used = {label.partition(":")[0] for label in reach.parts if not label.endswith(f":{ORDER}")}
+    tops: set[str] = set()
+    for source in sources:
+        loaded = {name.partition(".")[0] for name in source.modules}
+        tops |= loaded if source.module in {"", *used} else loaded & _only_imported(source.module, reader)
     if reach.computes_imports:
         tops |= {name.partition(".")[0] for name in sys.modules} - loading.BATONS_OWN
     found: dict[str, str] = {}
-    for source in sources:
-        for folder in source.distributions:
-            name = name_in(folder)
-            found[name] = version_of_distribution(name)
-        if source.reads_entry_points:
-            found[ENTRY_POINTS] = version_of_distribution(ENTRY_POINTS)
+    for name in sorted({name_in(folder) for source in sources for folder in source.distributions}):
+        found[name] = version_of_distribution(name)
     for top in sorted(tops - {"baton"}):
         if top in sys.modules and not is_standard(top) and not is_own(top) and not loading.is_home(top):
             distribution = distribution_of(top)
             if distribution:
                 found[distribution] = version_of_distribution(distribution)
     return found
+
+
+def _only_imported(module: str, reader: CodeReader) -> set[str]:
+    """Return the top-level modules that a module imports and does not use: for what their import does."""
+    summary = reader.module(module).summary
+    if summary is None:
+        return set()
+    named = {
+        ref.lstrip("@").split(".")[0]
+        for definition in (*summary.definitions.values(), *summary.on_import)
+        for ref in definition.refs
+    }
+    return {
+        target.partition(":")[0].partition(".")[0]
+        for name, targets in summary.imports.items()
+        if name not in named
+        for target in targets
+    }
 
 
 def _is_missing(name: str) -> bool:

@@ -72,6 +72,8 @@ class Seen:
     """
 
     ignored: tuple[str, ...] = ()
+    module: str = ""
+    """The module that is imported meanwhile; empty while a task runs."""
     files: dict[str, os.stat_result | None] = field(default_factory=dict)
     """By absolute path; what the file was when it was first read, None where it was not there."""
     folders: dict[str, os.stat_result | None] = field(default_factory=dict)
@@ -151,7 +153,7 @@ def _noted_in(seen: Seen) -> Iterator[None]:
 
 @contextmanager
 def _while_imported(module: str) -> Iterator[None]:
-    seen = _at_import[module] = Seen()
+    seen = _at_import[module] = Seen(module=module)
     before = frozenset(sys._current_frames())
     seen.foreign_threads = before - {threading.get_ident()} - _own_threads
     with _noted_in(seen):
@@ -353,9 +355,11 @@ def _on_lookup(name: str, spec: importlib.machinery.ModuleSpec | None) -> None:
     ):
         frame = frame.f_back
     asked_by_own = frame is not None and is_own_file(frame.f_code.co_filename)
-    for seen in _here():
+    watched = _here()
+    for seen in watched:
         if spec is not None:
-            seen.modules.add(name)
+            if not seen.module or seen is watched[-1]:  # the module that imports it, not all around it
+                seen.modules.add(name)
         elif asked_by_own or "." not in name or (frame and frame.f_globals.get("__name__") == "pkgutil"):
             seen.missed.add(name)
 
@@ -408,7 +412,7 @@ def _note_variable(name: str, value: str | None) -> None:
         if frame is None or not named or not is_own_file(frame.f_code.co_filename):
             return
     for seen in _here():
-        seen.variables.setdefault(name, value)
+        seen.variables.setdefault(name, _originals.get(name, value))
 
 
 _SINGLE_LOOKUPS = frozenset({"__getitem__", "get", "getenv", "getenvb", "__contains__", "pop", "setdefault"})
@@ -416,12 +420,31 @@ _LOOKING_UP = frozenset({"expanduser", "expandvars", "home", "which"})
 """Functions of the standard library whose result is made of a variable."""
 
 
+_originals: dict[str, str | None] = {}
+"""What variables were before this process set them itself, while something was watched."""
+
+
+def _keep_original(name: str) -> None:
+    if name not in _originals:
+        _originals[name] = variable(name)
+
+
+def variable(name: str) -> str | None:
+    """Return an environment variable as this process was given it, None where it was not set."""
+    if name in _originals:
+        return _originals[name]
+    raw = os.environ._data.get(os.fsencode(name))  # type: ignore[attr-defined]  # past what stands in front
+    return None if raw is None else os.fsdecode(raw)
+
+
 def names_of_variables() -> frozenset[str]:
     """Return the names of all environment variables, those of a session aside."""
     return frozenset(
         name
-        for name in os.environ
-        if name not in _SESSION_VARIABLES and not name.startswith(_SESSION_PREFIXES)
+        for name in {*os.environ, *_originals}
+        if variable(name) is not None
+        and name not in _SESSION_VARIABLES
+        and not name.startswith(_SESSION_PREFIXES)
     )
 
 
@@ -556,6 +579,7 @@ class _Patches:
         """Put them in place."""
         environ = type(os.environ)
         lookup, iterate = environ.__getitem__, environ.__iter__
+        assign, remove = environ.__setitem__, environ.__delitem__
 
         def getitem(self: Any, key: Any) -> Any:
             try:
@@ -565,6 +589,14 @@ class _Patches:
                 raise
             _note_variable(os.fsdecode(key), os.fsdecode(value))
             return value
+
+        def setitem(self: Any, key: Any, value: Any) -> None:
+            _keep_original(os.fsdecode(key))
+            assign(self, key, value)
+
+        def delitem(self: Any, key: Any) -> None:
+            _keep_original(os.fsdecode(key))
+            remove(self, key)
 
         def iterator(self: Any) -> Any:
             _note_all_variables()
@@ -602,6 +634,8 @@ class _Patches:
         for holder, name, replacement in (
             (environ, "__getitem__", getitem),
             (environ, "__iter__", iterator),
+            (environ, "__setitem__", setitem),
+            (environ, "__delitem__", delitem),
             (importlib, "import_module", imported),
             (os, "stat", _asking(_real_stat)),
             (os, "lstat", _asking(os.lstat)),

@@ -22,9 +22,6 @@ _DISTRIBUTIONS = {
 }
 """Spares looking through every installed package for the names that pipelines meet often."""
 
-ENTRY_POINTS = "all entry points"
-"""Stands for a distribution where what all distributions offer as entry points counts."""
-
 ABSENT = "absent"
 """The version of what is not installed."""
 
@@ -67,8 +64,6 @@ def distribution_of(import_name: str) -> str:
 @cache
 def version_of_distribution(name: str) -> str:
     """Return the version of what `distribution_of` named, ``"absent"`` where it is not there any more."""
-    if name == ENTRY_POINTS:
-        return _entry_points()
     if name.startswith("module "):
         return _content_of(name.removeprefix("module "))
     return ", ".join(_installed().get(part, ABSENT) for part in name.split("+"))
@@ -96,14 +91,17 @@ def name_in(folder: str) -> str:
     return _normalised(re.sub(r"-py\d.*$", "", Path(folder).stem).partition("-")[0])
 
 
-def _entry_points() -> str:
-    sha = hashlib.sha256()
+@cache
+def entry_points() -> dict[str, str]:
+    """Return a digest of the entry points of each distribution that offers any."""
+    found: dict[str, str] = {}
     for path in _metadata_paths():
         try:
-            sha.update(path.name.encode() + (path / "entry_points.txt").read_bytes())
+            content = (path / "entry_points.txt").read_bytes()
         except OSError:
             continue
-    return sha.hexdigest()[:12]
+        found.setdefault(name_in(path.name), hashlib.sha256(content).hexdigest()[:12])
+    return found
 
 
 def _metadata_paths() -> list[Path]:

@@ -12,7 +12,7 @@ from baton.codetrace.source import read_source
 from baton.core.execute import execute_task
 from baton.core.reasons import CauseKind
 from baton.store.differences import described, differences, place_of
-from baton.store.key import describe_work
+from baton.store.key import RULE_VERSION, describe_work
 
 
 class Tree(Parameters, frozen=True):
@@ -79,7 +79,7 @@ def test_what_version_says_is_told_without_secrets(work_and_entry):
 def test_another_rule_is_told_and_nothing_else(work_and_entry):
     work, entry = work_and_entry
     older = msgspec.structs.replace(entry, rule=0, code={})
-    assert told(work, older) == ["rule of the cache key 0 -> 1"]
+    assert told(work, older) == [f"rule of the cache key 0 -> {RULE_VERSION}"]
 
 
 def test_code_is_not_compared_between_versions_of_python(work_and_entry):
@@ -161,7 +161,7 @@ def f(x):
     assert {name: digest for name, (digest, _) in texts.items() if name} == {
         name: definition.digest for name, definition in summary.definitions.items()
     }
-    assert summary.on_import.digest == texts[""].digest
+    assert summary.on_import_digest == texts[""].digest
 
 
 class TestKeptTexts:
