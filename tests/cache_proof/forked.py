@@ -22,7 +22,10 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = ("baton.cli.app", "baton.cli.commands.run", "yaml", "jinja2", "asyncio", "multiprocessing")
-LARGE_LIBRARIES = ("numpy", "polars", "pandas", "pyarrow", "sklearn", "pydantic")
+LARGE_LIBRARIES = (
+    *("numpy", "polars", "pandas", "pyarrow.csv", "pyarrow.dataset", "pyarrow.json", "pydantic"),
+    *("sklearn.linear_model", "sklearn.preprocessing", "sklearn.svm"),
+)
 _LONGEST_S = 30
 _PROJECT = "from baton import Dag, Json, task\n@task\ndef f() -> Json:\n    return 1\ndag = Dag('p', [f])\n"
 
@@ -116,7 +119,7 @@ class Forks:
     def run(self, folder: Path, variables: Mapping[str, str], *command: str) -> Ran:
         """Run a command in a folder."""
         texts = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py")]
-        needs_large = any(name in text for name in LARGE_LIBRARIES for text in texts)
+        needs_large = any(name.partition(".")[0] in text for name in LARGE_LIBRARIES for text in texts)
         process = self._process(" ".join((*LIBRARIES, *(LARGE_LIBRARIES if needs_large else ()))))
         assert process.stdin is not None
         assert process.stdout is not None

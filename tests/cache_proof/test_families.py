@@ -1,4 +1,4 @@
-"""Every place of every block, edited alone: what an edit can change runs again, and the cause is named."""
+"""Each place of each block, edited alone: what an edit can change runs again, and the cause is named."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ def forks() -> Iterator[Forks]:
 
 @pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
 def test_an_edit_runs_again_what_it_changes_and_says_why(forks: Forks, tmp_path: Path, block: Block) -> None:
+    project = alone(block)
+    number, spot = len(project.parts) - 1, block.spots[-1]
+    before, after = (run(forks, tmp_path, one) for one in (project, project.edited(number, spot, 1)))
+    assert fault(before, after, spot, project.parts[number].name) == ""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
+def test_each_edit_runs_again_what_it_changes_and_nothing_runs_without_one(
+    forks: Forks, tmp_path: Path, block: Block
+) -> None:
     project = alone(block)
     before, again = run(forks, tmp_path, project), run(forks, tmp_path, project)
     wrong = [f"ran again unchanged: {reason}" for reason in computed(again).values()]
