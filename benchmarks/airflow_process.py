@@ -93,8 +93,8 @@ def run_ours(folder: Path, shape: Shape, tasks: int) -> float:
 
     from baton.engines.airflow.dag import local_dag
     from baton.engines.airflow.part import LocalPart
-    from baton.execution import Execution
-    from baton.project import open_project
+    from baton.runs.execution import Execution
+    from baton.runs.project import open_project
 
     project = open_project(folder=folder, options={"pipeline": REFERENCE}, environ={})
 

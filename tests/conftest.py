@@ -17,7 +17,7 @@ import httpx
 import pytest
 from hypothesis import settings
 
-from baton.local_server import free_port as free_port  # for all tests
+from baton.processes.server import free_port as free_port  # for all tests
 
 BATON = (sys.executable, "-m", "baton.cli.app")
 _READY_WITHIN_S = 90

@@ -15,15 +15,15 @@ from baton.core.reasons import Cause, CauseKind
 from baton.engines.engine import EngineOptions
 from baton.engines.find import find_engine
 from baton.errors import UsageError
-from baton.execution import Execution
-from baton.planning import PlannedTask
-from baton.planning import plan as plan_execution
-from baton.project import Project, open_project
-from baton.recording import record_run
-from baton.runs import RunRecord, list_runs, read_run
+from baton.runs.execution import Execution
+from baton.runs.planning import PlannedTask
+from baton.runs.planning import plan as plan_execution
+from baton.runs.project import Project, open_project
+from baton.runs.recording import record_run
+from baton.runs.records import RunRecord, list_runs, read_run
 
 if TYPE_CHECKING:
-    from baton.explanation import Explanation
+    from baton.runs.explanation import Explanation
 
 __all__ = [
     "Cause",
@@ -193,8 +193,8 @@ def explain(project: Project, task: str, *, engine: str | None = None) -> Explan
     StoreError
         If the store cannot be read.
     """
-    from baton.explanation import explain as explain_task
-    from baton.explanation import find_task
+    from baton.runs.explanation import explain as explain_task
+    from baton.runs.explanation import find_task
 
     wanted = find_task(project.dag, task)
     usual = _imagined(project, (), engine)

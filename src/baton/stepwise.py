@@ -10,9 +10,9 @@ from baton.core.events import Reporter, RunFinished, RunStarted, ignore_events
 from baton.core.outcome import RunReport, TaskReport
 from baton.engines.simple import SimpleEngine, Stepping
 from baton.errors import BatonError, TaskError, UsageError
-from baton.execution import Execution
-from baton.project import Project, open_project
-from baton.runs import RunRecord, running, write_run
+from baton.runs.execution import Execution
+from baton.runs.project import Project, open_project
+from baton.runs.records import RunRecord, running, write_run
 
 
 class StepFailed(TaskError):

@@ -6,7 +6,7 @@ import pytest
 
 from baton import Dag
 from baton.errors import BatonError, InvalidPipeline, UsageError
-from baton.pipeline import load_pipeline
+from baton.runs.pipeline import load_pipeline
 
 GOOD = """
     from baton import Dag, Json, task

@@ -10,7 +10,7 @@ import pytest
 
 from baton.config.file import DEFAULT_NAME
 from baton.errors import SettingsError, Unavailable, UsageError
-from baton.project import open_project
+from baton.runs.project import open_project
 
 SOURCE = """
     from typing import Annotated

@@ -14,12 +14,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from baton import runs
 from baton.core import liveness
 from baton.core.artifact import Artifact
 from baton.core.outcome import Failure, Outcome, RunReport, TaskReport
 from baton.errors import Unavailable, UsageError
-from baton.runs import RunRecord, list_runs, read_run, running, write_run
+from baton.runs import records as runs
+from baton.runs.records import RunRecord, list_runs, read_run, running, write_run
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_run_is_in_progress_until_its_end(tmp_path, record):
 
 def test_a_run_that_was_killed_is_over_though_what_it_forked_lives_on(tmp_path, record):
     script = (
-        "import os, pickle, sys, time; from pathlib import Path; from baton.runs import running\n"
+        "import os, pickle, sys, time; from pathlib import Path; from baton.runs.records import running\n"
         "with running(Path(sys.argv[1]), pickle.loads(sys.stdin.buffer.read())):\n"
         "    child = os.fork()\n"
         "    print(child, flush=True) if child else None\n"

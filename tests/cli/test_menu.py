@@ -344,7 +344,7 @@ def runner_folder(tmp_path: Path) -> Path:
 
 
 def version_of(name: str) -> str:
-    from baton.installed import version_of
+    from baton.core.installed import version_of
 
     return version_of(name)
 

@@ -9,7 +9,7 @@ import pytest
 from baton.core.outcome import Outcome
 from baton.engines.airflow.follow import follow
 from baton.engines.airflow.rest import AirflowApi
-from baton.runs import list_runs
+from baton.runs.records import list_runs
 from baton.store.objects import ObjectStore
 from baton.testing.engine_suite import SMALL_BYTES
 from tests.engines.airflow_cluster import cluster, members_of, missing_servers

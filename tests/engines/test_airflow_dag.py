@@ -21,7 +21,7 @@ from baton.engines.airflow.results import MOST_BYTES, Results, from_xcom, merge,
 from baton.engines.airflow.sharing import executor_of
 from baton.engines.airflow.steps import FINISH, START, divide
 from baton.errors import InvalidPipeline, UsageError
-from baton.project import open_project
+from baton.runs.project import open_project
 from baton.store.store import Store
 from baton.testing import pipelines
 from tripduration.pipeline import dag as duration

@@ -21,7 +21,7 @@ from baton.engines.airflow.follow import follow
 from baton.engines.airflow.rest import AirflowApi
 from baton.engines.airflow.server import standalone, standalone_home
 from baton.errors import Unavailable
-from baton.project import open_project
+from baton.runs.project import open_project
 from baton.store.objects import ObjectStore
 from baton.testing.engine_suite import SMALL_BYTES
 from tests.conftest import BATON, free_port, stop_group

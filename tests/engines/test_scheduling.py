@@ -16,7 +16,7 @@ from baton.engines import protocol
 from baton.engines.pool import Pool
 from baton.engines.protocol import Attempt, decode_answer, decode_request, encode
 from baton.engines.scheduling import Schedule
-from baton.execution import Execution
+from baton.runs.execution import Execution
 from baton.testing import RecordingReporter
 
 PIPELINES = """

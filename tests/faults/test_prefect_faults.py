@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from baton.runs import read_run
+from baton.runs.records import read_run
 from tests.conftest import free_port, stop_group, wait_until_healthy
 from tests.faults.killed_runs import SLOWER, kill_runs, left_after, start
 from tests.faults.test_make_faults import digests, ended, torn_objects

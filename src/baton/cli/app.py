@@ -15,7 +15,7 @@ from baton.cli import output
 from baton.cli.exit_codes import ExitCode
 from baton.cli.options import Group
 from baton.errors import BatonError
-from baton.process import collect_garbage_seldom, leave
+from baton.processes.lifecycle import collect_garbage_seldom, leave
 
 COMMANDS = {
     "run": "Run the pipeline, or the part that TARGETS need",

@@ -18,13 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from baton.child_processes import stop_child
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
-from baton.command_line import shown_word
 from baton.core.dag import Dag
+from baton.core.installed import DISTRIBUTION, Package, wanted_packages
 from baton.engines.find import engine_names
-from baton.installed import DISTRIBUTION, Package, wanted_packages
+from baton.processes.children import stop_child
+from baton.runs.command_line import shown_word
 
 _STOP_WITHIN_S = 10.0
 

@@ -16,7 +16,7 @@ from baton.errors import BatonError, InvalidPipeline, UsageError
 if TYPE_CHECKING:
     from baton.core.dag import Dag
     from baton.core.parameters import Leaf
-    from baton.project import Project
+    from baton.runs.project import Project
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -113,7 +113,7 @@ def forced_tasks(project: Project, targets: Sequence[str], forced: Sequence[str]
 
 def project_from(ctx: click.Context, options: dict[str, str]) -> Project:
     """Open the project that a command's options name."""
-    from baton.project import open_project
+    from baton.runs.project import open_project
 
     folder = _expanded(ctx.params.pop("project_path", None))
     config = _expanded(ctx.params.pop("config_path", None))
@@ -153,7 +153,7 @@ def _parameter_options(args: Sequence[str], taken: set[str]) -> list[click.Optio
 
 
 def _pipeline_from(args: Sequence[str]) -> Dag:
-    from baton.project import find_pipeline
+    from baton.runs.project import find_pipeline
 
     folder = _expanded(_value_in(args, "--project", "-C"))
     config = _expanded(_value_in(args, "--config"))

@@ -29,11 +29,11 @@ from baton.core.events import (
 )
 from baton.core.outcome import Outcome, RunReport, TaskReport
 from baton.errors import Unavailable
-from baton.process import flush_or_discard, keep_stdout
+from baton.processes.lifecycle import flush_or_discard, keep_stdout
 
 if TYPE_CHECKING:
     from baton.core.events import Reporter
-    from baton.planning import PlannedTask
+    from baton.runs.planning import PlannedTask
 
 _COLOURS = {
     Outcome.SUCCEEDED: "green",

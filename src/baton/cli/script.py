@@ -16,7 +16,7 @@ from baton.cli.options import ProjectCommand, place_options
 if TYPE_CHECKING:
     from baton.core.events import Reporter
     from baton.core.outcome import RunReport
-    from baton.project import Project
+    from baton.runs.project import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ def script_command(
 
 
 def _clean(project: Project, targets: tuple[str, ...]) -> int:
-    from baton import upkeep
+    from baton.maintenance import cache
 
-    cleaned = upkeep.clean(project, targets)
+    cleaned = cache.clean(project, targets)
     for path in cleaned.products:
         output.show_data(f"🧹 Removed {path}")
     for task in cleaned.tasks:

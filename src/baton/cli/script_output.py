@@ -10,7 +10,7 @@ from baton.core.outcome import Outcome, RunReport, TaskReport
 from baton.core.parameters import flatten
 
 if TYPE_CHECKING:
-    from baton.project import Project
+    from baton.runs.project import Project
 
 _WIDTH = 50
 

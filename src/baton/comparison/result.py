@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from baton.core.dag import Dag
-from baton.installed import wanted_packages
-from baton.runs import RunRecord, TaskRecord
+from baton.core.installed import wanted_packages
+from baton.runs.records import RunRecord, TaskRecord
 
 
 @dataclass(frozen=True, slots=True)

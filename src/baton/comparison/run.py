@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from baton.child_processes import stop_child
-from baton.command_line import given_options, options_of, shown_word
 from baton.comparison.result import Comparison, EngineRun, Machine, Unusable, longest_chain_s, pure_outputs
 from baton.core.liveness import at_work, is_at_work
 from baton.engines.find import engine_names, find_engine
 from baton.errors import BatonError, Unavailable, UsageError
-from baton.execution import Execution
-from baton.project import Project
-from baton.runs import RunRecord, list_runs
-from baton.tied_process import tied
+from baton.processes.children import stop_child
+from baton.processes.tied import tied
+from baton.runs.command_line import given_options, options_of, shown_word
+from baton.runs.execution import Execution
+from baton.runs.project import Project
+from baton.runs.records import RunRecord, list_runs
 
 _FOLDER = "compare"
 _MARK = ".running"
@@ -50,7 +50,7 @@ def compare(
     Parameters
     ----------
     project : Project
-        As `baton.project.open_project` returns it; what its options set holds for every engine.
+        As `baton.runs.project.open_project` returns it; what its options set holds for every engine.
     engines : sequence of str
         The engines to run; every one that can be used unless given.
     targets : sequence of str

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from baton.core.outcome import RunReport
-from baton.execution import Execution
+from baton.runs.execution import Execution
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from baton.engines.engine import EngineOptions
 from baton.engines.pool import Pool, recorder_modules
 from baton.engines.protocol import Attempt
 from baton.engines.scheduling import Schedule, run_with_retries, with_retries
-from baton.execution import Execution
+from baton.runs.execution import Execution
 
 
 class MakeEngine:

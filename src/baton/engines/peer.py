@@ -17,7 +17,7 @@ from typing import IO, NoReturn, TypeVar
 from baton.core.events import Event, Reporter
 from baton.engines.protocol import Answer, Refused, Request, decode_answer, encode
 from baton.errors import Unavailable
-from baton.process import collect_garbage_seldom, flush_or_discard, keep_stdin, keep_stdout, leave
+from baton.processes.lifecycle import collect_garbage_seldom, flush_or_discard, keep_stdin, keep_stdout, leave
 
 Answered = TypeVar("Answered")
 Send = Callable[[Answer], None]

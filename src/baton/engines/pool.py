@@ -31,7 +31,7 @@ from baton.engines.protocol import (
     Tracked,
 )
 from baton.errors import Unavailable
-from baton.execution import Execution
+from baton.runs.execution import Execution
 
 
 class Described(Protocol):
@@ -42,7 +42,7 @@ class Described(Protocol):
         """Takes events as they happen."""
 
     def spec(self) -> Mapping[str, Any]:
-        """Return what `baton.execution.Execution.join` takes."""
+        """Return what `baton.runs.execution.Execution.join` takes."""
 
 
 def recorder_modules(execution: Execution) -> tuple[str, ...] | None:

@@ -19,7 +19,7 @@ class Join(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     Parameters
     ----------
     spec : mapping
-        As `baton.execution.Execution.spec` returns it.
+        As `baton.runs.execution.Execution.spec` returns it.
     modules : tuple of str
         What the worker imports at once, before it is asked for anything.
     steps_back : bool
@@ -82,7 +82,7 @@ class RunInAirflow(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     Parameters
     ----------
     spec : mapping
-        As `baton.execution.Execution.spec` returns it.
+        As `baton.runs.execution.Execution.spec` returns it.
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
     home, kept, log : str

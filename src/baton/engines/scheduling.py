@@ -23,7 +23,7 @@ from baton.core.execute import TaskRun, execute_task, finish
 from baton.core.outcome import Failure, Outcome, RunReport, TaskReport
 from baton.core.task import AnyTask, Position
 from baton.errors import BatonError
-from baton.execution import Execution
+from baton.runs.execution import Execution
 
 _RANKS: Mapping[Position | None, int] = {"first": 0, None: 1, "last": 2}
 

@@ -31,8 +31,8 @@ from baton.engines.protocol import (
 )
 from baton.engines.scheduling import attempt_in_time
 from baton.errors import BatonError
-from baton.execution import Execution
-from baton.process import step_back
+from baton.processes.lifecycle import step_back
+from baton.runs.execution import Execution
 
 _ALONE_AT_MOST_S = 3.0
 

@@ -419,7 +419,7 @@ def test_an_edit_of_equal_length_within_a_second_is_run(tmp_path):
 
 _RUN = """
 from pathlib import Path
-from baton.pipeline import load_pipeline
+from baton.runs.pipeline import load_pipeline
 print(load_pipeline("p:dag", Path.cwd()).task("f")())
 """
 

@@ -15,8 +15,8 @@ import pytest
 from baton.core.artifact import Artifact
 from baton.core.execute import execute_task
 from baton.errors import CorruptObject, StoreError
-from baton.execution import Execution
-from baton.project import open_project
+from baton.runs.execution import Execution
+from baton.runs.project import open_project
 from baton.store.objects import ObjectStore, name_of
 from baton.store.remote import MARKER
 from tests.conftest import Command, Ended

@@ -14,13 +14,13 @@ import pytest
 from baton import Files, Json, task
 from baton.core.artifact import Artifact
 from baton.core.execute import execute_task
-from baton.store.gc import Garbage, Rule, find_everything, find_garbage, remove_garbage
+from baton.maintenance.gc import Garbage, Rule, find_everything, find_garbage, remove_garbage
+from baton.maintenance.survey import digests_of, survey
+from baton.maintenance.verify import Damage, verify
 from baton.store.index import ENTRY_VERSION, Entry, entry_name
 from baton.store.objects import name_of
 from baton.store.store import Store
-from baton.store.survey import digests_of, survey
 from baton.store.texts import text_name
-from baton.store.verify import Damage, verify
 
 DAY_S = 86400.0
 

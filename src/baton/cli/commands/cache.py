@@ -17,8 +17,8 @@ from baton.cli.quantities import AGE, SHARE, SIZE, size_text
 from baton.errors import UsageError
 
 if TYPE_CHECKING:
-    from baton.rechecking import Recheck, Rechecked
-    from baton.upkeep import Amount, Entry, Garbage
+    from baton.maintenance.cache import Amount, Entry, Garbage
+    from baton.maintenance.recheck import Recheck, Rechecked
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,9 +32,9 @@ def command() -> None:
 @click.pass_context
 def info(ctx: click.Context, as_json: bool) -> None:
     """Show where the store is, how much it holds, and how often it was of use here."""
-    from baton import upkeep
+    from baton.maintenance import cache
 
-    found = upkeep.cache_info(ctx.obj)
+    found = cache.cache_info(ctx.obj)
     if as_json:
         output.show_json(asdict(found))
         return
@@ -55,9 +55,9 @@ def info(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def ls(ctx: click.Context, targets: tuple[str, ...], limit: int | None, as_json: bool) -> None:
     """List what is remembered, newest first: everything, or the tasks of TARGETS (groups or tasks)."""
-    from baton import upkeep
+    from baton.maintenance import cache
 
-    entries = upkeep.cache_entries(ctx.obj, targets)[:limit]
+    entries = cache.cache_entries(ctx.obj, targets)[:limit]
     if as_json:
         output.show_json(msgspec.to_builtins(entries))
         return
@@ -87,9 +87,9 @@ def ls(ctx: click.Context, targets: tuple[str, ...], limit: int | None, as_json:
 @click.pass_context
 def verify(ctx: click.Context, mend: bool, as_json: bool) -> int:
     """Digest every object again and follow every entry; exit with 1 if something bad is left."""
-    from baton import upkeep
+    from baton.maintenance import cache
 
-    found = upkeep.verify_cache(ctx.obj, mend=mend)
+    found = cache.verify_cache(ctx.obj, mend=mend)
     if as_json:
         output.show_json(
             {
@@ -138,14 +138,14 @@ def recheck(
     A result is stale if the code, parameters and inputs of now give another one. A task is not deterministic
     if two computations differ. Everything is computed in a scratch store; the store itself is only read.
     """
-    from baton import rechecking
+    from baton.maintenance.recheck import recheck as recheck_tasks
 
     def tell(one: Rechecked) -> None:
         if not as_json:
             output.say(f"{one.task:{width}}  {one.verdict.value}  {one.duration_s:.2f} s")
 
     width = max((len(task.name) for task in ctx.obj.dag.tasks), default=0)
-    found = rechecking.recheck(
+    found = recheck_tasks(
         ctx.obj, targets, share=share, budget_s=budget, seed=seed, forget=forget, tell=tell
     )
     if as_json:
@@ -157,7 +157,7 @@ def recheck(
 
 
 def _show_recheck(found: Recheck, *, forget: bool) -> None:
-    from baton.rechecking import Verdict
+    from baton.maintenance.recheck import Verdict
 
     rows = [
         (one.task, one.verdict.value, one.run_id, "; ".join(_told(one)))
@@ -203,9 +203,9 @@ def gc(
     Kept always: what was made or used within an hour, what an entry refers to, and all that a run in
     progress may need.
     """
-    from baton import upkeep
+    from baton.maintenance import cache
 
-    garbage = upkeep.collect_garbage(
+    garbage = cache.collect_garbage(
         ctx.obj,
         older_than_s=older_than,
         max_size=None if max_size is None else round(max_size),
@@ -223,19 +223,19 @@ def gc(
 @click.pass_context
 def clear(ctx: click.Context, yes: bool, as_json: bool) -> int:
     """Remove everything that is remembered, for all who share the store; runs and models stay."""
-    from baton import upkeep
+    from baton.maintenance import cache
 
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError("cache clear asks before it removes, and nobody is there", "say --yes")
-        everything = upkeep.clear_cache(ctx.obj)
+        everything = cache.clear_cache(ctx.obj)
         sizes = [file.size for file in everything.objects]
         place = ctx.obj.store.objects.place.shown
         question = f"Remove {len(sizes)} objects ({size_text(sum(sizes))}) and all entries of {place}?"
         if not output.confirm(question):
             output.say("nothing was removed")
             return ExitCode.DONE
-    _show_garbage(upkeep.clear_cache(ctx.obj, remove=True), removed=True, as_json=as_json)
+    _show_garbage(cache.clear_cache(ctx.obj, remove=True), removed=True, as_json=as_json)
     return ExitCode.DONE
 
 

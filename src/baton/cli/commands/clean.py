@@ -19,9 +19,9 @@ def command(ctx: click.Context, targets: tuple[str, ...], dry_run: bool, as_json
 
     Files that their effects left for people are removed. Models, tracking runs and downloads stay.
     """
-    from baton import upkeep
+    from baton.maintenance import cache
 
-    cleaned = upkeep.clean(ctx.obj, targets, remove=not dry_run)
+    cleaned = cache.clean(ctx.obj, targets, remove=not dry_run)
     if as_json:
         output.show_json(
             {

@@ -124,8 +124,8 @@ def _show(made: Comparison) -> None:
 
 def _resume(ctx: click.Context, run: EngineRun) -> str:
     """Return the command that goes on with a failed run, on its engine and its store."""
-    from baton.command_line import given_options
-    from baton.project import open_project
+    from baton.runs.command_line import given_options
+    from baton.runs.project import open_project
 
     options = {**given_options(ctx.obj), "engine": run.engine}
     if run.store:
@@ -137,6 +137,6 @@ def _resume(ctx: click.Context, run: EngineRun) -> str:
 
 def _command_line() -> str:
     """Return this command as it was typed, without what nobody may see."""
-    from baton.command_line import shown_word
+    from baton.runs.command_line import shown_word
 
     return shlex.join(["baton", *map(shown_word, sys.argv[1:])])

@@ -15,7 +15,7 @@ from baton.cli.options import ProjectCommand, json_option, place_options
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> int:
     """Try everything that a run needs: imports, folders, store, MLflow and the pipeline's own checks."""
-    from baton.health import examine
+    from baton.maintenance.doctor import examine
 
     findings = examine(ctx.obj)
     if as_json:

@@ -13,7 +13,7 @@ from baton.cli.options import ProjectCommand, json_option, place_options
 from baton.core.values import as_text
 
 if TYPE_CHECKING:
-    from baton.explanation import Explanation
+    from baton.runs.explanation import Explanation
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 

@@ -19,7 +19,7 @@ def command(ctx: click.Context) -> None:
     Settings and parameters given here are passed on to every command.
     """
     from baton.cli.menu import Menu
-    from baton.command_line import options_of
+    from baton.runs.command_line import options_of
 
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(

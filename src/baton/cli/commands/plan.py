@@ -8,7 +8,7 @@ import click
 
 from baton.cli import output
 from baton.cli.options import ProjectCommand, force_option, forced_tasks, json_option, place_options
-from baton.command_line import shown_word
+from baton.runs.command_line import shown_word
 
 
 @click.command(cls=ProjectCommand)

@@ -18,7 +18,7 @@ from baton.core.values import as_text
 
 if TYPE_CHECKING:
     from baton.core.events import Event, Reporter
-    from baton.project import Project
+    from baton.runs.project import Project
 
 
 @click.command(cls=ProjectCommand)

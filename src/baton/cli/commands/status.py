@@ -12,7 +12,7 @@ from baton.cli.options import ProjectCommand, json_option, place_options
 from baton.store.shown import plain
 
 if TYPE_CHECKING:
-    from baton.runs import RunRecord
+    from baton.runs.records import RunRecord
 
 
 @click.command(cls=ProjectCommand)

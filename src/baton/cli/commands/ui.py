@@ -10,7 +10,7 @@ from baton.cli import output
 from baton.cli.options import ProjectCommand, place_options
 from baton.core.addresses import without_secrets
 from baton.errors import Unavailable
-from baton.local_server import HOST, LocalServer, require_free
+from baton.processes.server import HOST, LocalServer, require_free
 from baton.tracking.database import make_local_database
 from baton.tracking.location import database_file, local_database
 

@@ -32,8 +32,8 @@ from baton.engines.airflow.part import Part, ScheduledPart, refuse_relative
 from baton.engines.airflow.sharing import executor_of, refuse_unshared
 from baton.engines.airflow.steps import FINISH, START, Granularity, Step, divide
 from baton.errors import BatonError, UsageError
-from baton.pipeline import load_pipeline
-from baton.project import open_project
+from baton.runs.pipeline import load_pipeline
+from baton.runs.project import open_project
 
 FIRST_DAY = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 """Where a DAG's schedule begins unless its file says otherwise: before any month to be backfilled."""

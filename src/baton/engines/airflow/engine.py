@@ -9,15 +9,15 @@ import signal
 import time
 from pathlib import Path
 
-from baton.child_processes import stop_group
 from baton.core.outcome import RunReport
 from baton.engines.airflow.environment import airflow_folder, environment, write_dag_file
 from baton.engines.engine import EngineOptions
 from baton.engines.peer import Peer
 from baton.engines.protocol import RunEnded, RunInAirflow
 from baton.errors import ExtraMissing, Unavailable
-from baton.execution import Execution
-from baton.runs import has_ended
+from baton.processes.children import stop_group
+from baton.runs.execution import Execution
+from baton.runs.records import has_ended
 
 _STOP_WITHIN_S = 5.0
 

@@ -21,8 +21,8 @@ from baton.engines.airflow.environment import make_database
 from baton.engines.airflow.part import LocalPart
 from baton.engines.peer import Send, answer_starter
 from baton.engines.protocol import RunEnded, RunInAirflow, decode_request
-from baton.execution import Execution
-from baton.tied_process import end_with_starter
+from baton.processes.tied import end_with_starter
+from baton.runs.execution import Execution
 
 
 def run(requests: IO[bytes], send: Send) -> None:

@@ -26,7 +26,7 @@ from baton.engines.airflow.results import Results, from_xcom, merge, to_long_xco
 from baton.engines.airflow.steps import Step
 from baton.engines.scheduling import Schedule, TaskTimedOut, run_with_retries
 from baton.errors import BatonError, Unavailable
-from baton.execution import Execution
+from baton.runs.execution import Execution
 
 RETURNED = "return_value"
 _LOOK_AGAIN_AFTER_S = 10

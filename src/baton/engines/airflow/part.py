@@ -25,10 +25,10 @@ from baton.engines.airflow.results import Results
 from baton.engines.airflow.steps import Step
 from baton.engines.scheduling import why_not_run
 from baton.errors import UsageError
-from baton.execution import Execution
-from baton.process import leave_from_within
-from baton.project import Project, find_pipeline, open_project
-from baton.runs import RunRecord, write_run
+from baton.processes.lifecycle import leave_from_within
+from baton.runs.execution import Execution
+from baton.runs.project import Project, find_pipeline, open_project
+from baton.runs.records import RunRecord, write_run
 
 ENGINE = "airflow"
 _TAG = "baton.run_id"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from baton.core.files import write_atomically
 from baton.engines.airflow.environment import airflow_folder, database_address, environment, write_dag_file
-from baton.local_server import HOST, LocalServer, require_free
+from baton.processes.server import HOST, LocalServer, require_free
 
 if TYPE_CHECKING:
     import httpx

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from baton.errors import UsageError
-from baton.project import Project
+from baton.runs.project import Project
 
 _HERE = "LocalExecutor"
 """The only executor whose tasks run where the scheduler does."""

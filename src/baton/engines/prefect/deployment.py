@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from baton.core.addresses import without_secrets
 from baton.core.files import write_atomically
 from baton.errors import Unavailable, UsageError
-from baton.project import Project
+from baton.runs.project import Project
 
 MONTHLY = "0 6 2 * *"
 """The second of each month at six."""

@@ -16,7 +16,7 @@ from baton.engines.prefect.environment import (
     require_server,
 )
 from baton.errors import UsageError
-from baton.execution import Execution
+from baton.runs.execution import Execution
 
 TEMPORARY = (
     "PREFECT_API_URL is not set: starting a temporary Prefect server, which takes 10 to 30 s; "

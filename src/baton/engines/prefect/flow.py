@@ -23,7 +23,7 @@ from baton.engines.prefect.summary import publish_summary
 from baton.engines.prefect.tasks import ended_upstream
 from baton.engines.protocol import encode_report
 from baton.engines.scheduling import Schedule
-from baton.execution import Execution
+from baton.runs.execution import Execution
 
 _LOOK_EVERY_S = 1.0
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from baton.core.parameters import Leaf, leaves
 from baton.core.values import as_plain
 from baton.engines.prefect.months import MONTH_PARAMETERS
-from baton.project import Project
+from baton.runs.project import Project
 from baton.store.shown import plain as without_secrets
 
 _LIMITS = ("ge", "le", "gt", "lt", "pattern", "min_length", "max_length")

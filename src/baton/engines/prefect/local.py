@@ -17,7 +17,7 @@ from baton.engines.prefect.flow import flow_state, pipeline_flow, run_in_flow
 from baton.engines.prefect.logs import logged_in_prefect, quiet_console, send_logs
 from baton.engines.prefect.runner import Runner, open_runner
 from baton.errors import Unavailable
-from baton.execution import Execution
+from baton.runs.execution import Execution
 
 
 def run_here(execution: Execution, *, keep_going: bool, jobs: int | None, api_url: str = "") -> RunReport:

@@ -15,7 +15,7 @@ from baton.core.task import AnyTask
 from baton.engines.pool import Pool, recorder_modules
 from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, from_state
 from baton.engines.protocol import Tracked
-from baton.execution import Execution
+from baton.runs.execution import Execution
 
 
 class Runner(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from baton.local_server import HOST, LocalServer, free_port, require_free
+from baton.processes.server import HOST, LocalServer, free_port, require_free
 
 _READY_WITHIN_S = 90.0
 _STOP_WITHIN_S = 8.0

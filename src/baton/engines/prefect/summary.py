@@ -7,7 +7,7 @@ import re
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from baton.core.outcome import RunReport
-from baton.execution import Execution
+from baton.runs.execution import Execution
 
 
 def publish_summary(execution: Execution, report: RunReport, tracking_page: str) -> None:

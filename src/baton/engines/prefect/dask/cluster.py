@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from baton.child_processes import stop_group
 from baton.errors import Unavailable
-from baton.process import keep_stdin, keep_stdout
+from baton.processes.children import stop_group
+from baton.processes.lifecycle import keep_stdin, keep_stdout
 
 _STOP_WITHIN_S = 8.0
 

@@ -26,7 +26,7 @@ from baton.engines.prefect.dask.worker import AttemptsOnDask, Participation, loo
 from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, from_state, lost
 from baton.engines.protocol import Tracked, decode_answer, encode_report
 from baton.errors import BatonError, Unavailable
-from baton.execution import Execution
+from baton.runs.execution import Execution
 
 _WITHOUT_WORKERS_S = 60.0
 """How long a run waits for a worker when all are gone: one that a nanny starts anew is back sooner."""

@@ -52,7 +52,7 @@ class Participation(WorkerPlugin):
     name : str
         Name of the plugin, and topic under which events are sent.
     spec : mapping
-        As `baton.execution.Execution.spec` returns it.
+        As `baton.runs.execution.Execution.spec` returns it.
     """
 
     def __init__(self, name: str, spec: Mapping[str, Any]) -> None:

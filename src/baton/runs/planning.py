@@ -11,7 +11,7 @@ from baton.core.execute import describe
 from baton.core.reasons import Cause, CauseKind, by_importance, in_one_line
 from baton.core.task import AnyTask
 from baton.errors import StoreError
-from baton.execution import Execution
+from baton.runs.execution import Execution
 from baton.store.key import Work
 from baton.store.shown import without_secrets_in
 

@@ -1,6 +1,6 @@
 """Run a module as a program that ends when the process that started it has gone, however that ended.
 
-``python -m baton.tied_process MODULE ARGUMENTS``, with a pipe as standard input whose other end only
+``python -m baton.processes.tied MODULE ARGUMENTS``, with a pipe as standard input whose other end only
 the starter holds: the system closes it even where the starter was killed.
 """
 
@@ -13,12 +13,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from baton.process import keep_stdin
+from baton.processes.lifecycle import keep_stdin
 
 
 def tied(module: str, *arguments: str) -> list[str]:
     """Return the command of a module that is tied to whoever starts it with a pipe as standard input."""
-    return [sys.executable, "-m", "baton.tied_process", module, *arguments]
+    return [sys.executable, "-m", "baton.processes.tied", module, *arguments]
 
 
 def end_with_starter(end: Callable[[], None], stream: int) -> None:

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 
+from baton.maintenance.survey import Survey, digests_of, survey
 from baton.store.index import Entry, is_of_another_version
 from baton.store.objects import digest_of, name_of
 from baton.store.place import FileState
 from baton.store.store import Store
-from baton.store.survey import Survey, digests_of, survey
 
 LEFT_AFTER_S = 3600.0
 """Unfinished files this old belong to nobody who is still writing."""

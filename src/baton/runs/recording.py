@@ -8,8 +8,8 @@ from collections.abc import Callable
 from baton.core.events import RunFinished, RunStarted
 from baton.core.outcome import RunReport
 from baton.errors import Unavailable
-from baton.execution import Execution
-from baton.runs import RunRecord, running, write_run
+from baton.runs.execution import Execution
+from baton.runs.records import RunRecord, running, write_run
 
 
 def record_run(execution: Execution, run: Callable[[], RunReport]) -> RunReport:

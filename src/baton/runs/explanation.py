@@ -11,10 +11,10 @@ from baton.core.dag import Dag
 from baton.core.reasons import Cause, CauseKind, by_importance
 from baton.core.task import AnyTask
 from baton.errors import UsageError
-from baton.execution import Execution
-from baton.planning import foresee
-from baton.project import Project
-from baton.runs import last_tasks
+from baton.runs.execution import Execution
+from baton.runs.planning import foresee
+from baton.runs.project import Project
+from baton.runs.records import last_tasks
 from baton.store.differences import described, place_of
 from baton.store.index import Entry
 from baton.store.shown import without_secrets_in

@@ -7,7 +7,7 @@ from typing import Any
 from baton.config.file import DEFAULT_NAME
 from baton.core.addresses import without_secrets
 from baton.core.values import as_text
-from baton.project import Project
+from baton.runs.project import Project
 
 
 def given_options(project: Project) -> dict[str, Any]:

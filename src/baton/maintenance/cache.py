@@ -14,14 +14,14 @@ from pathlib import Path
 
 from baton.core.outcome import Outcome
 from baton.errors import UsageError
-from baton.project import Project
-from baton.runs import RunRecord, list_runs
-from baton.store import gc
-from baton.store.gc import Garbage, Rule
+from baton.maintenance import gc
+from baton.maintenance.gc import Garbage, Rule
+from baton.maintenance.survey import survey
+from baton.maintenance.verify import Verification, verify
+from baton.runs.project import Project
+from baton.runs.records import RunRecord, list_runs
 from baton.store.index import Entry, entry_name
 from baton.store.local import LocalPlace
-from baton.store.survey import survey
-from baton.store.verify import Verification, verify
 
 __all__ = [
     "Amount",
@@ -153,7 +153,7 @@ def cache_entries(project: Project, targets: Sequence[str] = ()) -> tuple[Entry,
 
 
 def verify_cache(project: Project, *, mend: bool = False) -> Verification:
-    """Check everything in the store; see `baton.store.verify.verify`."""
+    """Check everything in the store; see `baton.maintenance.verify.verify`."""
     return verify(project.store, mend=mend)
 
 
@@ -176,7 +176,7 @@ def collect_garbage(
     Returns
     -------
     Garbage
-        What is not needed; see `baton.store.gc` for what is always kept.
+        What is not needed; see `baton.maintenance.gc` for what is always kept.
     """
     runs = list_runs(project.home, _ALL_RUNS)
     busy = [_began_at(run) for run in runs if run.state == "running"]

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baton.child_processes import stop_group
 from baton.errors import Unavailable
-from baton.tied_process import tied
+from baton.processes.children import stop_group
+from baton.processes.tied import tied
 
 if TYPE_CHECKING:
     import httpx

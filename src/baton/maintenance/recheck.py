@@ -25,14 +25,14 @@ from baton.engines.pool import Pool
 from baton.engines.protocol import Attempt
 from baton.engines.scheduling import run_with_retries
 from baton.errors import StoreError
-from baton.execution import Execution
-from baton.planning import Foreseen, foresee
-from baton.project import Project
+from baton.maintenance.survey import digests_of
+from baton.runs.execution import Execution
+from baton.runs.planning import Foreseen, foresee
+from baton.runs.project import Project
 from baton.store.first_difference import first_difference
 from baton.store.index import Entry, entry_name
 from baton.store.objects import name_of
 from baton.store.store import Store
-from baton.store.survey import digests_of
 
 
 class Verdict(Enum):

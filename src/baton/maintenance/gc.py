@@ -16,13 +16,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from baton.maintenance.survey import Survey, digests_of, survey
+from baton.maintenance.verify import LEFT_AFTER_S, stopped_writers
 from baton.store.effects import EffectRecord
 from baton.store.index import Entry, entry_name, is_of_another_version
 from baton.store.objects import name_of
 from baton.store.place import FileState
 from baton.store.store import Store
-from baton.store.survey import Survey, digests_of, survey
-from baton.store.verify import LEFT_AFTER_S, stopped_writers
 
 KEPT_FOR_S = 3600.0
 SUMMARIES_KEPT_FOR_S = 30 * 86400.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from baton.core.execute import describe
 from baton.core.parameters import value_of
-from baton.project import Project
+from baton.runs.project import Project
 
 _MINIMUM_FREE_GB = 1.0
 

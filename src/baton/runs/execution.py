@@ -19,7 +19,7 @@ from baton.core.parameters import flatten_plain
 from baton.core.reasons import Cause, CauseKind
 from baton.core.values import as_plain
 from baton.errors import Unavailable
-from baton.project import Project, open_project
+from baton.runs.project import Project, open_project
 
 if TYPE_CHECKING:
     from baton.tracking.mlflow import MlflowRun, MlflowTracker
@@ -170,7 +170,11 @@ class Execution:
         """The execution's tracking run, made when its id is first asked for."""
         if self.tracking_run_id:
             return self.tracker.resume(self.tracking_run_id)
-        tags = {"baton.engine": self.engine, "baton.pipeline": self.dag.name, "baton.run_id": self.run_id}
+        tags = {
+            "baton.engine": self.engine,
+            "baton.pipeline": self.dag.name,
+            "baton.run_id": self.run_id,
+        }
         return self.tracker.start(name=self.run_id, tags=tags)
 
     @cached_property

@@ -18,7 +18,7 @@ from baton.core.execute import Folders
 from baton.core.parameters import Parameters, build, leaves
 from baton.core.values import as_text, in_plain_words, read_path, typed
 from baton.errors import SettingsError, Unavailable
-from baton.pipeline import load_pipeline
+from baton.runs.pipeline import load_pipeline
 
 if TYPE_CHECKING:
     from baton.core.effect_scope import EffectScope
@@ -76,7 +76,7 @@ class Project:
     @cached_property
     def store(self) -> Store:
         """The store of artifacts."""
-        from baton.runs import last_tasks
+        from baton.runs.records import last_tasks
         from baton.store.store import RanTask, Store
 
         def last_runs(task: str) -> Iterator[RanTask]:

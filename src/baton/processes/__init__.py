@@ -1,0 +1,1 @@
+"""Processes: how this one begins and ends, and those that it starts."""
