@@ -339,7 +339,7 @@ def test_the_digest_of_a_large_file_is_written_nowhere_but_into_the_folder_of_th
     )
     assert project.run() is Outcome.SUCCEEDED
     assert project.run() is Outcome.CACHED
-    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
     assert (project.folder / "home" / "digests.json").is_file()
 
 

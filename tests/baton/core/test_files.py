@@ -14,7 +14,7 @@ def test_what_is_no_regular_file_is_left_as_it_is(tmp_path):
     with pytest.raises(OSError, match="it is no regular file"):
         write_atomically(pipe, b"content")
     assert stat.S_ISFIFO(pipe.stat().st_mode)
-    assert os.listdir(tmp_path) == ["pipe"]
+    assert list(tmp_path.iterdir()) == [pipe]
 
 
 def test_a_device_behind_a_link_is_left_as_it_is(tmp_path):
