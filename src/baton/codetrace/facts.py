@@ -212,11 +212,17 @@ def changed(
 
 
 class DigestMemory:
-    """Digests of files by what the file system says of them, so that nothing is read twice."""
+    """Digests of files by what the file system says of them, so that nothing is read twice.
 
-    def __init__(self, file: Path) -> None:
+    Parameters
+    ----------
+    file : Path, optional
+        Where they are kept for the next process; nowhere unless given.
+    """
+
+    def __init__(self, file: Path | None = None) -> None:
         self._file = file
-        self._known: dict[str, tuple[str, str]] | None = None
+        self._known: dict[str, tuple[str, str]] | None = {} if file is None else None
 
     def of(self, path: str) -> str:
         """Return the digest of a file's bytes, ``"absent"`` where it cannot be read."""
@@ -242,6 +248,7 @@ class DigestMemory:
 
     def _read(self) -> dict[str, tuple[str, str]]:
         if self._known is None:
+            assert self._file is not None
             try:
                 self._known = msgspec.json.decode(self._file.read_bytes(), type=dict[str, tuple[str, str]])
             except (OSError, msgspec.MsgspecError):
@@ -251,6 +258,8 @@ class DigestMemory:
     def _write(self) -> None:
         from baton.core.files import write_atomically
 
+        if self._file is None:
+            return
         try:
             write_atomically(self._file, msgspec.json.encode(self._known))
         except OSError:
@@ -332,7 +341,7 @@ def _modules_by_file() -> dict[str, str]:
 
 def _files(sources: Iterable[Seen], project: Path) -> dict[str, str]:
     found: dict[str, str] = {}
-    memory = DigestMemory(Path(os.devnull))
+    memory = DigestMemory()
     for source in sources:
         for path, state in source.files.items():
             name = _name_of(path, project)

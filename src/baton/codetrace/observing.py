@@ -178,6 +178,7 @@ def follow_imports(home_module: str) -> None:
     native.hooks.connected = lambda what: _note_unsteady(f"it connects to {what}")
     for name in native.MODULES & sys.modules.keys():
         native.wrap(sys.modules[name])
+    _notice_assignments()
     loading.follow_imports(home_module)
 
 
@@ -421,12 +422,61 @@ _LOOKING_UP = frozenset({"expanduser", "expandvars", "home", "which"})
 
 
 _originals: dict[str, str | None] = {}
-"""What variables were before this process set them itself, while something was watched."""
+"""What variables were before libraries, or the user's code while it was watched, set them."""
 
 
 def _keep_original(name: str) -> None:
-    if name not in _originals:
+    if not _here() and _is_set_by_program(sys._getframe(2)):
+        _originals.pop(name, None)  # a notebook or a program says what holds from now on
+    elif name not in _originals:
         _originals[name] = variable(name)
+
+
+def _is_set_by_program(frame: FrameType | None) -> bool:
+    """Whether a variable is set neither by baton nor while anything is imported, going by the frame."""
+    while frame is not None and _is_standard_code(frame.f_code.co_filename):
+        frame = frame.f_back
+    if frame is not None and _baton() in Path(frame.f_code.co_filename).parents:
+        return False
+    while frame is not None:
+        if frame.f_code.co_filename in _IMPORTLIB:
+            return False
+        frame = frame.f_back
+    return True
+
+
+def _notice_assignments() -> None:
+    """From now on keep what variables were before they are set; once is enough."""
+    environ: Any = type(os.environ)
+    if hasattr(environ.__setitem__, "keeps_original"):
+        return
+    assign, remove = environ.__setitem__, environ.__delitem__
+
+    def setitem(self: Any, key: Any, value: Any) -> None:
+        _keep_original(os.fsdecode(key))
+        assign(self, key, value)
+
+    def delitem(self: Any, key: Any) -> None:
+        _keep_original(os.fsdecode(key))
+        remove(self, key)
+
+    setitem.keeps_original = True  # type: ignore[attr-defined]
+    environ.__setitem__, environ.__delitem__ = setitem, delitem
+
+
+def given_environ() -> dict[str, str]:
+    """Return the environment for another process of the run, as this one was given it.
+
+    What libraries and the user's code set while they are imported, they set there too.  A process
+    that began with it would take it for given.
+    """
+    given = dict(os.environ._data)  # type: ignore[attr-defined]  # past what stands in front
+    for name, value in _originals.items():
+        if value is None:
+            given.pop(os.fsencode(name), None)
+        else:
+            given[os.fsencode(name)] = os.fsencode(value)
+    return {os.fsdecode(name): os.fsdecode(value) for name, value in given.items()}
 
 
 def variable(name: str) -> str | None:
@@ -579,7 +629,6 @@ class _Patches:
         """Put them in place."""
         environ = type(os.environ)
         lookup, iterate = environ.__getitem__, environ.__iter__
-        assign, remove = environ.__setitem__, environ.__delitem__
 
         def getitem(self: Any, key: Any) -> Any:
             try:
@@ -589,14 +638,6 @@ class _Patches:
                 raise
             _note_variable(os.fsdecode(key), os.fsdecode(value))
             return value
-
-        def setitem(self: Any, key: Any, value: Any) -> None:
-            _keep_original(os.fsdecode(key))
-            assign(self, key, value)
-
-        def delitem(self: Any, key: Any) -> None:
-            _keep_original(os.fsdecode(key))
-            remove(self, key)
 
         def iterator(self: Any) -> Any:
             _note_all_variables()
@@ -634,8 +675,6 @@ class _Patches:
         for holder, name, replacement in (
             (environ, "__getitem__", getitem),
             (environ, "__iter__", iterator),
-            (environ, "__setitem__", setitem),
-            (environ, "__delitem__", delitem),
             (importlib, "import_module", imported),
             (os, "stat", _asking(_real_stat)),
             (os, "lstat", _asking(os.lstat)),

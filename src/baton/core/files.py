@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -23,8 +24,11 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = False, mode:
     Raises
     ------
     OSError
-        If the folder cannot be written; nothing is left behind.
+        If the folder cannot be written, or what is there is no file, as a device is; nothing is left
+        behind.
     """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:80]}.{os.urandom(6).hex()}.tmp")
     try:

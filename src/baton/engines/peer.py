@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, NoReturn, TypeVar
 
+from baton.codetrace.observing import given_environ
 from baton.core.events import Event, Reporter
 from baton.engines.protocol import Answer, Refused, Request, decode_answer, encode
 from baton.errors import Unavailable
@@ -44,7 +45,7 @@ class Peer:
     name, hint : str
         What people call it, and what to do where it ends too early.
     environ : mapping of str to str, optional
-        Its environment; that of this process unless given.
+        Its environment; that which this process was given unless told otherwise.
     leads : bool
         Whether it leads a group of processes of its own, so that a Ctrl-C comes here first.
     """
@@ -63,7 +64,7 @@ class Peer:
             [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environ,
+            env=given_environ() if environ is None else environ,
             start_new_session=leads,
         )
         self._report = report

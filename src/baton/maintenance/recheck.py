@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
+from baton.codetrace.observing import given_environ
 from baton.core.artifact import Artifact
 from baton.core.events import ignore_events
 from baton.core.outcome import Outcome, TaskReport
@@ -257,7 +258,7 @@ def _in_another_process(execution: Execution, task: AnyTask, inputs: Mapping[str
     """Compute a task where texts have other hashes, so that the order of a set is another."""
     other = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     attempt = Attempt(task=task.name, inputs=tuple(inputs.values()), number=1, is_timed=True)
-    with Pool(execution, environ={**os.environ, "PYTHONHASHSEED": other}) as pool:
+    with Pool(execution, environ={**given_environ(), "PYTHONHASHSEED": other}) as pool:
         return pool.attempt(attempt, is_tracked=False)
 
 

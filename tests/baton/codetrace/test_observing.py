@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -310,6 +311,36 @@ def test_the_value_of_a_variable_is_not_kept(project, monkeypatch):
     kept = [path.read_bytes() for path in (project.folder / "store").rglob("*.json")]
     assert any(b"API_TOKEN" in content for content in kept)
     assert [content for content in kept if b"hush-hush" in content] == []
+
+
+def test_what_a_library_sets_on_import_is_not_given_to_other_processes_nor_a_reason():
+    program = """
+import os
+from baton.codetrace.observing import follow_imports, given_environ, variable
+follow_imports("tripduration.pipeline")
+import polars
+assert "_RJEM_MALLOC_CONF" in os.environ
+assert "_RJEM_MALLOC_CONF" not in given_environ()
+assert variable("_RJEM_MALLOC_CONF") is None
+os.environ["_RJEM_MALLOC_CONF"] = os.environ["CHOSEN"] = "by the program"
+assert given_environ()["_RJEM_MALLOC_CONF"] == variable("CHOSEN") == "by the program"
+"""
+    environ = {name: value for name, value in os.environ.items() if name != "_RJEM_MALLOC_CONF"}
+    subprocess.run([sys.executable, "-c", program], env=environ, check=True)
+
+
+def test_the_digest_of_a_large_file_is_written_nowhere_but_into_the_folder_of_the_store(project, monkeypatch):
+    monkeypatch.setattr("baton.codetrace.facts._SETTLED_NS", -(10**18))
+    (project.folder / "large.bin").write_bytes(b"x" * (1 << 21))
+    project.write(
+        {
+            "tasks.py": f"{HEAD}from pathlib import Path\ndef f() -> Json: return len(Path('large.bin').read_bytes())"
+        }
+    )
+    assert project.run() is Outcome.SUCCEEDED
+    assert project.run() is Outcome.CACHED
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+    assert (project.folder / "home" / "digests.json").is_file()
 
 
 def test_a_file_that_appears_is_noticed(project):

@@ -145,9 +145,7 @@ def recheck(
             output.say(f"{one.task:{width}}  {one.verdict.value}  {one.duration_s:.2f} s")
 
     width = max((len(task.name) for task in ctx.obj.dag.tasks), default=0)
-    found = recheck_tasks(
-        ctx.obj, targets, share=share, budget_s=budget, seed=seed, forget=forget, tell=tell
-    )
+    found = recheck_tasks(ctx.obj, targets, share=share, budget_s=budget, seed=seed, forget=forget, tell=tell)
     if as_json:
         tasks = [{**asdict(one), "verdict": one.verdict.value} for one in found.tasks]
         output.show_json({**asdict(found), "good": found.is_good, "tasks": tasks})
