@@ -15,11 +15,10 @@ from baton.core.reasons import Cause, CauseKind
 from baton.engines.engine import EngineOptions
 from baton.engines.find import find_engine
 from baton.errors import UsageError
-from baton.runs.execution import Execution
+from baton.runs.execution import Execution, record_run
 from baton.runs.planning import PlannedTask
 from baton.runs.planning import plan as plan_execution
 from baton.runs.project import Project, open_project
-from baton.runs.recording import record_run
 from baton.runs.records import RunRecord, list_runs, read_run
 
 if TYPE_CHECKING:

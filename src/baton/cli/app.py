@@ -72,7 +72,7 @@ class LazyGroup(Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, with the nearest name where there is none."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from baton.core.checks import nearest
+            from baton.errors import nearest
 
             raise click.UsageError(f"there is no command '{args[0]}'{nearest(args[0], COMMANDS)}", ctx)
         return super().resolve_command(ctx, args)

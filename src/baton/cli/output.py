@@ -10,39 +10,18 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from baton.core.addresses import without_secrets_in_addresses
-from baton.core.events import (
-    Event,
-    RunNoted,
-    RunStarted,
-    TaskFinished,
-    TaskLogged,
-    TaskRetried,
-    TaskStarted,
-    ignore_events,
-)
-from baton.core.outcome import Outcome, RunReport, TaskReport
+from baton.core.outcome import RunReport
 from baton.errors import Unavailable
 from baton.processes.lifecycle import flush_or_discard, keep_stdout
 
 if TYPE_CHECKING:
-    from baton.core.events import Reporter
     from baton.runs.planning import PlannedTask
-
-_COLOURS = {
-    Outcome.SUCCEEDED: "green",
-    Outcome.CACHED: "cyan",
-    Outcome.FAILED: "red",
-    Outcome.UPSTREAM_FAILED: "yellow",
-    Outcome.SKIPPED: "yellow",
-}
-
 
 _kept: list[IO[str]] = []
 """The process's true stdout, once this module took it."""
@@ -172,78 +151,6 @@ def show_folded_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     with console.capture() as captured:
         console.print(table)
     show_data("\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()))
-
-
-@contextmanager
-def reporting(*, quiet: bool, verbose: bool, reasons: bool = False) -> Iterator[Reporter]:
-    """Yield what shows a run: a live view on a terminal, a line for each task elsewhere."""
-    if quiet:
-        yield ignore_events
-    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not verbose:
-        from baton.cli.live import LiveReporter
-
-        live = LiveReporter(reasons=reasons)
-        try:
-            yield live
-        finally:
-            live.close()
-    else:
-        yield LineReporter(verbose=verbose, reasons=reasons or verbose)
-
-
-class LineReporter:
-    """Shows a run as lines, one when a task ends.
-
-    Parameters
-    ----------
-    verbose : bool
-        Whether starts and tasks' own messages are shown too.
-    reasons : bool
-        Whether it is shown why each task ran or did not.
-    """
-
-    def __init__(self, *, verbose: bool = False, reasons: bool = False) -> None:
-        self._verbose = verbose
-        self._reasons = reasons
-        self._width = 0
-
-    def __call__(self, event: Event) -> None:
-        """Show one event."""
-        match event:
-            case RunStarted():
-                self._width = max((len(name) for name in event.tasks), default=0)
-                say(headline(event))
-            case RunNoted():
-                say(event.message)
-            case TaskStarted() if self._verbose:
-                say(f"{event.task:{self._width}}  started: {event.reason}")
-            case TaskLogged() if self._verbose:
-                say(f"{event.task:{self._width}}  {event.message}")
-            case TaskRetried():
-                say(f"{event.task:{self._width}}  {retry_text(event)}")
-            case TaskFinished():
-                say(task_line(event.report, self._width, with_reason=self._reasons))
-
-
-def headline(event: RunStarted) -> str:
-    """Return the line that opens a run."""
-    return f"run {event.run_id}: {event.pipeline} -> {', '.join(event.targets)} on {event.engine}"
-
-
-def retry_text(event: TaskRetried) -> str:
-    """Return what is said of a failed attempt that another follows."""
-    return (
-        f"attempt {event.attempt} of {event.attempts} failed: {event.message}; again in {event.delay_s:g} s"
-    )
-
-
-def task_line(report: TaskReport, width: int, *, with_reason: bool = False) -> str:
-    """Return the line of a task that ended."""
-    outcome = click.style(f"{report.outcome.value:15}", fg=_COLOURS[report.outcome])
-    seconds = f"{report.duration_s:7.2f} s" if report.outcome.is_good or report.failure else " " * 9
-    told = with_reason or report.outcome in (Outcome.UPSTREAM_FAILED, Outcome.SKIPPED)
-    reason = f"  {report.reason}" if told and report.reason else ""
-    return f"{report.task:{width}}  {outcome} {seconds}{reason}".rstrip()
 
 
 def show_end(report: RunReport, *, as_json: bool, verbose: bool = False) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from baton.cli.output import replace_unknown_characters, retry_text, say, show_data
+from baton.cli.output import replace_unknown_characters, say, show_data
+from baton.cli.reporters import retry_text
 from baton.core.events import Event, RunNoted, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from baton.core.outcome import Outcome, RunReport, TaskReport
 from baton.core.parameters import flatten

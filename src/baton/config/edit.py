@@ -10,10 +10,9 @@ from typing import Any
 from baton.config import file
 from baton.config.resolve import Configuration, resolve
 from baton.config.settings import Settings
-from baton.core.checks import nearest
 from baton.core.parameters import Leaf, Parameters, leaves
 from baton.core.values import as_plain, read_path, typed
-from baton.errors import SettingsError
+from baton.errors import SettingsError, nearest
 
 
 class ConfigurationFile:

@@ -12,10 +12,9 @@ import msgspec
 from baton.config import environment, file
 from baton.config.settings import Settings
 from baton.core.addresses import without_secrets_in_addresses
-from baton.core.checks import nearest
 from baton.core.parameters import Leaf, Parameters, build, leaves, value_of
 from baton.core.values import as_plain, in_plain_words, typed
-from baton.errors import SettingsError
+from baton.errors import SettingsError, nearest
 
 Source = Literal["default", "file", "environment", "command line"]
 

@@ -5,11 +5,12 @@ Engines decide when and where; what a task run *is* stands here, once.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +26,6 @@ from baton.core.events import Reporter, TaskFinished, TaskLogged, TaskStarted, i
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
 from baton.core.reasons import Cause
-from baton.core.recheck import differences, is_sampled
 from baton.core.task import AnyTask
 from baton.core.tracker import TrackingRun
 from baton.errors import BatonError, CorruptObject, MissingObject, StoreError, TaskError, Unavailable
@@ -214,7 +214,7 @@ class TaskRun:
 
     def rechecks(self, task: AnyTask) -> bool:
         """Whether a remembered result of the task is computed again, to compare both."""
-        return not task.effect and is_sampled(self.run_id, task.name, self.recheck_share)
+        return not task.effect and _is_sampled(self.run_id, task.name, self.recheck_share)
 
     def seen_by(self, task: AnyTask) -> dict[str, Any]:
         """Return the parameters in the task's signature, by name."""
@@ -338,7 +338,7 @@ def _recheck(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> Tas
     if entry is None:
         return None
     report = _compute(task, inputs, run, replace(decision, entry=None, reason="computed again to check"))
-    wrong = "; ".join(differences(task, report, entry, run.store))
+    wrong = "; ".join(_differences(task, report, entry, run.store))
     if wrong:
         return replace(report, reason=f"not as {decision.reason}: {wrong}", wrongly_remembered=wrong)
     return replace(report, reason=f"computed again to check: the same as {decision.reason}")
@@ -462,3 +462,19 @@ def _save(task: AnyTask, values: tuple[Any, ...], store: ArtifactStore) -> dict[
                 "free space or check the folder's permissions",
             ) from error
     return outputs
+
+
+def _is_sampled(run_id: str, task: str, share: float) -> bool:
+    """Whether a run computes a task again to check it; every process of the run says the same."""
+    if share <= 0:
+        return False
+    drawn = int.from_bytes(hashlib.sha256(f"{run_id} {task}".encode()).digest()[:8], "big")
+    return drawn < share * 2**64
+
+
+def _differences(task: AnyTask, report: TaskReport, entry: CacheEntry, store: ArtifactStore) -> Iterator[str]:
+    """Yield for each output what differs between what is remembered and what was computed now."""
+    for name, made in report.outputs.items():
+        then = entry.outputs[name]
+        if made.identity != then.identity:
+            yield f"output '{name}' differs: {store.difference(then, made, task.outputs[name])}"

@@ -23,6 +23,8 @@ from typing import Any
 import msgspec
 from msgspec import inspect as known
 
+from baton.errors import nearest
+
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -394,8 +396,6 @@ def _whole_number(text: str) -> int:
 
 
 def _expected_choice(texts: Iterable[str], given: Any) -> str:
-    from baton.core.checks import nearest  # which needs this module
-
     listed = list(texts)
     close = nearest(given, listed) or nearest(given.lower(), listed) if isinstance(given, str) else ""
     return f"expected {' or '.join(listed)}{close}"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import cast
 
-from baton.core.checks import nearest
 from baton.engines.engine import Engine
-from baton.errors import UsageError
+from baton.errors import UsageError, nearest
 
 OWN = {
     "simple": "baton.engines.simple:SimpleEngine",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 from baton.core.addresses import without_secrets
 from baton.core.dag import Dag
 from baton.core.effect_scope import EffectScope
-from baton.core.events import Reporter, ignore_events
+from baton.core.events import Reporter, RunFinished, RunStarted, ignore_events
 from baton.core.execute import TaskRun
+from baton.core.outcome import RunReport
 from baton.core.parameters import flatten_plain
 from baton.core.reasons import Cause, CauseKind
 from baton.core.values import as_plain
 from baton.errors import Unavailable
 from baton.runs.project import Project, open_project
+from baton.runs.records import RunRecord, running, write_run
 
 if TYPE_CHECKING:
     from baton.tracking.mlflow import MlflowRun, MlflowTracker
@@ -238,3 +241,23 @@ def _new_run_id() -> str:
     """Return an id that sorts by time: UTC date, time, 0.1 ms, and two random digits."""
     now = datetime.datetime.now(datetime.UTC)
     return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 100:04d}{os.urandom(1).hex()}"
+
+
+def record_run(execution: Execution, run: Callable[[], RunReport]) -> RunReport:
+    """Run an execution and keep its record: running, then how it ended, was given up or interrupted."""
+    home = execution.project.home
+    record = RunRecord.begin(execution.task_run, execution.targets)
+    with running(home, record):
+        names = tuple(task.name for task in execution.dag.order)
+        execution.report(
+            RunStarted(execution.run_id, execution.dag.name, execution.engine, execution.targets, names)
+        )
+        try:
+            ended = run()
+        except BaseException as error:
+            with contextlib.suppress(Unavailable):  # what ended the run is what is told
+                write_run(home, record.given_up() if isinstance(error, Exception) else record.interrupted())
+            raise
+        write_run(home, record.ended(ended))
+        execution.report(RunFinished(ended))
+        return ended

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from baton.codetrace.loading import keep_search_path
 from baton.codetrace.observing import follow_imports
-from baton.core.checks import nearest
 from baton.core.dag import Dag
-from baton.errors import InvalidPipeline, UsageError
+from baton.errors import InvalidPipeline, UsageError, nearest
 
 
 def load_pipeline(reference: str, project: Path) -> Dag:

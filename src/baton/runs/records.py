@@ -13,14 +13,13 @@ from typing import Any
 
 import msgspec
 
-from baton.core.checks import nearest
 from baton.core.execute import TaskRun
 from baton.core.files import write_atomically
 from baton.core.liveness import at_work, is_at_work
 from baton.core.outcome import RunReport
 from baton.core.parameters import flatten_plain
 from baton.core.records import decode_record
-from baton.errors import Unavailable, UsageError
+from baton.errors import Unavailable, UsageError, nearest
 
 _IN_PROGRESS = ".lock"
 """End of the name of the file that a run holds beside its record, see `baton.core.liveness`."""

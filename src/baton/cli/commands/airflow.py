@@ -11,6 +11,7 @@ import click
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
 from baton.cli.options import Group, ProjectCommand, json_option, place_options
+from baton.cli.reporters import reporting
 from baton.config.environment import variable_for
 from baton.core.values import as_text
 from baton.errors import Unavailable, UsageError
@@ -104,7 +105,7 @@ def trigger(
     if not followed:
         output.show_data(run)
         return ExitCode.DONE
-    with output.reporting(quiet=as_json, verbose=False) as report:
+    with reporting(quiet=as_json, verbose=False) as report:
         try:
             ended = follow(api, dag_id, run, report)
         except Unavailable as error:

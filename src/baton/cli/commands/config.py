@@ -11,9 +11,8 @@ from baton.cli import output
 from baton.cli.options import Group, ProjectCommand, json_option, place_options
 from baton.config import file
 from baton.config.resolve import convert_one
-from baton.core.checks import nearest
 from baton.core.values import as_plain, as_text
-from baton.errors import SettingsError
+from baton.errors import SettingsError, nearest
 from baton.store.shown import plain
 
 if TYPE_CHECKING:

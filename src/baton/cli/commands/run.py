@@ -13,6 +13,7 @@ from baton.cli import output
 from baton.cli.exit_codes import ExitCode
 from baton.cli.options import ProjectCommand, force_option, forced_tasks, json_option, place_options
 from baton.cli.quantities import SHARE
+from baton.cli.reporters import reporting
 from baton.core.addresses import without_secrets
 from baton.core.values import as_text
 
@@ -86,7 +87,7 @@ def command(
         return ExitCode.DONE
     with (
         telling_how_to_resume(project, ctx.meta) as heard,
-        output.reporting(quiet=quiet or as_json, verbose=verbose, reasons=reasons) as shown,
+        reporting(quiet=quiet or as_json, verbose=verbose, reasons=reasons) as shown,
     ):
         ended = api.run(
             project,

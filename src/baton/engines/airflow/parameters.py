@@ -10,11 +10,10 @@ from typing import Any, get_args
 import msgspec
 
 from baton.config.resolve import Configuration
-from baton.core.checks import nearest
 from baton.core.dag import Dag
 from baton.core.parameters import Leaf, leaves
 from baton.core.values import as_plain
-from baton.errors import InvalidPipeline, UsageError
+from baton.errors import InvalidPipeline, UsageError, nearest
 from baton.store.shown import plain as without_secrets
 
 USE_CACHE, FORCE = "use_cache", "force"

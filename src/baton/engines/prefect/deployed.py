@@ -27,9 +27,8 @@ from baton.engines.prefect.logs import logged_in_prefect
 from baton.engines.prefect.months import LAG_MONTHS, MONTH_PARAMETERS, implied_month
 from baton.engines.prefect.runner import open_runner
 from baton.errors import BatonError, UsageError
-from baton.runs.execution import Execution
+from baton.runs.execution import Execution, record_run
 from baton.runs.project import Project, open_project
-from baton.runs.recording import record_run
 
 
 def deployed_flow(
