@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from baton.core.artifact import FILE_KIND
+from baton.kinds.plain import FILE_KIND
 from baton.store.store import Store
 from benchmarks.empty_pipelines import REFERENCE, write_pipeline
 from benchmarks.measure import Command, CommandFailed, alternate, ratios, run_once, script

@@ -3,13 +3,17 @@
 The names below are what a pipeline's declaration needs; `baton.api` is what programs call.
 """
 
-from baton.core.artifact import Booster, File, Files, Json, Kind, Matrix, Table
+from baton.core.artifact import Kind
 from baton.core.context import Provenance, TaskContext
 from baton.core.dag import Dag
 from baton.core.parameters import Parameters, flatten, parameter
 from baton.core.task import Task, task
 from baton.core.tracker import Champion, ModelRegistry, TrackingRun
 from baton.errors import BatonError, TaskError
+from baton.kinds.numpy import Matrix
+from baton.kinds.plain import File, Files, Json
+from baton.kinds.polars import Table
+from baton.kinds.xgboost import Booster
 
 __version__ = "0.1.0"
 

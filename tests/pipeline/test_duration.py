@@ -527,7 +527,8 @@ def _month(month: int, rows: int = 2000) -> pl.DataFrame:
 
 def _object(folder: Path, name: str) -> object:
     """Return an artifact of the first run in a project."""
-    from baton.core.artifact import Artifact, Matrix, Table
+    from baton import Matrix, Table
+    from baton.core.artifact import Artifact
     from baton.store.store import Store
 
     record = json.loads(min((folder / ".baton/runs").iterdir()).read_text())

@@ -724,9 +724,7 @@ def is_own_file(name: str) -> bool:
 
 @cache
 def _baton() -> Path:
-    import baton
-
-    return Path(str(baton.__file__)).parent
+    return Path(__file__).parents[1]
 
 
 @cache

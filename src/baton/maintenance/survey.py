@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from baton.core.artifact import FILES_KIND
+from baton.kinds.plain import FILES_KIND
 from baton.store.index import entry_name
 from baton.store.objects import is_digest, name_of
 from baton.store.place import FileState, Place

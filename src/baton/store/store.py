@@ -18,13 +18,14 @@ from baton.codetrace.facts import DigestMemory, NotObservable, Observations, cha
 from baton.codetrace.observing import watching
 from baton.codetrace.reader import CodeReader
 from baton.codetrace.unsteady import doubts
-from baton.core.artifact import FILE_KIND, FILES_KIND, Artifact, Kind
+from baton.core.artifact import Artifact, Kind
 from baton.core.effect_scope import EffectScope
 from baton.core.execute import CacheDecision, CacheEntry, Folders, Observed, TaskRun
 from baton.core.outcome import TaskReport
 from baton.core.reasons import Cause, CauseKind, by_importance, in_one_line
 from baton.core.task import Task
 from baton.errors import CorruptObject, StoreError
+from baton.kinds.plain import FILE_KIND, FILES_KIND
 from baton.store.differences import described, differences, place_of
 from baton.store.effects import EffectMemory, state_digest
 from baton.store.fingerprint import fingerprint

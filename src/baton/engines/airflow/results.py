@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from baton.core.artifact import Artifact, Json, Kind
+from baton.core.artifact import Artifact, Kind
 from baton.core.execute import ArtifactStore
 from baton.core.outcome import TaskReport
 from baton.engines.protocol import decode_report, encode_report
+from baton.kinds.plain import Json
 
 MOST_BYTES = 1000
 """Longer results are kept in the store, and their reference is passed."""

@@ -1,0 +1,42 @@
+"""Models of XGBoost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baton.core.artifact import Kind, mismatch
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import xgboost as xgb
+
+
+class _BoosterKind(Kind):
+    """An XGBoost booster, stored as UBJSON."""
+
+    name = "booster"
+    module = "xgboost"
+    suffix = ".ubj"
+    packages = ("xgboost",)
+
+    @classmethod
+    def write(cls, value: Any, path: Path) -> None:
+        import xgboost as xgb
+
+        if not isinstance(value, xgb.Booster):
+            raise TypeError(mismatch("an xgboost Booster", value))
+        path.write_bytes(value.save_raw("ubj"))
+
+    @classmethod
+    def read(cls, path: Path) -> Any:
+        import xgboost as xgb
+
+        return xgb.Booster(model_file=bytearray(path.read_bytes()))
+
+
+if TYPE_CHECKING:
+    Booster: TypeAlias = xgb.Booster
+else:
+    Booster = _BoosterKind
