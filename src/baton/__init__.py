@@ -7,6 +7,7 @@ from baton.core.artifact import Kind
 from baton.core.context import Provenance, TaskContext
 from baton.core.dag import Dag
 from baton.core.parameters import Parameters, flatten, parameter
+from baton.core.period import Period
 from baton.core.task import Task, task
 from baton.core.tracker import Champion, ModelRegistry, TrackingRun
 from baton.errors import BatonError, TaskError
@@ -29,6 +30,7 @@ __all__ = [
     "Matrix",
     "ModelRegistry",
     "Parameters",
+    "Period",
     "Provenance",
     "Table",
     "Task",

@@ -18,6 +18,7 @@ from baton import (
     Json,
     Matrix,
     ModelRegistry,
+    Period,
     Table,
     TaskContext,
     TaskError,
@@ -407,4 +408,6 @@ dag = Dag(
     experiment="nyc-taxi-experiment",
     headline="RMSE",
     health={"data source": check_source, "training": check_training},
+    # A month is published when the next has passed; the one after it, which validates, later still.
+    period=Period("month", ("year", "month"), lag=2),
 )

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from baton.core.parameters import Parameters, groups, leaves
+from baton.core.period import Period
 from baton.core.task import AnyTask
 from baton.core.values import as_text, spelled, typed, why_unusable, without_bounds
 from baton.errors import InvalidPipeline, UsageError, nearest
@@ -41,6 +42,8 @@ class Dag:
     health : mapping of str to callable, optional
         What ``baton doctor`` tries for this pipeline, by label: each takes parameters by name and
         returns a line, or raises an exception with a ``hint``.
+    period : Period, optional
+        Which parameters say what year, month or day a run is about; schedules fill them in.
 
     Raises
     ------
@@ -59,6 +62,7 @@ class Dag:
         experiment: str | None = None,
         headline: str | None = None,
         health: Mapping[str, Callable[..., str]] | None = None,
+        period: Period | None = None,
     ) -> None:
         self.name = name
         self.tasks: tuple[AnyTask, ...] = tuple(tasks)
@@ -68,6 +72,7 @@ class Dag:
         self.experiment = experiment or name
         self.headline = headline
         self.health = dict(health or {})
+        self.period = period
         problems = [problem for rule in RULES for problem in rule(self)]
         if not self.tasks:
             problems.append("it has no task")
@@ -199,6 +204,7 @@ class Dag:
             experiment=self.experiment,
             headline=self.headline,
             health=self.health,
+            period=self.period,
         )
 
 
@@ -351,6 +357,12 @@ def parameters_can_be_given(dag: Dag) -> Iterator[str]:
                 yield f"parameter {leaf.key}: its default cannot be {as_text(leaf.default)!r}: {error}"
 
 
+def period_fits_parameters(dag: Dag) -> Iterator[str]:
+    """Let the period name parameters that can hold it."""
+    if dag.period is not None:
+        yield from dag.period.problems(dag.parameters)
+
+
 def after_is_known(dag: Dag) -> Iterator[str]:
     """Each task named in ``after`` exists."""
     known = {task.name: task for task in dag.tasks}
@@ -414,6 +426,7 @@ RULES: tuple[Callable[[Dag], Iterator[str]], ...] = (
     parameter_names_are_unique,
     parameters_have_defaults,
     parameters_can_be_given,
+    period_fits_parameters,
     after_is_known,
     positioned_tasks_stand_alone,
     default_target_is_known,

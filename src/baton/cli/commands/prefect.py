@@ -45,10 +45,9 @@ def up(ctx: click.Context, port: int) -> int:
 @click.option("--active/--paused", default=False, help="Whether the schedule begins at once [paused]")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Label the deployment; may be repeated")
 @click.option(
-    "--lag-months",
+    "--lag",
     type=click.IntRange(min=0),
-    default=2,
-    help="Months from the month trained to that of the run, where none is given [2]",
+    help="Periods from the one that a run is about to that of its schedule [as the pipeline says]",
 )
 @click.option("--work-pool", default="", help="Work pool whose workers run it; none means it is served")
 @place_options
@@ -61,14 +60,14 @@ def deploy(
     timezone: str,
     active: bool,
     tags: tuple[str, ...],
-    lag_months: int,
+    lag: int | None,
     work_pool: str,
 ) -> None:
     """Make the pipeline, or the part that TARGETS need, a deployment on the Prefect server."""
     _require_server(ctx)
     from baton.engines.prefect.deployment import Plan, deploy
 
-    plan = Plan(name, targets, cron, timezone, active, tags, lag_months, work_pool)
+    plan = Plan(name, targets, cron, timezone, active, tags, lag, work_pool)
     full_name = deploy(ctx.obj, plan)
     output.show_data(full_name)
     output.say(

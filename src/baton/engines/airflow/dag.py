@@ -27,7 +27,7 @@ from baton.engines.airflow.operators import (
     TrackedStepOperator,
     WholeRunOperator,
 )
-from baton.engines.airflow.parameters import fields_of, follows_interval
+from baton.engines.airflow.parameters import fields_of
 from baton.engines.airflow.part import Part, ScheduledPart, refuse_relative
 from baton.engines.airflow.sharing import executor_of, refuse_unshared
 from baton.engines.airflow.steps import FINISH, START, Granularity, Step, divide
@@ -36,7 +36,7 @@ from baton.runs.pipeline import load_pipeline
 from baton.runs.project import open_project
 
 FIRST_DAY = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
-"""Where a DAG's schedule begins unless its file says otherwise: before any month to be backfilled."""
+"""Where a DAG's schedule begins unless its file says otherwise: before any period to be backfilled."""
 
 LOST = 1
 """Attempts that each step has for a lost process or worker, also where the declaration has none."""
@@ -256,8 +256,9 @@ def _task_groups(built: DAG, dag: Dag) -> dict[str, TaskGroup]:
 def _page(whole: Dag, chosen: Dag, steps: Sequence[Step]) -> str:
     """Return what a person reads about the DAG in Airflow."""
     by_interval = (
-        "Without year and month a run takes those in which its data interval begins.\n\n"
-        if follows_interval(whole)
+        f"Without {' and '.join(whole.period.parameters)} a run takes those in which its data interval "
+        "begins.\n\n"
+        if whole.period
         else ""
     )
     rows = "\n".join(f"| `{task.name}` | {task.group} | {task.description} |" for task in chosen.order)

@@ -18,8 +18,6 @@ from baton.store.shown import plain as without_secrets
 
 USE_CACHE, FORCE = "use_cache", "force"
 _TIMES = ("date-time", "time")
-PERIOD = ("year", "month")
-"""Where a pipeline has whole numbers of these names, a run without them takes its interval's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +42,6 @@ class Field:
     schema: dict[str, Any]
 
 
-def follows_interval(dag: Dag) -> bool:
-    """Whether year and month of a run can be those of its data interval."""
-    types = {leaf.name: leaf.plain_type for leaf in leaves(dag.parameters)}
-    return all(types.get(name) is int for name in PERIOD)
-
-
 def fields_of(dag: Dag, configuration: Configuration) -> Iterator[Field]:
     """Yield a field for each parameter, and those that say how to run.
 
@@ -58,7 +50,7 @@ def fields_of(dag: Dag, configuration: Configuration) -> Iterator[Field]:
     InvalidPipeline
         If a parameter has the name of one of the latter.
     """
-    by_interval = PERIOD if follows_interval(dag) else ()
+    by_interval = dag.period.parameters if dag.period else ()
     for leaf in leaves(dag.parameters):
         if leaf.name in (USE_CACHE, FORCE):
             raise InvalidPipeline(
@@ -87,7 +79,7 @@ def options_from(dag: Dag, params: Mapping[str, Any], start: datetime.datetime |
     Raises
     ------
     UsageError
-        If the run was given what the pipeline does not have, or a year without a month.
+        If the run was given what the pipeline does not have, or only a part of its period.
     """
     known = {leaf.name: leaf for leaf in leaves(dag.parameters)}
     given = {name: value for name, value in params.items() if name not in (USE_CACHE, FORCE)}
@@ -95,13 +87,8 @@ def options_from(dag: Dag, params: Mapping[str, Any], start: datetime.datetime |
         if name not in known:
             raise UsageError(f"pipeline '{dag.name}' has no parameter '{name}'{nearest(name, known)}")
     options = {name: value for name, value in given.items() if value is not None or _may_be_none(known[name])}
-    if not follows_interval(dag):
-        return options
-    missing = [name for name in PERIOD if given.get(name) is None]
-    if len(missing) == 1:
-        raise UsageError(f"the run was given no {missing[0]}", f"give it {' and '.join(PERIOD)}, or neither")
-    if missing and start is not None:
-        options |= {"year": start.year, "month": start.month}
+    if dag.period is not None:
+        options |= dag.period.completed(given, dag.period.at(start) if start else {})
     return options
 
 

@@ -22,11 +22,10 @@ from prefect.states import Failed
 from baton.core.events import ignore_events
 from baton.engines.prefect.engine import PrefectEngine, check_task_runner
 from baton.engines.prefect.flow import flow_state, pipeline_flow, run_in_flow
-from baton.engines.prefect.form import chosen_options, form_docstring, form_signature, takes_month
+from baton.engines.prefect.form import chosen_options, form_docstring, form_signature
 from baton.engines.prefect.logs import logged_in_prefect
-from baton.engines.prefect.months import LAG_MONTHS, MONTH_PARAMETERS, implied_month
 from baton.engines.prefect.runner import open_runner
-from baton.errors import BatonError, UsageError
+from baton.errors import BatonError
 from baton.runs.execution import Execution, record_run
 from baton.runs.project import Project, open_project
 
@@ -36,7 +35,7 @@ def deployed_flow(
     *,
     targets: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
-    lag_months: int = LAG_MONTHS,
+    lag: int | None = None,
     jobs: int | None = None,
 ) -> Flow[..., Any]:
     """Return the flow that runs a project's pipeline.
@@ -49,9 +48,9 @@ def deployed_flow(
         Groups or tasks; the pipeline's default target where there is none.
     options : mapping, optional
         Settings and parameters by bare name, above file and environment.
-    lag_months : int
-        For pipelines with a year and a month: how many months before that of its scheduled time a run
-        trains, where neither is given.
+    lag : int, optional
+        For pipelines with a period: how many periods before that of its scheduled time a run is about,
+        where it is given none; as the pipeline says unless given.
     jobs : int, optional
         How many tasks may run at once; the number of processors unless given, or what the Dask cluster can.
     """
@@ -60,7 +59,7 @@ def deployed_flow(
 
     def run_deployed(**chosen: Any) -> State[Any]:
         try:
-            given = {**fixed, **options_of_run(project, chosen, lag_months)}
+            given = {**fixed, **options_of_run(project, chosen, lag)}
             execution = Execution.begin(
                 open_project(folder=Path(folder), options=given),
                 targets,
@@ -81,21 +80,17 @@ def deployed_flow(
     return pipeline_flow(run_deployed, project.dag)
 
 
-def options_of_run(project: Project, chosen: Mapping[str, Any], lag_months: int) -> dict[str, Any]:
-    """Return what a run was asked for, with the month that its scheduled time implies.
+def options_of_run(project: Project, chosen: Mapping[str, Any], lag: int | None) -> dict[str, Any]:
+    """Return what a run was asked for, with the period that its scheduled time implies.
 
     Raises
     ------
     UsageError
-        If only one of year and month is given.
+        If only a part of the period is given.
     """
     given = chosen_options(chosen)
-    if not takes_month(project):
+    period = project.dag.period
+    if period is None:
         return given
-    missing = [name for name in MONTH_PARAMETERS if name not in given]
-    if len(missing) == 1:
-        raise UsageError(f"the run was given no {missing[0]}", "give year and month, or neither")
-    if missing:
-        moment = flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)
-        given |= dict(zip(MONTH_PARAMETERS, implied_month(moment, lag_months), strict=True))
-    return given
+    moment = flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)
+    return given | period.completed(given, period.before(moment, lag))

@@ -44,7 +44,7 @@ class Plan:
         Whether the schedule begins at once.
     tags : tuple of str
         Labels beside ``baton`` and the pipeline's name.
-    lag_months : int
+    lag : int, optional
         See `baton.engines.prefect.deployed.deployed_flow`.
     work_pool : str
         The work pool whose workers run it; empty where it is served.
@@ -56,7 +56,7 @@ class Plan:
     timezone: str = "UTC"
     active: bool = False
     tags: tuple[str, ...] = ()
-    lag_months: int = 2
+    lag: int | None = None
     work_pool: str = ""
 
 
@@ -150,9 +150,9 @@ def entry_text(project: Project, plan: Plan) -> str:
     arguments: Mapping[str, Any] = {
         "targets": plan.targets,
         "options": project.configuration.given("command line"),
-        "lag_months": plan.lag_months,
+        "lag": plan.lag,
     }
-    given = "".join(f"    {name}={value!r},\n" for name, value in arguments.items() if value)
+    given = "".join(f"    {name}={value!r},\n" for name, value in arguments.items() if value or value == 0)
     return (
         f'"""Entry point of the deployment {project.dag.name}/{plan.name}, from baton prefect deploy."""\n\n'
         "from baton.engines.prefect.deployed import deployed_flow\n\n"

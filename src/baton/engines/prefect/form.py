@@ -14,7 +14,6 @@ from pydantic import Field
 
 from baton.core.parameters import Leaf, leaves
 from baton.core.values import as_plain
-from baton.engines.prefect.months import MONTH_PARAMETERS
 from baton.runs.project import Project
 from baton.store.shown import plain as without_secrets
 
@@ -24,10 +23,10 @@ _LIMITS = ("ge", "le", "gt", "lt", "pattern", "min_length", "max_length")
 def form_signature(project: Project) -> inspect.Signature:
     """Return a signature with an argument for each parameter of the project's pipeline.
 
-    A default is the project's own value.  Year and month default to nothing, which means the month
-    that the scheduled time implies; so does a value that holds a secret, which means the project's.
+    A default is the project's own value.  Those of the period default to nothing, which means the
+    period that the scheduled time implies; so does a value that holds a secret, which means the project's.
     """
-    implied = MONTH_PARAMETERS if takes_month(project) else ()
+    implied = project.dag.period.parameters if project.dag.period else ()
     arguments = []
     for leaf in leaves(project.dag.parameters):
         value = project.configuration.value(leaf)
@@ -45,15 +44,9 @@ def form_signature(project: Project) -> inspect.Signature:
     return inspect.Signature(arguments)
 
 
-def takes_month(project: Project) -> bool:
-    """Whether the pipeline has whole numbers called year and month as parameters."""
-    found = {leaf.name for leaf in leaves(project.dag.parameters) if leaf.plain_type is int}
-    return found.issuperset(MONTH_PARAMETERS)
-
-
 def form_docstring(project: Project) -> str:
     """Return a docstring from which Prefect takes the line beside each field of the form."""
-    implied = MONTH_PARAMETERS if takes_month(project) else ()
+    implied = project.dag.period.parameters if project.dag.period else ()
     lines = [project.dag.description or project.dag.name, "", "Args:"]
     for leaf in leaves(project.dag.parameters):
         text = leaf.description or leaf.name
