@@ -33,7 +33,7 @@ NAPS = (
     import time
     from typing import Annotated
 
-    from baton import Dag, Json, Parameters, TaskContext, TrackingRun, parameter, task
+    from baton import Dag, Json, Parameters, Period, TaskContext, TrackingRun, parameter, task
 
     class Chosen(Parameters, frozen=True):
         year: Annotated[int, parameter("year of the month", ge=2009, le=2100)] = 2020
@@ -63,7 +63,8 @@ NAPS = (
     def record(nap: Json, here: Json, there: Json, tracking: TrackingRun) -> None:
         tracking.set_tags({"month": str(nap)})
 
-    dag = Dag("naps", [here, there, nap, record], parameters=Chosen, headline="Month")
+    period = Period("month", ("year", "month"), lag=2)
+    dag = Dag("naps", [here, there, nap, record], parameters=Chosen, headline="Month", period=period)
 """
 )
 
