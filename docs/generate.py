@@ -26,7 +26,7 @@ from baton.cli.exit_codes import ExitCode
 from baton.cli.options import ProjectCommand
 from baton.config import environment
 from baton.config.file import DEFAULT_NAME
-from baton.config.settings import Settings
+from baton.config.settings import all_settings
 from baton.core.dag import Dag
 from baton.core.parameters import Leaf, leaves
 from baton.core.values import as_plain, as_text, in_words
@@ -131,7 +131,7 @@ def settings_page(dag: Dag) -> str:
         "`none` as a value means: not set.\n",
         VALUES,
         "## Settings of baton\n",
-        *_table(leaves(Settings)),
+        *_table(leaves(all_settings())),
         "\n## Parameters of the duration pipeline\n",
         *_table(leaves(dag.parameters)),
         "\n## Where to look\n",
@@ -141,7 +141,7 @@ def settings_page(dag: Dag) -> str:
         "\n`NO_COLOR`, set to anything, turns colours off.\n",
         f"## {DEFAULT_NAME} with every default\n",
         "```json",
-        json.dumps(_nested([*leaves(Settings), *leaves(dag.parameters)]), indent=2),
+        json.dumps(_nested([*leaves(all_settings()), *leaves(dag.parameters)]), indent=2),
         "```\n",
     ]
     return "\n".join(parts)

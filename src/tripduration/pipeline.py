@@ -359,11 +359,15 @@ def check_source(source: str, url_template: str) -> str:
 
 def check_training() -> str:
     """Train a booster on a handful of numbers; return a line that says on which device."""
+    import matplotlib as mpl
+    import sklearn
+
     from tripduration.devices import choose_device
     from tripduration.source_health import probe_training
 
     probe_training()
-    return f"XGBoost trains; device auto means {choose_device('auto')}"
+    others = f"scikit-learn {sklearn.__version__} and Matplotlib {mpl.__version__} are there"
+    return f"XGBoost trains; device auto means {choose_device('auto')}; {others}"
 
 
 def _by_month(files: Mapping[str, Path]) -> dict[str, Path]:

@@ -96,7 +96,9 @@ def record_execution(
         }
     )
     run.log_files({**files, "preprocessor/preprocessor.b": _preprocessor(pairs, scratch)})
-    booster_uri = run.log_booster(reference_booster, BOOSTER_MODEL, booster_requirements())
+    booster_uri = run.log_model(
+        reference_booster, BOOSTER_MODEL, flavor="xgboost", requirements=booster_requirements()
+    )
     model_uri = run.log_python_model(
         SERVED_MODEL,
         script=SERVING_CODE,

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from baton.cli.app import COMMANDS
-from baton.config.settings import Settings
+from baton.config.settings import all_settings
 from baton.core.parameters import leaves
 from baton.testing.pipelines import Chosen
 from tests.bad_input.attempts import SECRET, attempt, must_be_told
@@ -19,7 +19,7 @@ patient = settings(
     max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
 )
 
-LEAVES = [*leaves(Settings), *leaves(Chosen)]
+LEAVES = [*leaves(all_settings()), *leaves(Chosen)]
 KEYS = sorted({part for leaf in LEAVES for part in leaf.path} | {"data", "", "unknown"})
 ADDRESSES = [
     f"http://someone:{SECRET}@[",

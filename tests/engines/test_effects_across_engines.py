@@ -39,7 +39,8 @@ def track(model: Json, tracking: TrackingRun) -> Json:
     import xgboost
 
     booster = xgboost.train({"max_depth": 1}, xgboost.DMatrix(np.eye(4), np.arange(4) * model), 1)
-    return {"run_id": tracking.run_id, "uri": tracking.log_booster(booster, "toy", [])}
+    uri = tracking.log_model(booster, "toy", flavor="xgboost", requirements=[])
+    return {"run_id": tracking.run_id, "uri": uri}
 
 
 @task(effect=True, version=champion)

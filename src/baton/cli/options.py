@@ -128,10 +128,10 @@ def project_from(ctx: click.Context, options: dict[str, str]) -> Project:
 
 def _parameter_options(args: Sequence[str], taken: set[str]) -> list[click.Option]:
     """Return an option for each setting and parameter; only the settings where no pipeline is found."""
-    from baton.config.settings import Settings
+    from baton.config.settings import all_settings
     from baton.core.parameters import leaves
 
-    options = [_option_for(leaf, "setting") for leaf in leaves(Settings)]
+    options = [_option_for(leaf, "setting") for leaf in leaves(all_settings())]
     # A command may give a setting's option a meaning of its own, as compare does with --engine.
     options = [option for option in options if not taken.intersection(option.opts)]
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from baton.config import file
 from baton.config.resolve import Configuration, resolve
-from baton.config.settings import Settings
+from baton.config.settings import all_settings
 from baton.core.parameters import Leaf, Parameters, leaves
 from baton.core.values import as_plain, read_path, typed
 from baton.errors import SettingsError, nearest
@@ -37,7 +37,7 @@ class ConfigurationFile:
         self.path = path or Path(read_path(os.environ.get("BATON_CONFIG") or file.DEFAULT_NAME))
         self._parameters = parameters
         self._own_defaults = dict(own_defaults or {})
-        self._leaves: tuple[Leaf, ...] = (*leaves(Settings), *leaves(parameters))
+        self._leaves: tuple[Leaf, ...] = (*leaves(all_settings()), *leaves(parameters))
         self._changes: dict[Leaf, Any] = {}
 
     @property

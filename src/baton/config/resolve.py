@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from baton.config import environment, file
-from baton.config.settings import Settings
+from baton.config.settings import Settings, all_settings
 from baton.core.addresses import without_secrets_in_addresses
 from baton.core.parameters import Leaf, Parameters, build, leaves, value_of
 from baton.core.values import as_plain, in_plain_words, typed
 from baton.errors import SettingsError, nearest
 
+Declared = TypeVar("Declared", bound=Parameters)
 Source = Literal["default", "file", "environment", "command line"]
 
 
@@ -65,6 +66,11 @@ class Configuration:
         owner = self.settings if first in self.settings.__struct_fields__ else self.parameters
         return value_of(owner, leaf.name)
 
+    def of_engine(self, declared: type[Declared]) -> Declared:
+        """Return the settings that an engine declared."""
+        sections = (getattr(self.settings, name) for name in self.settings.__struct_fields__)
+        return next(section for section in sections if isinstance(section, declared))
+
     def given(self, source: Source) -> dict[str, Any]:
         """Return what one source sets, by bare name, each value as JSON has it."""
         return {
@@ -107,7 +113,7 @@ def resolve(
         Every unknown key, wrong type and value out of range, at once.
     """
     problems: list[str] = []
-    known = [*leaves(Settings), *leaves(parameters)]
+    known = [*leaves(all_settings()), *leaves(parameters)]
     _refuse_shadowing(known)
     by_path = {leaf.path: leaf for leaf in known}
     by_name = {leaf.name: leaf for leaf in known}
@@ -148,10 +154,10 @@ def resolve(
             problems.append(f"unknown parameter '{name}'{nearest(name, by_name)}")
     if problems:
         raise SettingsError(problems, "show all keys with: baton config show")
-    own = {leaf.path for leaf in leaves(Settings)}
+    own = {leaf.path for leaf in leaves(all_settings())}
     try:
         return Configuration(
-            settings=build(Settings, {path: value for path, value in values.items() if path in own}),
+            settings=build(all_settings(), {path: value for path, value in values.items() if path in own}),
             parameters=build(parameters, {path: value for path, value in values.items() if path not in own}),
             leaves=tuple(known),
             origins=origins,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import importlib
+from functools import cache
+from typing import Annotated, cast
 
 import msgspec
 
@@ -76,25 +78,24 @@ class BatonSettings(Parameters, frozen=True):
         _read_folder(self, "baton", "store", address=True)
 
 
-class PrefectSettings(Parameters, frozen=True):
-    """Where the engine prefect has its tasks run."""
-
-    task_runner: Annotated[
-        Literal["threads", "dask"],
-        parameter("Prefect's task runner: threads of this machine, or processes of a Dask cluster"),
-    ] = "threads"
-    dask_address: Annotated[
-        str | None,
-        parameter(
-            "Dask's scheduler, as tcp://HOST:8786, for task runner dask; none means a cluster of its own"
-        ),
-    ] = None
-
-
 class Settings(Parameters, frozen=True):
-    """All settings of the tool."""
+    """The settings that hold for every engine."""
 
     mlflow: MlflowSettings = MlflowSettings()
     artifacts: ArtifactsSettings = ArtifactsSettings()
     baton: BatonSettings = BatonSettings()
-    prefect: PrefectSettings = PrefectSettings()
+
+
+ENGINES = {"prefect": "baton.engines.prefect.settings:PrefectSettings"}
+"""Settings that engines declare: by the section of the configuration file, the class as module:object."""
+
+
+@cache
+def all_settings() -> type[Settings]:
+    """Return the class of all settings, those of engines included, each engine's in its section."""
+    sections = []
+    for section, reference in ENGINES.items():
+        module, _, name = reference.partition(":")
+        declared: type[Parameters] = getattr(importlib.import_module(module), name)
+        sections.append((section, declared, declared()))
+    return cast("type[Settings]", msgspec.defstruct("AllSettings", sections, bases=(Settings,), frozen=True))

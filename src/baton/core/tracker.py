@@ -68,8 +68,20 @@ class TrackingRun(Protocol):
     ) -> None:
         """Record which data set was used and for what, without copying it."""
 
-    def log_booster(self, booster: Any, name: str, requirements: Sequence[str]) -> str:
-        """Attach an XGBoost booster as a model; return the model's URI."""
+    def log_model(self, model: Any, name: str, *, flavor: str, requirements: Sequence[str]) -> str:
+        """Attach a model; return its URI.
+
+        Parameters
+        ----------
+        model : Any
+            The model.
+        name : str
+            Its name in the run.
+        flavor : str
+            The library whose model it is, by MLflow's name: ``"xgboost"``, ``"sklearn"``, ``"lightgbm"``.
+        requirements : sequence of str
+            What must be installed to use it.
+        """
 
     def log_python_model(
         self,

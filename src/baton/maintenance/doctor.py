@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import platform
 import shutil
 from collections.abc import Callable
@@ -37,7 +38,7 @@ def examine(project: Project) -> tuple[Finding, ...]:
     """Try everything that a run of the project's pipeline needs."""
     checks: dict[str, Callable[[], str]] = {
         "python": lambda: f"{platform.python_version()} on {platform.system()}",
-        "packages": _packages,
+        "packages": lambda: _packages(project),
         "folder": lambda: _folder(project),
         "disk": lambda: _disk(project),
         "store": lambda: _store(project),
@@ -63,19 +64,19 @@ def _try(label: str, check: Callable[[], str]) -> Finding:
         return Finding(label, False, failure.message, failure.hint)
 
 
-def _packages() -> str:
-    import importlib
-    import importlib.metadata
-
-    names = ("mlflow", "xgboost", "polars", "sklearn", "matplotlib")
-    for name in names:
+def _packages(project: Project) -> str:
+    """Import MLflow, and what the kinds of the pipeline's artifacts read their values with."""
+    kinds = [kind for task in project.dag.tasks for kind in (*task.inputs.values(), *task.outputs.values())]
+    versions = {}
+    for name in dict.fromkeys(["mlflow", *(kind.module for kind in kinds if kind.module)]):
         try:
-            importlib.import_module(name)
+            module = importlib.import_module(name)
         except ImportError as error:
             raise CheckFailed(
-                f"{name} cannot be imported: {error}", "install again: pip install baton-ml"
+                f"{name} cannot be imported: {error}", f"install it: pip install {name}"
             ) from error
-    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("mlflow", "xgboost", "polars"))
+        versions[name] = getattr(module, "__version__", "")
+    return ", ".join(f"{name} {version}".rstrip() for name, version in versions.items())
 
 
 def _folder(project: Project) -> str:

@@ -7,6 +7,7 @@ threads can add to one run.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import tempfile
 import time
@@ -80,9 +81,8 @@ class MlflowTracker:
             If the store cannot be opened.
         """
         import mlflow.pyfunc
-        import mlflow.xgboost
 
-        _ = mlflow.pyfunc, mlflow.xgboost, self.experiment_id
+        _ = mlflow.pyfunc, self.experiment_id
 
     def start(self, *, name: str, tags: Mapping[str, str]) -> MlflowRun:
         """Return a new run; MLflow hears of it when its id is first asked for."""
@@ -278,15 +278,12 @@ class MlflowRun:
             tags = [InputTag("mlflow.data.context", context)]
             self._client.log_inputs(self.run_id, [DatasetInput(data_set, tags)])
 
-    def log_booster(self, booster: Any, name: str, requirements: Sequence[str]) -> str:
-        """Attach an XGBoost booster as a model; its requirements are given, not inferred."""
-        import mlflow.xgboost
-
-        with self._new_model(name) as (folder, model):
-            mlflow.xgboost.save_model(
-                booster, folder, mlflow_model=model, pip_requirements=list(requirements)
-            )
-        return f"models:/{model.model_id}"
+    def log_model(self, model: Any, name: str, *, flavor: str, requirements: Sequence[str]) -> str:
+        """Attach a model of one of MLflow's flavors; its requirements are given, not inferred."""
+        library = importlib.import_module(f"mlflow.{flavor}")
+        with self._new_model(name) as (folder, made):
+            library.save_model(model, folder, mlflow_model=made, pip_requirements=list(requirements))
+        return f"models:/{made.model_id}"
 
     def log_python_model(
         self,

@@ -15,6 +15,7 @@ from baton.engines.prefect.environment import (
     require_prefect,
     require_server,
 )
+from baton.engines.prefect.settings import PrefectSettings
 from baton.errors import UsageError
 from baton.runs.execution import Execution
 
@@ -69,7 +70,7 @@ def check_task_runner(execution: Execution) -> None:
     Unavailable
         If Dask is not installed, or its scheduler does not answer.
     """
-    settings = execution.project.configuration.settings.prefect
+    settings = execution.project.configuration.of_engine(PrefectSettings)
     if settings.task_runner != "dask":
         if settings.dask_address is not None:
             raise UsageError(

@@ -13,6 +13,7 @@ from prefect.futures import PrefectFuture
 from baton.core.outcome import TaskReport
 from baton.core.task import AnyTask
 from baton.engines.pool import Pool, recorder_modules
+from baton.engines.prefect.settings import PrefectSettings
 from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, from_state
 from baton.engines.protocol import Tracked
 from baton.runs.execution import Execution
@@ -68,7 +69,7 @@ def open_runner(execution: Execution, jobs: int | None) -> Iterator[Runner]:
     Unavailable
         If the runner cannot be used; nothing was run then.
     """
-    if execution.project.configuration.settings.prefect.task_runner == "dask":
+    if execution.project.configuration.of_engine(PrefectSettings).task_runner == "dask":
         from baton.engines.prefect.dask.runner import open_dask_runner
 
         with open_dask_runner(execution, jobs, workers=jobs or processors()) as on_dask:

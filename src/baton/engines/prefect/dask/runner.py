@@ -23,6 +23,7 @@ from baton.engines.pool import Pool, recorder_modules
 from baton.engines.prefect.dask.availability import CONNECT_WITHIN_S, no_scheduler, quiet_dask
 from baton.engines.prefect.dask.cluster import temporary_cluster
 from baton.engines.prefect.dask.worker import AttemptsOnDask, Participation, look_around
+from baton.engines.prefect.settings import PrefectSettings
 from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, from_state, lost
 from baton.engines.protocol import Tracked, decode_answer, encode_report
 from baton.errors import BatonError, Unavailable
@@ -50,7 +51,7 @@ def open_dask_runner(execution: Execution, jobs: int | None, *, workers: int) ->
     Unavailable
         If the cluster, or one of its workers, cannot be used.
     """
-    settings = execution.project.configuration.settings.prefect
+    settings = execution.project.configuration.of_engine(PrefectSettings)
     with ExitStack() as stack:
         stack.enter_context(quiet_dask())
         address = settings.dask_address
