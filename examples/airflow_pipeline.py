@@ -11,8 +11,9 @@ names, or the one where the file lies.
 import os
 from pathlib import Path
 
+from scripts import Asked, run_script
+
 from baton import api
-from baton.cli.script import Asked, run_script
 from baton.core.outcome import RunReport
 
 

@@ -7,8 +7,9 @@ change the month, a parameter or a line of code, and only what depends on it run
     python make_pipeline.py deploy --max-depth 8 another model from the features that are there
 """
 
+from scripts import Asked, run_script
+
 from baton import api
-from baton.cli.script import Asked, run_script
 from baton.core.outcome import RunReport
 
 

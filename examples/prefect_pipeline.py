@@ -9,8 +9,9 @@ states and pages; what another engine computed already is not computed again.
 
 from pathlib import Path
 
+from scripts import Asked, run_script
+
 from baton import api
-from baton.cli.script import Asked, run_script
 from baton.core.outcome import RunReport
 
 

@@ -8,7 +8,8 @@ Lesson: a pipeline is an object.  Step through it, look at what a step made, or 
     pipeline.run()
 """
 
-from baton.cli.script import run_script
+from scripts import run_script
+
 from baton.stepwise import StepwisePipeline
 
 

@@ -1,8 +1,9 @@
-"""Scripts over baton: the options of every parameter, the reference's lines, the usual endings."""
+"""The scripts of the examples: options of every parameter, the reference's lines, the usual endings."""
 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Ended
+from tests.examples.conftest import EXAMPLES
 
 SCRIPT = '''
 """Run the small pipeline.
@@ -18,7 +20,7 @@ SCRIPT = '''
 """
 
 from baton import api
-from baton.cli.script import run_script
+from scripts import run_script
 
 run_script(
     __doc__,
@@ -34,6 +36,7 @@ run_script(
 def script(tmp_path: Path, environment: None):
     """Return what runs a script like make over the diamond in a folder of its own."""
     (tmp_path / "small.py").write_text(SCRIPT)
+    shutil.copy(EXAMPLES / "scripts.py", tmp_path)
 
     def run(*arguments: str) -> Ended:
         words = [sys.executable, "small.py", *arguments]
