@@ -92,7 +92,7 @@ def test_a_run_that_was_killed_is_over_though_what_it_forked_lives_on(tmp_path, 
         "import os, pickle, sys, time; from pathlib import Path; from baton.runs.records import running\n"
         "with running(Path(sys.argv[1]), pickle.loads(sys.stdin.buffer.read())):\n"
         "    child = os.fork()\n"
-        "    print(child, flush=True) if child else None\n"
+        "    print(os.getpid(), flush=True) if not child else None\n"
         "    time.sleep(60)\n"
     )
     words = [sys.executable, "-c", script, str(tmp_path)]
