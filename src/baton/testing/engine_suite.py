@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +16,15 @@ from baton.testing.reporting import RecordingReporter
 
 SMALL_BYTES = 1024
 """What passes between tasks stays below this."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A run that several tests look at, and what it told."""
+
+    folder: Path
+    report: RunReport
+    reporter: RecordingReporter
 
 
 class EngineSuite:
@@ -35,6 +46,7 @@ class EngineSuite:
     jobs: ClassVar[int | None] = None
     effects_once: ClassVar[bool] = False
     cannot: ClassVar[dict[str, str]] = {}
+    _made: ClassVar[dict[tuple[type, str], Made]] = {}
 
     @pytest.fixture(autouse=True)
     def _leave_out(self, request: pytest.FixtureRequest) -> None:
@@ -71,6 +83,36 @@ class EngineSuite:
         told = reporter or RecordingReporter()
         return api.run(project, targets, engine=self.engine, jobs=self.jobs, report=told, **how)
 
+    @pytest.fixture
+    def diamond(self, tmp_path_factory: pytest.TempPathFactory) -> Made:
+        """Return the run of the whole diamond, which is made once."""
+        return self._once("diamond", tmp_path_factory.mktemp, "diamond")
+
+    @pytest.fixture
+    def again(self, diamond: Made) -> Made:
+        """Return another run of the diamond in the same folder, with the cache."""
+        return self._once("again", lambda _: diamond.folder, "diamond", use_cache=True)
+
+    @pytest.fixture
+    def without_left(self, tmp_path_factory: pytest.TempPathFactory) -> Made:
+        """Return the run of a diamond whose left branch fails, and which keeps going."""
+        make = tmp_path_factory.mktemp
+        return self._once("without-left", make, "diamond", broken="left", keep_going=True)
+
+    def _once(self, name: str, folder_for: Callable[[str], Path], pipeline: str, **chosen: Any) -> Made:
+        """Run a pipeline in a folder of its own unless an earlier test did; what it left is for all."""
+        key = type(self), name
+        if key not in self._made:
+            folder, reporter = folder_for(name), RecordingReporter()
+            report = self.run(folder, pipeline, reporter=reporter, **chosen)
+            self._made[key] = Made(folder, report, reporter)
+        return self._made[key]
+
+    def run_simply(self, folder: Path, *targets: str, **chosen: Any) -> RunReport:
+        """Run the diamond on the simple engine, so that there is something to be taken from its store."""
+        options = {"pipeline": "baton.testing.pipelines:diamond", **chosen}
+        return api.run(api.open_project(folder=folder, options=options, environ={}), targets, engine="simple")
+
     def value(self, folder: Path, report: RunReport, name: str) -> Any:
         """Return the JSON value of an artifact that a run made."""
         digest = report.artifacts[name].digest
@@ -85,11 +127,10 @@ class EngineSuite:
         assert report.is_good
         assert self.value(tmp_path, report, "left") == [2]
 
-    def test_a_diamond_joins_both_branches(self, tmp_path: Path) -> None:
-        report = self.run(tmp_path, "diamond")
-        assert self.value(tmp_path, report, "joined") == [2, 11]
-        assert self.value(tmp_path, report, "count") == 2
-        assert (tmp_path / "published.txt").read_text() == "[2, 11]\n"
+    def test_a_diamond_joins_both_branches(self, diamond: Made) -> None:
+        assert self.value(diamond.folder, diamond.report, "joined") == [2, 11]
+        assert self.value(diamond.folder, diamond.report, "count") == 2
+        assert (diamond.folder / "published.txt").read_text().startswith("[2, 11]\n")
 
     def test_parameters_arrive_typed(self, tmp_path: Path) -> None:
         report = self.run(tmp_path, "diamond", start="3", factor=5, summand=-1)
@@ -103,8 +144,8 @@ class EngineSuite:
         report = self.run(tmp_path, "diamond", "branches")
         assert set(self.outcomes(report)) == {"source", "left", "right"}
 
-    def test_a_failing_task_names_itself_and_its_cause(self, tmp_path: Path) -> None:
-        report = self.run(tmp_path, "diamond", broken="left")
+    def test_a_failing_task_names_itself_and_its_cause(self, without_left: Made) -> None:
+        report = without_left.report
         failure = report.of("left").failure
         assert not report.is_good
         assert failure is not None
@@ -130,48 +171,43 @@ class EngineSuite:
         assert {outcomes[name] for name in ("left", "right", "join", "publish")} == {"upstream failed"}
         assert not (tmp_path / "published.txt").exists()
 
-    def test_keep_going_runs_what_does_not_depend_on_a_failure(self, tmp_path: Path) -> None:
-        outcomes = self.outcomes(self.run(tmp_path, "diamond", broken="left", keep_going=True))
+    def test_keep_going_runs_what_does_not_depend_on_a_failure(self, without_left: Made) -> None:
+        outcomes = self.outcomes(without_left.report)
         assert outcomes["left"] == "failed"
         assert outcomes["right"] == "succeeded"
         assert outcomes["join"] == outcomes["publish"] == "upstream failed"
 
-    def test_a_second_run_takes_everything_pure_from_the_cache(self, tmp_path: Path) -> None:
-        first = self.run(tmp_path, "diamond")
-        second = self.run(tmp_path, "diamond", use_cache=True)
+    def test_a_second_run_takes_everything_pure_from_the_cache(self, diamond: Made, again: Made) -> None:
         expected = dict.fromkeys(("source", "left", "right", "join"), "cached")
-        assert self.outcomes(second) == {
+        assert self.outcomes(again.report) == {
             **expected,
             "publish": "cached" if self.effects_once else "succeeded",
         }
-        assert second.artifacts == first.artifacts
-        assert second.facts == first.facts
+        assert again.report.artifacts == diamond.report.artifacts
+        assert again.report.facts == diamond.report.facts
 
-    def test_an_effect_runs_again_unless_the_engine_leaves_out_what_is_done(self, tmp_path: Path) -> None:
-        self.run(tmp_path, "diamond")
-        self.run(tmp_path, "diamond", use_cache=True)
-        lines = (tmp_path / "published.txt").read_text().splitlines()
-        assert len(lines) == (1 if self.effects_once else 2)
+    def test_an_effect_runs_again_unless_the_engine_leaves_out_what_is_done(self, again: Made) -> None:
+        lines = (again.folder / "published.txt").read_text().splitlines()
+        assert lines.count("[2, 11]") == (1 if self.effects_once else 2)
 
-    def test_an_effect_whose_inputs_changed_runs_again(self, tmp_path: Path) -> None:
-        self.run(tmp_path, "diamond")
-        self.run(tmp_path, "diamond", use_cache=True, factor=3)
-        assert len((tmp_path / "published.txt").read_text().splitlines()) == 2
+    def test_an_effect_whose_inputs_changed_runs_again(self, again: Made) -> None:
+        self.run(again.folder, "diamond", use_cache=True, factor=3)
+        assert (again.folder / "published.txt").read_text().splitlines()[-1] == "[3, 11]"
 
     def test_a_changed_parameter_runs_exactly_what_reads_it(self, tmp_path: Path) -> None:
-        self.run(tmp_path, "diamond", "join")
+        self.run_simply(tmp_path, "join")
         outcomes = self.outcomes(self.run(tmp_path, "diamond", "join", factor=3, use_cache=True))
         assert outcomes == {"source": "cached", "left": "succeeded", "right": "cached", "join": "succeeded"}
 
     def test_a_task_with_the_same_output_does_not_rerun_what_follows(self, tmp_path: Path) -> None:
-        self.run(tmp_path, "diamond", "join", start=2, factor=2)
+        self.run_simply(tmp_path, "join", start=2, factor=2)
         outcomes = self.outcomes(
             self.run(tmp_path, "diamond", "join", start=2, factor=2, use_cache=True, forced=("left",))
         )
         assert outcomes == {"source": "cached", "left": "succeeded", "right": "cached", "join": "cached"}
 
     def test_a_deleted_object_is_made_again(self, tmp_path: Path) -> None:
-        first = self.run(tmp_path, "diamond", "join")
+        first = self.run_simply(tmp_path, "join")
         digest = first.artifacts["left"].digest
         (tmp_path / ".baton" / "store" / "objects" / digest[:2] / digest).unlink()
         second = self.run(tmp_path, "diamond", "join", use_cache=True)
@@ -179,7 +215,7 @@ class EngineSuite:
         assert second.artifacts == first.artifacts
 
     def test_corrupt_objects_are_made_again_in_the_same_run(self, tmp_path: Path) -> None:
-        first = self.run(tmp_path, "diamond", "join")
+        first = self.run_simply(tmp_path, "join")
         for name in ("left", "right"):
             digest = first.artifacts[name].digest
             damaged = tmp_path / ".baton" / "store" / "objects" / digest[:2] / digest
@@ -218,30 +254,22 @@ class EngineSuite:
         assert outcomes["tidy"] == "succeeded"
         assert (tmp_path / "tidied.txt").exists()
 
-    def test_every_task_ends_exactly_once(self, tmp_path: Path) -> None:
-        reporter = RecordingReporter()
-        report = self.run(tmp_path, "diamond", reporter=reporter, broken="right", keep_going=True)
-        assert sorted(reporter.finished) == sorted(task.task for task in report.tasks)
-        assert len(reporter.finished) == len(set(reporter.finished)) == 5
+    def test_every_task_ends_exactly_once(self, without_left: Made) -> None:
+        finished = without_left.reporter.finished
+        assert sorted(finished) == sorted(task.task for task in without_left.report.tasks)
+        assert len(finished) == len(set(finished)) == 5
 
     def test_one_tracking_run_for_each_execution(self, tmp_path: Path) -> None:
         report = self.run(tmp_path, "tracked")
         assert report.is_good
         assert self.value(tmp_path, report, "recorded_id") == report.tracking_run_id
 
-    def test_what_passes_between_tasks_is_small(self, tmp_path: Path) -> None:
-        report = self.run(tmp_path, "diamond")
-        for artifact in report.artifacts.values():
+    def test_what_passes_between_tasks_is_small(self, diamond: Made) -> None:
+        for artifact in diamond.report.artifacts.values():
             assert len(json.dumps(artifact.as_dict())) < SMALL_BYTES
 
-    def test_the_same_digests_as_the_simple_engine(self, tmp_path: Path) -> None:
-        own, simple = tmp_path / "own", tmp_path / "simple"
-        own.mkdir()
-        simple.mkdir()
-        options = {"pipeline": "baton.testing.pipelines:diamond"}
-        project = api.open_project(folder=simple, options=options, environ={})
-        expected = api.run(project, engine="simple").artifacts
-        assert self.run(own, "diamond").artifacts == expected
+    def test_the_same_digests_as_the_simple_engine(self, diamond: Made, tmp_path: Path) -> None:
+        assert diamond.report.artifacts == self.run_simply(tmp_path).artifacts
 
     def test_a_plan_writes_nothing(self, tmp_path: Path) -> None:
         project = api.open_project(
@@ -251,13 +279,12 @@ class EngineSuite:
         assert all(task.would_run for task in planned)
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_finished_run_can_be_read_back(self, tmp_path: Path) -> None:
-        report = self.run(tmp_path, "diamond", broken="left", keep_going=True)
-        record = api.read_run(tmp_path / ".baton", report.run_id)
+    def test_a_finished_run_can_be_read_back(self, without_left: Made) -> None:
+        report = without_left.report
+        record = api.read_run(without_left.folder / ".baton", report.run_id)
         assert record.state == "failed"
         assert {task.task: task.outcome for task in record.tasks} == self.outcomes(report)
         assert record.engine == self.engine
 
-    def test_outcomes_are_ours(self, tmp_path: Path) -> None:
-        report = self.run(tmp_path, "diamond")
-        assert all(task.outcome is Outcome.SUCCEEDED for task in report.tasks)
+    def test_outcomes_are_ours(self, diamond: Made) -> None:
+        assert all(task.outcome is Outcome.SUCCEEDED for task in diamond.report.tasks)
