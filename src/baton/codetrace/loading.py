@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from baton.codetrace.modules import Location, is_installed
+from baton.codetrace.modules import Location, installed_folders, is_installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,8 @@ def follow_imports(home_module: str) -> None:
     """
     _homes.add(home_module.partition(".")[0])
     if not any(isinstance(finder, OwnFinder) for finder in sys.meta_path):
+        # Asked for the first time it imports a module of its own, which would come back to the finder.
+        installed_folders()
         BATONS_OWN.update(name.partition(".")[0] for name in sys.modules)
         sys.meta_path.insert(0, OwnFinder())
         importlib.invalidate_caches()

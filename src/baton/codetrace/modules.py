@@ -67,7 +67,8 @@ def is_installed(place: Location) -> bool:
     return any(
         {"site-packages", "dist-packages"} & set(path.parts)
         or any(
-            path.is_relative_to(folder) or path.resolve().is_relative_to(folder) for folder in _installed()
+            path.is_relative_to(folder) or path.resolve().is_relative_to(folder)
+            for folder in installed_folders()
         )
         for path in paths
     )
@@ -113,5 +114,6 @@ def _standard_library() -> Path:
 
 
 @cache
-def _installed() -> tuple[Path, ...]:
+def installed_folders() -> tuple[Path, ...]:
+    """Return the folders of what is installed, the standard library included."""
     return tuple(Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib", "stdlib"))

@@ -18,7 +18,7 @@ import msgspec
 from baton.core.records import decode_record
 from baton.core.task import Task
 from baton.core.tracker import ModelRegistry
-from baton.errors import BatonError
+from baton.errors import BatonError, Unavailable
 
 AnyTask = Task[..., Any]
 
@@ -54,11 +54,20 @@ class FolderIdentity:
 
         Raises
         ------
-        OSError
+        Unavailable
             If the folder cannot be written.
         """
         if self.id == self._kept:
             return
+        try:
+            self._write()
+        except OSError as error:
+            raise Unavailable(
+                f"the folder {self._file.parent} cannot be written: {error.strerror}",
+                "free space, or choose another place for what baton writes: --home FOLDER, or BATON_HOME",
+            ) from error
+
+    def _write(self) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._file.with_name(f".{self._file.name}.{self._drawn}.tmp")
         try:

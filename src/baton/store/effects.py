@@ -96,7 +96,7 @@ class EffectMemory:
         scope = run.effect_scope
         if scope is None:
             return
-        with contextlib.suppress(OSError):  # then nobody finds the folder again, and the effect runs again
+        with contextlib.suppress(Unavailable):  # then nobody finds the folder again: the effect runs again
             scope.folder.keep()
         attempt = _new_attempt()
         found = [(one, self.last(scope, one.name)) for one in scope.effects_before(task.name) if one.version]
