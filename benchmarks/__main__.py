@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.airflow_overhead import measure_airflow
 from benchmarks.measure import CommandFailed
+from benchmarks.observing import measure_observing
 from benchmarks.overhead import measure_overhead
 from benchmarks.prefect_overhead import measure_prefect_overhead
 from benchmarks.rebuild import measure_one_change, measure_rebuild
@@ -25,6 +26,7 @@ Benchmark = Callable[[int | None, Callable[[str], None]], Section]
 
 BENCHMARKS: dict[str, Benchmark] = {
     "whole_run": measure_whole_run,
+    "observing": measure_observing,
     "startup": measure_startup,
     "rebuild": measure_rebuild,
     "one_change": measure_one_change,

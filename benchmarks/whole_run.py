@@ -7,7 +7,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.measure import SAMPLED_EVERY_S, Command, CommandFailed, Measured, alternate, ratios, script
@@ -35,10 +36,8 @@ run, a page that processes share counted once)."""
 
 def measure_whole_run(runs: int | None, tell: Callable[[str], None]) -> Section:
     """Measure on the real months in the folder BATON_TEST_DATA, or on generated ones."""
-    with tempfile.TemporaryDirectory(prefix="baton-benchmark-months-") as scratch:
-        real = os.environ.get("BATON_TEST_DATA")
-        months = Path(real).absolute() if real else write_sample_months(Path(scratch))
-        source = "the published months" if real else "generated months: BATON_TEST_DATA names no folder"
+    real = os.environ.get("BATON_TEST_DATA")
+    with months_folder() as (months, source):
         tell(f"whole run on {source}")
         measured = alternate(commands(months), runs or RUNS, tell)
     baton, usual = measured[BATON], measured[USUAL]
@@ -53,6 +52,16 @@ def measure_whole_run(runs: int | None, tell: Callable[[str], None]) -> Section:
         *(Figure(f"baton's task `{task}`", "s", seconds) for task, seconds in task_seconds(baton).items()),
     )
     return Section("Whole run", EXPLANATION, figures, (f"Measured on {source}.",))
+
+
+@contextmanager
+def months_folder() -> Iterator[tuple[Path, str]]:
+    """Yield the folder of the real months, or of generated ones, and what it is called."""
+    if real := os.environ.get("BATON_TEST_DATA"):
+        yield Path(real).absolute(), "the published months"
+        return
+    with tempfile.TemporaryDirectory(prefix="baton-benchmark-months-") as scratch:
+        yield write_sample_months(Path(scratch)), "generated months: BATON_TEST_DATA names no folder"
 
 
 def commands(months: Path) -> tuple[Command, Command]:

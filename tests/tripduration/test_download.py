@@ -302,10 +302,14 @@ def test_no_secret_of_the_address_is_told_written_or_logged(
     hurried: Patience,
     events: list[str],
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    logger = logging.getLogger("httpx")
+    monkeypatch.setattr(logger, "propagate", True)  # other libraries silence it
+    monkeypatch.setattr(logger, "disabled", False)
     address = f"http://user:hunter2@127.0.0.1:{publisher.port}/month.parquet?token=hunter3"
     publisher.moods = ["status 503", "ranges", "xml 403"]
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO), caplog.at_level(logging.INFO, logger.name):
         download(address, path, verify=verify_parquet, patience=hurried, log=events.append)
         path.unlink()
         with pytest.raises(DownloadFailed) as caught:
