@@ -17,10 +17,14 @@ def _nothing(*_: object):  # type: ignore[no-untyped-def]
     yield Observed()
 
 
+def _follow_nothing(home_module: str) -> None:
+    """Load modules as Python itself does."""
+
+
 if __name__ == "__main__":
     _, watched, *words = sys.argv
     if watched == "no":
         Store.observing = _nothing  # type: ignore[assignment, method-assign]
-        pipeline.follow_imports = lambda _: None
+        pipeline.follow_imports = _follow_nothing  # type: ignore[attr-defined]
     sys.argv = ["baton", *words]
     main()

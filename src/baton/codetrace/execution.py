@@ -95,8 +95,8 @@ _OFFSET = 52
 """Where the counter lies in a code object of CPython 3.11 (``co_warmup`` in Include/cpython/code.h)."""
 
 
-def _counter(code: CodeType) -> int:
-    return ctypes.c_short.from_address(id(code) + _OFFSET).value
+def _counter(code: CodeType) -> ctypes.c_short:
+    return ctypes.c_short.from_address(id(code) + _OFFSET)
 
 
 def _probe() -> bool:
@@ -106,16 +106,17 @@ def _probe() -> bool:
     namespace: dict[str, Any] = {}
     exec("def probe(): pass", namespace)  # noqa: S102  # a function that nobody called yet
     probe = namespace["probe"]
-    before = _counter(probe.__code__)
+    counter = _counter(probe.__code__)
+    before = counter.value
     probe()
-    return before == _NEVER and _counter(probe.__code__) == _NEVER + 1
+    return before == _NEVER and counter.value == _NEVER + 1
 
 
 _can_count = _probe()
 
 
-_codes: dict[int, CodeType] = {}
-"""The own pieces of code that are in use, by identity."""
+_codes: dict[int, tuple[CodeType, ctypes.c_short]] = {}
+"""The own pieces of code that are in use, each with its counter, by identity."""
 _collected: set[str] = set()
 
 
@@ -129,7 +130,7 @@ def _counts(is_own: Callable[[str], bool]) -> dict[CodeType, int]:
         if mark not in _collected:
             _collected.add(mark)
             _collect(loaded.code, _codes)
-    return {code: _counter(code) if _can_count else 0 for code in _codes.values()}
+    return {code: counter.value if _can_count else 0 for code, counter in _codes.values()}
 
 
 def _begin_anew(is_own: Callable[[str], bool]) -> None:
@@ -147,7 +148,7 @@ def _copy(code: CodeType, copies: dict[int, CodeType]) -> CodeType:
     """Return a copy of code that has started too often, or that holds such code; else the code itself."""
     if id(code) not in copies:
         inner = tuple(_copy(one, copies) if isinstance(one, CodeType) else one for one in code.co_consts)
-        is_full = _counter(code) == 0 or any(
+        is_full = _counter(code).value == 0 or any(
             new is not old for new, old in zip(inner, code.co_consts, strict=True)
         )
         copies[id(code)] = code.replace(co_consts=inner) if is_full else code
@@ -155,14 +156,16 @@ def _copy(code: CodeType, copies: dict[int, CodeType]) -> CodeType:
 
 
 def _own_functions(is_own: Callable[[str], bool]) -> Iterator[FunctionType]:
-    for one in gc.get_objects():
-        if type(one) is FunctionType and is_own(one.__code__.co_filename):
+    for one in [one for one in gc.get_objects() if type(one) is FunctionType]:
+        # Looking at the code of each would raise as many audit events.
+        file = one.__globals__.get("__file__")
+        if isinstance(file, str) and is_own(file) and is_own(one.__code__.co_filename):
             yield one
 
 
-def _collect(code: CodeType, found: dict[int, CodeType]) -> None:
+def _collect(code: CodeType, found: dict[int, tuple[CodeType, ctypes.c_short]]) -> None:
     if id(code) not in found:
-        found[id(code)] = code
+        found[id(code)] = code, _counter(code)
         for constant in code.co_consts:
             if isinstance(constant, CodeType):
                 _collect(constant, found)
