@@ -12,8 +12,9 @@ import ctypes
 import gc
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache, cached_property
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -22,7 +23,10 @@ from baton.codetrace.loading import LOADED
 
 @contextmanager
 def watching(
-    ran: set[CodeType], may_have_run: set[CodeType], is_own: Callable[[str], bool]
+    ran: set[CodeType],
+    may_have_run: set[CodeType],
+    is_own: Callable[[str], bool],
+    known: Collection[str] = (),
 ) -> Iterator[None]:
     """Add the code of own functions that start meanwhile.
 
@@ -34,13 +38,15 @@ def watching(
         Takes those of which nobody knows: on 3.11 what had started eight times before.
     is_own : callable
         Whether a file's code is the user's own.
+    known : collection of str
+        Labels of what counts anyway, as ``module:name``: whether it runs makes no difference.
     """
     if sys.version_info >= (3, 12):
         with _monitored(ran, is_own):
             yield
         return
     before = _counts(is_own)
-    if _can_count and any(count == 0 for count in before.values()):
+    if _can_count and _is_any_full(before, known):
         _begin_anew(is_own)
         before = _counts(is_own)
     try:
@@ -50,8 +56,18 @@ def watching(
         for code, count in after.items():
             if count != before.get(code, _NEVER):
                 ran.add(code)
-            elif count == 0:
+            elif count == 0 and code.co_name not in _WITHIN:
                 may_have_run.add(code)
+
+
+def _is_any_full(counts: Mapping[CodeType, int], known: Collection[str]) -> bool:
+    """Whether the counter of code that would tell something has come to its end."""
+    full = [code for code, count in counts.items() if count == 0 and code.co_name not in _WITHIN]
+    modules = {loaded.file: name for name, loaded in LOADED.items()} if full else {}
+    return any(
+        f"{modules.get(file)}:{name}" not in known and f"{modules.get(file)}:*" not in known
+        for file, name, _ in names_of(full)
+    )
 
 
 _watchers: list[tuple[set[CodeType], Callable[[str], bool]]] = []
@@ -115,6 +131,9 @@ def _probe() -> bool:
 _can_count = _probe()
 
 
+_WITHIN = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+"""Code that runs while the function around it does, and needs no counter of its own."""
+
 _codes: dict[int, tuple[CodeType, ctypes.c_short]] = {}
 """The own pieces of code that are in use, each with its counter, by identity."""
 _collected: set[str] = set()
@@ -135,13 +154,49 @@ def _counts(is_own: Callable[[str], bool]) -> dict[CodeType, int]:
 
 def _begin_anew(is_own: Callable[[str], bool]) -> None:
     """Give functions whose counter has come to its end a copy of their code, which counts again."""
-    functions = list(_own_functions(is_own))
+    full = {
+        key: code
+        for key, (code, counter) in _codes.items()
+        if counter.value == 0 and code.co_name not in _WITHIN
+    }
+    functions = set(_functions_of_modules())
+    known = {id(one.__code__) for one in functions}
+    is_whole = bool(full.keys() - known) or any("<locals>" in code.co_qualname for code in full.values())
+    if is_whole:
+        functions = set(_own_functions(is_own))  # all that Python holds: ten times as slow
     copies: dict[int, CodeType] = {}
     for function in functions:
         function.__code__ = _copy(function.__code__, copies)
-    _codes.clear()
+    for key in list(_codes):
+        if is_whole or copies.get(key) not in (None, _codes[key][0]):
+            del _codes[key]
     for function in functions:
         _collect(function.__code__, _codes)
+
+
+def _functions_of_modules() -> Iterator[FunctionType]:
+    """Yield the own functions that own modules and their classes hold by name, decorated or not."""
+    files = {loaded.file for loaded in LOADED.values()}
+    for name in list(LOADED):
+        for value in list(vars(sys.modules.get(name, object)).values()):
+            members = list(vars(value).values()) if issubclass(type(value), type) else []
+            for one in (value, *members):
+                yield from (found for found in _functions_in(one) if found.__code__.co_filename in files)
+
+
+def _functions_in(value: object) -> Iterator[FunctionType]:
+    kind = type(value)
+    if kind in (staticmethod, classmethod):
+        value = value.__func__  # type: ignore[attr-defined]  # as both have
+    for one in (value.fget, value.fset, value.fdel) if type(value) is property else (value,):
+        function = one.func if type(one) is cached_property else one
+        while type(function) in _WRAPPERS:
+            if type(function) is FunctionType:
+                yield function
+            function = vars(function).get("__wrapped__")
+
+
+_WRAPPERS = (FunctionType, type(cache(lambda: None)))
 
 
 def _copy(code: CodeType, copies: dict[int, CodeType]) -> CodeType:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
+import os
 import sys
 import types
 import zlib
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from baton.codetrace.modules import Location, installed_folders, is_installed
+from baton.codetrace.modules import Location, installed_prefixes, is_installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def follow_imports(home_module: str) -> None:
     _homes.add(home_module.partition(".")[0])
     if not any(isinstance(finder, OwnFinder) for finder in sys.meta_path):
         # Asked for the first time it imports a module of its own, which would come back to the finder.
-        installed_folders()
+        installed_prefixes()
         BATONS_OWN.update(name.partition(".")[0] for name in sys.modules)
         sys.meta_path.insert(0, OwnFinder())
         importlib.invalidate_caches()
@@ -86,6 +87,11 @@ def is_findable(module: str) -> bool:
         folders = [Path(str(loaded.__file__)).parent.parent]  # type: ignore[union-attr]
     named_so = Path(str(getattr(loaded, "__file__", "") or f"{top}.py")).stem in (top, "__init__")
     return named_so and any(str(folder.resolve()) in _search_path for folder in folders)
+
+
+def is_surely_installed(file: str) -> bool:
+    """Whether a file is installed and no home's, going by its name alone; False says nothing."""
+    return file.startswith(installed_prefixes()) and not any(f"{os.sep}{home}" in file for home in _homes)
 
 
 def is_home(top: str) -> bool:
@@ -187,4 +193,6 @@ def _is_own(fullname: str, spec: importlib.machinery.ModuleSpec) -> bool:
     top = fullname.partition(".")[0]
     if top == "baton" or spec.origin is None:
         return False
-    return is_home(top) or not is_installed(Location(Path(spec.origin), (), ""))
+    if is_home(top):
+        return True
+    return not is_surely_installed(spec.origin) and not is_installed(Location(Path(spec.origin), (), ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.machinery
+import os
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -111,6 +112,13 @@ def _location(module: str, spec: importlib.machinery.ModuleSpec | None) -> Locat
 @cache
 def _standard_library() -> Path:
     return Path(sysconfig.get_path("stdlib")).resolve()
+
+
+@cache
+def installed_prefixes() -> tuple[str, ...]:
+    """Return how the names of most installed files begin; links may lead to others."""
+    named = (sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib"))
+    return tuple({f"{folder}{os.sep}" for folder in [*map(str, installed_folders()), *named]})
 
 
 @cache

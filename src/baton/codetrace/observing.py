@@ -21,7 +21,7 @@ import os
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -121,17 +121,19 @@ def seen_at_import(module: str) -> Seen | None:
 
 
 @contextmanager
-def watching(ignored: tuple[str, ...]) -> Iterator[Seen]:
+def watching(ignored: tuple[str, ...], known: Collection[str] = ()) -> Iterator[Seen]:
     """Note what runs in this process meanwhile, other threads that run already aside.
 
     Parameters
     ----------
     ignored : tuple of str
         As in `Seen`.
+    known : collection of str
+        As in `baton.codetrace.execution.watching`.
     """
     seen = Seen(tuple(f"{Path(folder).absolute()}{os.sep}" for folder in ignored))
     seen.foreign_threads = frozenset(sys._current_frames()) - {threading.get_ident()} - _own_threads
-    with _noted_in(seen), execution.watching(seen.executed, seen.may_have_run, is_own_file):
+    with _noted_in(seen), execution.watching(seen.executed, seen.may_have_run, is_own_file, known):
         yield seen
 
 
@@ -245,7 +247,7 @@ def _on_module_file(name: str, frame: FrameType) -> None:
     if not name.endswith((".py", ".pyc")):
         _note_file(name, frame.f_back)  # data beside a module, read by the module's loader
         return
-    if isinstance(frame.f_locals.get("self"), loading.OwnLoader):
+    if loading.is_surely_installed(name) or isinstance(frame.f_locals.get("self"), loading.OwnLoader):
         return
     if name.endswith(".pyc"):
         try:
@@ -711,7 +713,7 @@ _patches = _Patches()
 @cache
 def is_own_file(name: str) -> bool:
     """Whether a file of code is the user's own."""
-    if name.startswith("<") or not name:
+    if name.startswith("<") or not name or loading.is_surely_installed(name):
         return False
     path = Path(name)
     if _baton() in path.parents:

@@ -215,9 +215,10 @@ class Store:
             return
         ignored = [self._home, folders.scratch]
         own = self.objects.local_folder("")
-        with watching(tuple(str(folder) for folder in [*ignored, own] if folder is not None)) as seen:
-            yield observed
         reach = work.reach
+        folders_ignored = tuple(str(folder) for folder in [*ignored, own] if folder is not None)
+        with watching(folders_ignored, reach.parts) as seen:
+            yield observed
         warnings, reasons = doubts(seen, reach, has_version=task.version is not None)
         observed.warnings += warnings
         observed.unremembered += reasons
