@@ -20,11 +20,14 @@ from typing import Any
 
 from baton.codetrace.loading import LOADED
 
+Codes = dict[int, CodeType]
+"""Pieces of code by identity: those of two modules may be equal."""
+
 
 @contextmanager
 def watching(
-    ran: set[CodeType],
-    may_have_run: set[CodeType],
+    ran: Codes,
+    may_have_run: Codes,
     is_own: Callable[[str], bool],
     known: Collection[str] = (),
 ) -> Iterator[None]:
@@ -32,9 +35,9 @@ def watching(
 
     Parameters
     ----------
-    ran : set of code
-        Takes them; on 3.11 only at the end.
-    may_have_run : set of code
+    ran : dict of int to code
+        Takes them, by identity; on 3.11 only at the end.
+    may_have_run : dict of int to code
         Takes those of which nobody knows: on 3.11 what had started eight times before.
     is_own : callable
         Whether a file's code is the user's own.
@@ -53,16 +56,18 @@ def watching(
         yield
     finally:
         after = _counts(is_own)
-        for code, count in after.items():
-            if count != before.get(code, _NEVER):
-                ran.add(code)
+        for key, count in after.items():
+            code = _codes[key][0]
+            if count != before.get(key, _NEVER):
+                ran[key] = code
             elif count == 0 and code.co_name not in _WITHIN:
-                may_have_run.add(code)
+                may_have_run[key] = code
 
 
-def _is_any_full(counts: Mapping[CodeType, int], known: Collection[str]) -> bool:
+def _is_any_full(counts: Mapping[int, int], known: Collection[str]) -> bool:
     """Whether the counter of code that would tell something has come to its end."""
-    full = [code for code, count in counts.items() if count == 0 and code.co_name not in _WITHIN]
+    full = [_codes[key][0] for key, count in counts.items() if count == 0]
+    full = [code for code in full if code.co_name not in _WITHIN]
     modules = {loaded.file: name for name, loaded in LOADED.items()} if full else {}
     return any(
         f"{modules.get(file)}:{name}" not in known and f"{modules.get(file)}:*" not in known
@@ -70,13 +75,13 @@ def _is_any_full(counts: Mapping[CodeType, int], known: Collection[str]) -> bool
     )
 
 
-_watchers: list[tuple[set[CodeType], Callable[[str], bool]]] = []
+_watchers: list[tuple[Codes, Callable[[str], bool]]] = []
 _lock = threading.Lock()
 _tool: int | None = None
 
 
 @contextmanager
-def _monitored(ran: set[CodeType], is_own: Callable[[str], bool]) -> Iterator[None]:
+def _monitored(ran: Codes, is_own: Callable[[str], bool]) -> Iterator[None]:
     global _tool
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined]  # from 3.12 on
     with _lock:
@@ -101,7 +106,7 @@ def _monitored(ran: set[CodeType], is_own: Callable[[str], bool]) -> Iterator[No
 def _started(code: CodeType, _offset: int) -> Any:
     for ran, is_own in _watchers:
         if is_own(code.co_filename):
-            ran.add(code)
+            ran[id(code)] = code
     return sys.monitoring.DISABLE  # type: ignore[attr-defined]  # from 3.12 on
 
 
@@ -139,7 +144,7 @@ _codes: dict[int, tuple[CodeType, ctypes.c_short]] = {}
 _collected: set[str] = set()
 
 
-def _counts(is_own: Callable[[str], bool]) -> dict[CodeType, int]:
+def _counts(is_own: Callable[[str], bool]) -> dict[int, int]:
     """Return the counter of every own piece of code that is loaded; 0 from the eighth start on."""
     if not _codes:
         for function in _own_functions(is_own):
@@ -149,7 +154,7 @@ def _counts(is_own: Callable[[str], bool]) -> dict[CodeType, int]:
         if mark not in _collected:
             _collected.add(mark)
             _collect(loaded.code, _codes)
-    return {code: counter.value if _can_count else 0 for code, counter in _codes.values()}
+    return {key: counter.value if _can_count else 0 for key, (_, counter) in _codes.items()}
 
 
 def _begin_anew(is_own: Callable[[str], bool]) -> None:
@@ -168,7 +173,7 @@ def _begin_anew(is_own: Callable[[str], bool]) -> None:
     for function in functions:
         function.__code__ = _copy(function.__code__, copies)
     for key in list(_codes):
-        if is_whole or copies.get(key) not in (None, _codes[key][0]):
+        if is_whole or copies.get(key, _codes[key][0]) is not _codes[key][0]:
             del _codes[key]
     for function in functions:
         _collect(function.__code__, _codes)

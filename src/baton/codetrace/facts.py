@@ -283,8 +283,8 @@ def _roots(seen: Seen, reach: Reach) -> set[str]:
     whole = {label.partition(":")[0] for label in known if label.endswith(f":{WHOLE}")}
     roots: set[str] = set()
     by_file = _modules_by_file()
-    possible = {code for code in seen.may_have_run if by_file.get(code.co_filename) in reach.modules}
-    for file, name, line in execution.names_of(seen.executed | possible):
+    possible = [c for c in seen.may_have_run.values() if by_file.get(c.co_filename) in reach.modules]
+    for file, name, line in execution.names_of([*seen.executed.values(), *possible]):
         module = by_file.get(file)
         if module is None:  # not to be found by its name: its file counts
             if os.path.isfile(file) and file not in seen.files:

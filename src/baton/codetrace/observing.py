@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 from baton.codetrace import execution, loading, native
@@ -98,8 +98,8 @@ class Seen:
     reads_entry_points: bool = False
     unsteady: dict[str, str] = field(default_factory=dict)
     """What cannot hold still, with the line where it happened."""
-    executed: set[CodeType] = field(default_factory=set)
-    may_have_run: set[CodeType] = field(default_factory=set)
+    executed: execution.Codes = field(default_factory=dict)
+    may_have_run: execution.Codes = field(default_factory=dict)
     foreign_threads: frozenset[int] = frozenset()
 
     def is_ignored(self, path: str) -> bool:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from baton import task
-from baton.codetrace.observing import follow_imports
+from baton.codetrace import execution
+from baton.codetrace.observing import follow_imports, is_own_file
 from baton.core.events import Event, TaskLogged
 from baton.core.execute import TaskRun, execute_task
 from baton.core.outcome import Outcome, TaskReport
@@ -280,6 +281,30 @@ def test_what_cannot_matter_is_no_reason(project, case):
     assert old in files[edited]
     project.write({edited: files[edited].replace(old, new)})
     assert project.run() is Outcome.CACHED, project.reason
+
+
+def test_functions_of_equal_code_in_two_modules_are_told_apart(project):
+    """Python takes code for equal whatever file it is from."""
+    text = "def g(x): return x + 1"
+    package = project.package.name
+    project.write(
+        {
+            "one.py": text,
+            "two.py": text,
+            "tasks.py": f"import {package}.one as one, {package}.two as two\ndef f(): pass",
+        }
+    )
+    follow_imports(package)
+    tasks = project.package.load()
+    for many in (1, 20):
+        ran: execution.Codes = {}
+        with execution.watching(ran, {}, is_own_file):
+            for _ in range(many):
+                tasks.one.g(1), tasks.two.g(1)
+        assert {Path(file).name for file, name, _ in execution.names_of(ran.values()) if name == "g"} == {
+            "one.py",
+            "two.py",
+        }
 
 
 @pytest.mark.parametrize(
