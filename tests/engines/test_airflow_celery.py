@@ -15,6 +15,7 @@ from baton.testing.engine_suite import SMALL_BYTES
 from tests.engines.airflow_cluster import cluster, members_of, missing_servers
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.timeout(480),
     pytest.mark.skipif(
         bool(missing_servers()), reason=f"not installed: {', '.join(missing_servers())} (see .ci/run)"

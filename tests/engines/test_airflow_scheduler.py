@@ -378,6 +378,7 @@ def test_only_the_api_server_gives_up_soon_on_a_busy_database(airflow, project, 
     assert told.stdout == f"sqlite:///{home}/airflow.db?{waits}\n", told.stderr
 
 
+@pytest.mark.long
 def test_a_real_month_gives_the_model_of_the_other_engines_and_then_only_hits(
     airflow, started, project, real_data, tmp_path, baton
 ):

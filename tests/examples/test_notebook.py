@@ -44,6 +44,7 @@ def pictures(notebook: Any) -> int:
     return sum("image/png" in output.get("data", {}) for output in outputs)
 
 
+@pytest.mark.long
 def test_it_gives_the_rmse_of_the_pipelines_on_real_trips(tmp_path, monkeypatch, real_data):
     notebook = execute(tmp_path, monkeypatch, BATON_SOURCE=str(real_data))
     told = printed(notebook)

@@ -177,7 +177,10 @@ def test_airflow_tells_its_version(copy: Copy) -> None:
     assert (ended.code, ended.stdout.strip()[:2]) == (0, "3.")
 
 
-@pytest.mark.parametrize("engine", ["simple", "make", "prefect", "airflow"])
+@pytest.mark.parametrize(
+    "engine",
+    ["simple", *(pytest.param(engine, marks=pytest.mark.long) for engine in ("make", "prefect", "airflow"))],
+)
 def test_a_script_gives_the_reference_s_figure_on_real_trips(engine: str, real: Copy) -> None:
     require_engine(engine)
     ended = real.type(f"python {engine}_pipeline.py")

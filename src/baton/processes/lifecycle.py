@@ -28,8 +28,19 @@ def collect_garbage_seldom() -> None:
     gc.set_threshold(*_FEW)
 
 
+_BUSY = 0.9
+"""Load for each processor from which a machine counts as busy."""
+
+
 def step_back() -> None:
-    """Leave the processor to whoever wants it, as far as the system knows how."""
+    """Leave the processor to whoever wants it, as far as the system knows how.
+
+    Nobody can take that back.  So it is not done on a busy machine, where this process would wait for
+    the processor long after its work is needed.
+    """
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if os.getloadavg()[0] >= _BUSY * processors:
+        return
     if hasattr(os, "nice"):
         os.nice(19)
     if hasattr(os, "SCHED_IDLE"):  # Linux: not even a small share where another process is ready
