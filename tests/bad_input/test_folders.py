@@ -28,7 +28,7 @@ def test_what_a_database_cannot_be_in_is_told_before_anything_is_computed(
     folder.mkdir()
     ended = baton(*RUN, folder=folder)
     assert ended.code == 4
-    assert "cannot be a database, as there is '?' or '%' in the path" in ended.stderr
+    assert "cannot be a database, because its path contains '?' or '%'" in ended.stderr
     assert "extract" not in ended.stderr
     assert {one.name for one in tmp_path.iterdir()} == {name}
 

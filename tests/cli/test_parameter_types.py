@@ -179,5 +179,5 @@ def test_a_path_of_windows_is_refused_with_the_reason(
     ended = baton("run", *arguments, "--source", "sample")
     assert ended.code == 2
     assert words in ended.stderr
-    assert "not one of Windows; in WSL C:\\ is /mnt/c/" in ended.stderr
+    assert "not a Windows one; in WSL C:\\ is /mnt/c/" in ended.stderr
     assert not list(tmp_path.iterdir())

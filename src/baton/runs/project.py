@@ -169,7 +169,7 @@ class Project:
         except OSError as error:
             raise Unavailable(
                 f"the folder {self.home} cannot be written: {error.strerror}",
-                "choose another place for what baton writes: --home FOLDER, or BATON_HOME",
+                "choose another folder for baton's files: --home FOLDER, or BATON_HOME",
             ) from error
 
 

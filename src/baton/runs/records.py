@@ -204,7 +204,7 @@ def _paths(home: Path) -> list[Path]:
     except OSError as error:
         raise Unavailable(
             f"the folder {home} cannot be read: {error.strerror}",
-            "choose another place for what baton writes: --home FOLDER, or BATON_HOME",
+            "choose another folder for baton's files: --home FOLDER, or BATON_HOME",
         ) from error
 
 
@@ -226,7 +226,7 @@ def _decode(path: Path) -> RunRecord | None:
 def _unwritable(home: Path, record: RunRecord, error: OSError) -> Unavailable:
     return Unavailable(
         f"the run's record {_folder(home) / record.run_id}.json cannot be written: {error.strerror}",
-        "free space, or choose another place for what baton writes: --home FOLDER",
+        "free space, or choose another folder for baton's files: --home FOLDER",
     )
 
 

@@ -84,7 +84,7 @@ def make_local_database(database: Path) -> None:
     except (OSError, sqlite3.Error) as error:
         raise Unavailable(
             f"the MLflow store {database} cannot be made: {error}",
-            "free space, or choose another place for what baton writes: --home FOLDER, or --tracking-uri URI",
+            "free space, or choose another folder for baton's files: --home FOLDER, or --tracking-uri URI",
         ) from error
 
 
