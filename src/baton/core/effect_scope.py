@@ -22,7 +22,7 @@ from baton.errors import BatonError
 
 AnyTask = Task[..., Any]
 
-CANNOT_TELL = "cannot be told: "
+UNKNOWN_STATE = "unknown: "
 """Prefix of an unknown state, which never equals another state."""
 
 
@@ -151,7 +151,7 @@ class EffectScope:
     def state(self, task: AnyTask, parameters: Mapping[str, Any]) -> str:
         """Return the state of the world according to an effect's ``version``; empty if it has none.
 
-        If it fails, the text begins with `CANNOT_TELL`.
+        If it fails, the text begins with `UNKNOWN_STATE`.
         """
         if task.version is None:
             return ""
@@ -162,6 +162,6 @@ class EffectScope:
             }
             return task.version(**arguments)
         except BatonError as error:
-            return CANNOT_TELL + error.message
+            return UNKNOWN_STATE + error.message
         except Exception as error:  # the task's code; the effect runs and shows the error
-            return f"{CANNOT_TELL}{type(error).__name__}: {error}"
+            return f"{UNKNOWN_STATE}{type(error).__name__}: {error}"

@@ -279,7 +279,7 @@ def _differences(
         if one[name].identity == other[name].identity:
             continue
         if one[name].digest == other[name].digest:
-            found[name] = "the code that it names"
+            found[name] = "the code that it refers to"
             continue
         try:
             paths = [

@@ -191,10 +191,7 @@ class TestKeptTexts:
     )
     def test_hold_no_secret(self, package, make_run, store, before, after):
         cause, sources = self.cause_of_edit(package, make_run, store, before, after)
-        assert (
-            store.texts.diff(cause, sources)
-            == "the change is in a text that is hidden, as it may be a secret"
-        )
+        assert store.texts.diff(cause, sources) == "the change is hidden, because it may be a secret"
         assert not any("hush" in store.objects.read_text(name) for name in store.objects.names("code"))
 
     def test_are_cut_where_the_change_is_long(self, package, make_run, store):
