@@ -1,9 +1,8 @@
-"""Which own functions ran, at almost no cost.
+"""Record which of the user's functions ran, at almost no cost.
 
-From Python 3.12 on ``sys.monitoring`` tells of the first time that each piece of code starts.  On 3.11
-the interpreter counts how often a code object started, up to eight times, before it specialises it; that
-counter is read before and after.  Where it is not found in its place, everything that is loaded is taken
-to have run.
+From Python 3.12 on ``sys.monitoring`` reports the first start of each code object.  On 3.11 the
+interpreter counts the first eight starts of a code object before it specialises it; that counter is
+compared before and after.  If it is not at its expected place, all loaded code counts as run.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from baton.codetrace.loading import LOADED
 def watching(
     ran: set[CodeType], may_have_run: set[CodeType], is_own: Callable[[str], bool]
 ) -> Iterator[None]:
-    """Add the code of own functions that start meanwhile.
+    """Collect the user's code objects that start within the context.
 
     Parameters
     ----------
     ran : set of code
-        Takes them; on 3.11 only at the end.
+        Receives them; on 3.11 only at the end.
     may_have_run : set of code
-        Takes those of which nobody knows: on 3.11 what had started eight times before.
+        Receives those that may have run: on 3.11, code that had started eight times before.
     is_own : callable
-        Whether a file's code is the user's own.
+        Whether a file is the user's own code.
     """
     if sys.version_info >= (3, 12):
         with _monitored(ran, is_own):
@@ -41,7 +40,7 @@ def watching(
         return
     before = _counts(is_own)
     if _can_count and any(count == 0 for count in before.values()):
-        _begin_anew(is_own)
+        _reset_counters(is_own)
         before = _counts(is_own)
     try:
         yield
@@ -90,9 +89,9 @@ def _started(code: CodeType, _offset: int) -> Any:
 
 
 _NEVER = -8
-"""What the counter of code that never started says (QUICKENING_INITIAL_WARMUP_VALUE in pycore_code.h)."""
+"""The counter of code that never started (QUICKENING_INITIAL_WARMUP_VALUE in pycore_code.h)."""
 _OFFSET = 52
-"""Where the counter lies in a code object of CPython 3.11 (``co_warmup`` in Include/cpython/code.h)."""
+"""Offset of the counter in a code object of CPython 3.11 (``co_warmup`` in Include/cpython/code.h)."""
 
 
 def _counter(code: CodeType) -> int:
@@ -100,11 +99,11 @@ def _counter(code: CodeType) -> int:
 
 
 def _probe() -> bool:
-    """Whether the counter is where it is expected, and counts."""
+    """Whether the counter is at its expected offset and counts."""
     if sys.implementation.name != "cpython" or sys.version_info[:2] != (3, 11):
         return False
     namespace: dict[str, Any] = {}
-    exec("def probe(): pass", namespace)  # noqa: S102  # a function that nobody called yet
+    exec("def probe(): pass", namespace)  # noqa: S102  # a function that was never called
     probe = namespace["probe"]
     before = _counter(probe.__code__)
     probe()
@@ -115,12 +114,12 @@ _can_count = _probe()
 
 
 _codes: dict[int, CodeType] = {}
-"""The own pieces of code that are in use, by identity."""
+"""The user's code objects in use, by identity."""
 _collected: set[str] = set()
 
 
 def _counts(is_own: Callable[[str], bool]) -> dict[CodeType, int]:
-    """Return the counter of every own piece of code that is loaded; 0 from the eighth start on."""
+    """Return the counter of each of the user's loaded code objects; 0 from the eighth start on."""
     if not _codes:
         for function in _own_functions(is_own):
             _collect(function.__code__, _codes)
@@ -132,8 +131,8 @@ def _counts(is_own: Callable[[str], bool]) -> dict[CodeType, int]:
     return {code: _counter(code) if _can_count else 0 for code in _codes.values()}
 
 
-def _begin_anew(is_own: Callable[[str], bool]) -> None:
-    """Give functions whose counter has come to its end a copy of their code, which counts again."""
+def _reset_counters(is_own: Callable[[str], bool]) -> None:
+    """Replace the code of functions whose counter is exhausted by a copy, which counts again."""
     functions = list(_own_functions(is_own))
     copies: dict[int, CodeType] = {}
     for function in functions:
@@ -144,7 +143,7 @@ def _begin_anew(is_own: Callable[[str], bool]) -> None:
 
 
 def _copy(code: CodeType, copies: dict[int, CodeType]) -> CodeType:
-    """Return a copy of code that has started too often, or that holds such code; else the code itself."""
+    """Return a copy of code whose counter, or that of nested code, is exhausted; else the code itself."""
     if id(code) not in copies:
         inner = tuple(_copy(one, copies) if isinstance(one, CodeType) else one for one in code.co_consts)
         is_full = _counter(code) == 0 or any(
@@ -169,6 +168,6 @@ def _collect(code: CodeType, found: dict[int, CodeType]) -> None:
 
 
 def names_of(codes: Iterable[CodeType]) -> Iterator[tuple[str, str, int]]:
-    """Yield of each piece of code its file, the name at the top of the module, and its first line."""
+    """Yield each code object's file, its top-level name in the module, and its first line."""
     for code in codes:
         yield code.co_filename, code.co_qualname.split(".")[0], code.co_firstlineno

@@ -76,7 +76,7 @@ class TaskContext:
     def do_not_remember(self, reason: str) -> None:
         """Keep this result out of the cache, because the next attempt may give a better one."""
         self.unremembered.append(reason)
-        self.log(f"the result is not remembered: {reason}")
+        self.log(f"the result is not cached: {reason}")
 
     def fact(self, label: str, value: object) -> None:
         """Report a result for people; it is shown at the end of the run, even if cached."""

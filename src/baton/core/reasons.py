@@ -92,7 +92,7 @@ class Cause:
             case CauseKind.EFFECT:
                 return "an effect always runs"
             case CauseKind.UNCACHEABLE:
-                return f"not remembered: {self.subject}"
+                return f"not cached: {self.subject}"
             case CauseKind.MISSING:
                 what = f"its output '{self.subject}'" if self.subject else "its earlier result"
                 return f"{what} is missing from the store"

@@ -37,7 +37,7 @@ TOLD = {
     "not done before from this folder": Cause(CauseKind.NEVER_BUILT, "not done before from this folder"),
     "its earlier result is missing from the store": Cause(CauseKind.MISSING),
     "its output 'model' is corrupt in the store": Cause(CauseKind.CORRUPT, "model"),
-    "not remembered: why": Cause(CauseKind.UNCACHEABLE, "why"),
+    "not cached: why": Cause(CauseKind.UNCACHEABLE, "why"),
     "it would fail: why": Cause(CauseKind.FAILS, "why"),
     "an effect always runs": Cause(CauseKind.EFFECT),
     "the cache is not used": Cause(CauseKind.CACHE_OFF),

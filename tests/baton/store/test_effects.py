@@ -299,7 +299,7 @@ class TestTheStateOfTheWorld:
         for _ in range(2):
             report = do(judge)
             assert report.outcome is Outcome.SUCCEEDED
-        assert report.reason == ("not remembered: version= is unknown: the registry cannot be asked quickly")
+        assert report.reason == ("not cached: version= is unknown: the registry cannot be asked quickly")
         registry.serves = "model 7"
         assert do(judge).outcome is Outcome.SUCCEEDED
 
