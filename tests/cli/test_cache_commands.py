@@ -109,12 +109,12 @@ class TestVerify:
         told = baton("cache", "verify", *DIAMOND)
         assert told.code == 1
         assert "corrupt object" in told.stdout
-        assert "hint: remove what is damaged with: baton cache verify --mend" in told.stderr
+        assert "hint: delete what is damaged with: baton cache verify --repair" in told.stderr
         assert damaged.exists()
         as_json = json.loads(baton("cache", "verify", "--json", *DIAMOND).stdout)
         assert as_json["good"] is False
         assert {finding["damage"] for finding in as_json["findings"]} == {"corrupt object", "missing object"}
-        assert baton("cache", "verify", "--mend", *DIAMOND).code == 0
+        assert baton("cache", "verify", "--repair", *DIAMOND).code == 0
         assert not damaged.exists()
         assert baton("cache", "verify", *DIAMOND).code == 0
         assert outcomes(baton) == {

@@ -81,15 +81,15 @@ def ls(ctx: click.Context, targets: tuple[str, ...], limit: int | None, as_json:
 
 
 @command.command(cls=ProjectCommand)
-@click.option("--mend", is_flag=True, help="Remove what is damaged, so that it is computed anew")
+@click.option("--repair", "--mend", "repair", is_flag=True, help="Delete damaged files")
 @json_option
 @place_options
 @click.pass_context
-def verify(ctx: click.Context, mend: bool, as_json: bool) -> int:
+def verify(ctx: click.Context, repair: bool, as_json: bool) -> int:
     """Digest every object again and follow every entry; exit with 1 if something bad is left."""
     from baton.maintenance import cache
 
-    found = cache.verify_cache(ctx.obj, mend=mend)
+    found = cache.verify_cache(ctx.obj, repair=repair)
     if as_json:
         output.show_json(
             {
@@ -111,7 +111,7 @@ def verify(ctx: click.Context, mend: bool, as_json: bool) -> int:
             output.show_table(("what", "mended", "file", "about"), rows)
         output.say(f"checked {found.objects} objects and {found.entries} entries")
         if not found.is_good:
-            output.say("\nhint: remove what is damaged with: baton cache verify --mend")
+            output.say("\nhint: delete what is damaged with: baton cache verify --repair")
     return ExitCode.DONE if found.is_good else ExitCode.TASK_FAILED
 
 
@@ -140,12 +140,14 @@ def recheck(
     """
     from baton.maintenance.recheck import recheck as recheck_tasks
 
-    def tell(one: Rechecked) -> None:
+    def show(one: Rechecked) -> None:
         if not as_json:
             output.say(f"{one.task:{width}}  {one.verdict.value}  {one.duration_s:.2f} s")
 
     width = max((len(task.name) for task in ctx.obj.dag.tasks), default=0)
-    found = recheck_tasks(ctx.obj, targets, share=share, budget_s=budget, seed=seed, forget=forget, tell=tell)
+    found = recheck_tasks(
+        ctx.obj, targets, share=share, budget_s=budget, seed=seed, forget=forget, on_result=show
+    )
     if as_json:
         tasks = [{**asdict(one), "verdict": one.verdict.value} for one in found.tasks]
         output.show_json({**asdict(found), "good": found.is_good, "tasks": tasks})
@@ -158,7 +160,7 @@ def _show_recheck(found: Recheck, *, forget: bool) -> None:
     from baton.maintenance.recheck import Verdict
 
     rows = [
-        (one.task, one.verdict.value, one.run_id, "; ".join(_told(one)))
+        (one.task, one.verdict.value, one.run_id, "; ".join(_details(one)))
         for one in found.tasks
         if one.verdict is not Verdict.RIGHT
     ]
@@ -178,7 +180,7 @@ def _show_recheck(found: Recheck, *, forget: bool) -> None:
         output.say("\nhint: give the task a seed, an order or a time that it does not choose itself")
 
 
-def _told(one: Rechecked) -> Iterator[str]:
+def _details(one: Rechecked) -> Iterator[str]:
     yield from (f"{name}: {difference}" for name, difference in one.differences.items())
     if one.message:
         yield one.message
