@@ -77,7 +77,7 @@ def test_an_engine_asked_for_that_cannot_be_used_exits_before_anything_runs(
 ) -> None:
     ended = baton("compare", *DIAMOND, "--engine", "simple", "--engine", "smiple")
     assert ended.code == 2
-    assert "there is no engine 'smiple'; did you mean 'simple'?" in ended.stderr
+    assert "engine 'smiple' does not exist; did you mean 'simple'?" in ended.stderr
     assert not (tmp_path / ".baton").exists()
 
 

@@ -67,7 +67,7 @@ def test_the_other_engines_run_or_say_why_they_cannot(menu: Open, engine: str) -
     assert code is not None
     if engine not in engine_names():
         assert code[1] == "2"
-        assert f"there is no engine '{engine}'" in shown
+        assert f"engine '{engine}' does not exist" in shown
     else:
         assert code[1] in ("0", "4")
 

@@ -125,7 +125,7 @@ class EffectScope:
         The project's folders by the names used in stored paths.
     experiment : str
         The tracker's experiment; empty if nothing is tracked.
-    leaves_out_done : bool
+    skips_done : bool
         Whether to skip an effect that is up to date.
     registry : ModelRegistry
         Gives quick answers about the model registry.
@@ -138,7 +138,7 @@ class EffectScope:
     folder: FolderIdentity
     roots: Mapping[str, Path]
     experiment: str
-    leaves_out_done: bool
+    skips_done: bool
     registry: ModelRegistry
     effects_before: Callable[[str], tuple[AnyTask, ...]] = lambda _task: ()
 

@@ -28,7 +28,7 @@ def collect_garbage_seldom() -> None:
     gc.set_threshold(*_FEW)
 
 
-def step_back() -> None:
+def lower_priority() -> None:
     """Leave the processor to whoever wants it, as far as the system knows how."""
     if hasattr(os, "nice"):
         os.nice(19)

@@ -169,7 +169,7 @@ class Store:
         """Decide whether a cached result can be used; see `ArtifactStore.decide`."""
         if task.effect and scope is None:
             return _missed("", [Cause(CauseKind.EFFECT)])
-        if task.effect and scope is not None and not scope.leaves_out_done:
+        if task.effect and scope is not None and not scope.skips_done:
             return self._repeat_effect(task, inputs, parameters, scope)
         work = self.work(task, inputs, parameters, scope)
         key = work.key

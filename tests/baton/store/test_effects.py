@@ -103,7 +103,7 @@ def do(make_run, scope):
     """Return a function that runs an effect, by default as the make engine does."""
 
     def run(what, *, factor=2, word="one", scope=scope, once=True, **changes):
-        made = make_run(effect_scope=replace(scope, leaves_out_done=once), **changes)
+        made = make_run(effect_scope=replace(scope, skips_done=once), **changes)
         chosen = replace(made, parameters=type(made.parameters)(factor=factor, word=word))
         return execute_task(what, {}, chosen)
 

@@ -19,7 +19,7 @@ from typing import IO
 
 from baton.engines.airflow.environment import make_database
 from baton.engines.airflow.part import LocalPart
-from baton.engines.peer import Send, answer_starter
+from baton.engines.peer import Send, serve_parent
 from baton.engines.protocol import RunEnded, RunInAirflow, decode_request
 from baton.processes.tied import end_with_starter
 from baton.runs.execution import Execution
@@ -77,7 +77,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def main() -> None:
     """Serve the command; whatever Airflow raises is in the log, and the command tells where that is."""
     signal.signal(signal.SIGINT, _interrupt)
-    answer_starter(run)
+    serve_parent(run)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ _REST_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class DescribedExecution:
-    """An execution as its flow described it, see `baton.engines.pool.Described`."""
+    """An execution as its flow described it, see `baton.engines.pool.ExecutionDescription`."""
 
     fields: Mapping[str, Any]
     report: Reporter
