@@ -120,7 +120,7 @@ def test_the_option_of_a_list_may_be_given_several_times(every_type: Command) ->
     assert values_of(shown.stdout).items() >= {"months": [1, 2, 3], "names": ["x"]}.items()
     mixed = every_type("config", "show", "--months", "1", "--months", "[2]")
     assert mixed.code == 2
-    assert "--months is given several times, and once as a whole list" in mixed.stderr
+    assert "--months is repeated, but one value is a whole list" in mixed.stderr
 
 
 def test_a_month_may_have_a_zero_before_it(baton: Command) -> None:
