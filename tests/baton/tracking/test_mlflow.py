@@ -151,6 +151,6 @@ def test_secrets_of_a_uri_are_left_out(uri: str, shown: str) -> None:
 
 def test_a_database_that_is_down_is_told_within_seconds(tmp_path: Path) -> None:
     tracker = MlflowTracker("postgresql://me:hidden@127.0.0.1:1/runs", tmp_path, "experiment")
-    with pytest.raises(Unavailable, match=r"database of MLflow at postgresql://127.0.0.1:1/runs") as raised:
+    with pytest.raises(Unavailable, match=r"MLflow database at postgresql://127.0.0.1:1/runs") as raised:
         tracker.check()
     assert "hidden" not in raised.value.message
