@@ -88,7 +88,7 @@ def command(
         shared=shared,
         quiet=quiet,
         anywhere=ctx.meta.get("project") is not None,
-        tell=lambda line: None if quiet else output.say(f"\n$ {line}"),
+        on_command=lambda line: None if quiet else output.say(f"\n$ {line}"),
     )
     if html_path is not None:
         write_atomically(html_path.absolute(), as_html(made, _command_line()).encode())
