@@ -74,10 +74,10 @@ def trigger(
     as_json: bool,
 ) -> int:
     """Trigger a run with Airflow's scheduler through its REST API, and follow it."""
-    from baton.engines.airflow.follow import follow
     from baton.engines.airflow.parameters import FORCE, USE_CACHE
     from baton.engines.airflow.rest import AirflowApi
     from baton.engines.airflow.server import address_of, login_of
+    from baton.engines.airflow.watch import watch
 
     project = ctx.obj
     own = address_of(project.home)
@@ -105,7 +105,7 @@ def trigger(
         return ExitCode.DONE
     with reporting(quiet=as_json, verbose=False) as report:
         try:
-            ended = follow(api, dag_id, run, report)
+            ended = watch(api, dag_id, run, report)
         except Unavailable as error:
             raise Unavailable(
                 f"{error.message}; run '{run}' of DAG '{dag_id}' is triggered and may be running", error.hint
