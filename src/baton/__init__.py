@@ -1,6 +1,6 @@
 """Declare a training pipeline once and run it unchanged on every engine.
 
-The names below are what a pipeline's declaration needs; `baton.api` is what programs call.
+These names are for pipeline declarations; `baton.api` is for programs.
 """
 
 from baton.core.artifact import Kind

@@ -1,7 +1,6 @@
-"""What the command line, the menu, notebooks and programs call.
+"""The functions behind the command line and the menu, also for notebooks and programs.
 
-Nothing here prints or exits; everything is told through return values, events and exceptions of
-`baton.errors`.
+Nothing here prints or exits: results are return values, events, and exceptions from `baton.errors`.
 """
 
 from __future__ import annotations
@@ -57,25 +56,25 @@ def run(
     Parameters
     ----------
     project : Project
-        As `open_project` returns it.
+        As returned by `open_project`.
     targets : sequence of str
-        Groups or tasks; the pipeline's default target where there is none.
+        Groups or tasks; the pipeline's default target if there are none.
     engine : str, optional
         Name of the engine; the configured one unless given.
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
     jobs : int, optional
-        How many tasks may run at once, at least 1, on engines that run tasks side by side; the engine
+        Maximum number of concurrent tasks, at least 1, on engines that run tasks in parallel; the engine
         chooses unless given.
     use_cache : bool, optional
-        Whether a remembered result may be used instead of running; as the engine does unless given.
+        Whether to use cached results; the engine's default unless given.
     forced : iterable of str
-        Tasks that run whatever is remembered.
+        Tasks that run even if cached.
     recheck_share : float
-        Share of the pure tasks, 0 to 1, whose remembered results are computed again and compared; one that
-        was wrong is told in its report, and the new result is used.
+        Share of the cached pure tasks, 0 to 1, to compute again and compare; if a cached result was wrong,
+        the task's report says so, and the new result is used.
     report : callable
-        Takes events as they happen.
+        Receives events as they happen.
 
     Returns
     -------
@@ -87,7 +86,7 @@ def run(
     UsageError
         If a target or the engine does not exist.
     Unavailable
-        If the engine, the store or the tracking server cannot be used; nothing was run then.
+        If the engine, the store or the tracking server cannot be used; then nothing has run.
     """
     chosen = find_engine(engine or project.configuration.settings.baton.engine)
     chosen.check()
@@ -107,27 +106,27 @@ def run(
 
 
 def resume(project: Project, run_id: str, targets: Sequence[str] = ()) -> tuple[Project, tuple[str, ...]]:
-    """Return the project and targets that go on with an earlier run.
+    """Return the project and targets that continue an earlier run.
 
     Parameters
     ----------
     project : Project
-        The project as the command line names it; parameters set there win over the run's.
+        The project from the command line; parameters set there take precedence over the run's.
     run_id : str
         The earlier run, or ``"latest"``.
     targets : sequence of str
-        Targets instead of the earlier run's.
+        Replace the earlier run's targets.
 
     Raises
     ------
     UsageError
-        If there is no such run, or it was one of another pipeline.
+        If the run does not exist, or belongs to another pipeline.
     """
     record = read_run(project.home, run_id)
     if record.pipeline != project.dag.name:
         raise UsageError(
-            f"run {record.run_id} is one of pipeline '{record.pipeline}', not of '{project.dag.name}'",
-            "name the pipeline with --pipeline",
+            f"run {record.run_id} belongs to pipeline '{record.pipeline}', not to '{project.dag.name}'",
+            "choose the pipeline with --pipeline",
         )
     return project.with_parameters(record.parameters), tuple(targets) or record.targets
 
@@ -140,25 +139,25 @@ def plan(
     forced: Iterable[str] = (),
     use_cache: bool | None = True,
 ) -> tuple[PlannedTask, ...]:
-    """Say what a run would do, without doing or writing anything.
+    """Return what a run would do, without doing or writing anything.
 
     Parameters
     ----------
     project : Project
-        As `open_project` returns it.
+        As returned by `open_project`.
     targets : sequence of str
-        Groups or tasks; the pipeline's default target where there is none.
+        Groups or tasks; the pipeline's default target if there are none.
     engine : str, optional
-        Name of the engine, which says whether effects are repeated; the configured one unless given.
+        Name of the engine, which decides whether effects rerun; the configured one unless given.
     forced : iterable of str
-        Targets that would run whatever is remembered.
+        Targets that would run even if cached.
     use_cache : bool, optional
-        Whether the run may use the cache; as the engine does where None.
+        Whether the run may use the cache; None means the engine's default.
 
     Returns
     -------
     tuple of PlannedTask
-        In the order of a run.
+        In run order.
 
     Raises
     ------
@@ -171,15 +170,15 @@ def plan(
 
 
 def explain(project: Project, task: str, *, engine: str | None = None) -> Explanation:
-    """Say why a run that may use the cache would run a task, or need not, and what its key is made of.
+    """Explain why a run with the cache would or would not run a task, and what its key consists of.
 
-    Unlike `plan` it compares the texts of code, and reads the bytes of remembered outputs to find
-    those that are corrupt.  Nothing is written.
+    Unlike `plan` it compares sources of code, and reads the bytes of cached outputs to find corrupt ones.
+    Nothing is written.
 
     Parameters
     ----------
     project : Project
-        As `open_project` returns it.
+        As returned by `open_project`.
     task : str
         Name of the task.
     engine : str, optional
@@ -188,7 +187,7 @@ def explain(project: Project, task: str, *, engine: str | None = None) -> Explan
     Raises
     ------
     UsageError
-        If there is no such task or engine.
+        If the task or engine does not exist.
     StoreError
         If the store cannot be read.
     """

@@ -1,4 +1,4 @@
-"""The exceptions of baton, one tree under one base.
+"""The exceptions of baton, with one common base.
 
 ::
 
@@ -11,11 +11,11 @@
     ├── StoreError                4   the store cannot be read or written
     │   ├── MissingObject         4   an object that was stored is gone
     │   └── CorruptObject         4   an object's bytes do not match its digest
-    └── TaskError                 1   a task cannot go on, told by the task itself
+    └── TaskError                 1   a task reports that it cannot continue
 
-A task that fails is an outcome (`baton.core.outcome`), not an exception of this tree.  Any exception
-raised inside a task that carries a string attribute ``hint`` counts as explained: the user reads its
-message and hint, without a traceback.
+A task that fails is an outcome (`baton.core.outcome`), not an exception from here.  An exception raised
+inside a task with a string attribute ``hint`` counts as explained: the user sees its message and hint,
+without a traceback.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from collections.abc import Iterable, Sequence
 
 
 class BatonError(Exception):
-    """Say what failed, which one and why; the way out stands in `hint`.
+    """Says what failed, which one and why; `hint` says what to do.
 
     Parameters
     ----------
     message : str
         One sentence without a full stop.
     hint : str
-        What the user can do about it; empty where there is nothing to say.
+        What the user can do about it; empty if there is nothing to say.
     """
 
     exit_code = 1
@@ -43,18 +43,18 @@ class BatonError(Exception):
 
 
 class UsageError(BatonError):
-    """A command line or a call of the API that cannot be understood."""
+    """An invalid command line or API call."""
 
     exit_code = 2
 
 
 class SettingsError(UsageError):
-    """Settings or parameters that cannot be used; every finding is listed.
+    """Invalid settings or parameters; lists all problems.
 
     Parameters
     ----------
     problems : sequence of str
-        One sentence each, naming the key, where it came from and why it is refused.
+        One sentence each, with the key, its source and the reason.
     hint : str
         What the user can do about it.
     """
@@ -65,14 +65,14 @@ class SettingsError(UsageError):
 
 
 class InvalidPipeline(BatonError):
-    """A declaration that breaks rules of a valid DAG; all findings come at once.
+    """An invalid DAG declaration; lists all problems.
 
     Parameters
     ----------
     pipeline : str
         The pipeline's name.
     problems : sequence of str
-        One sentence for each broken rule.
+        One sentence per broken rule.
     hint : str
         What the user can do about it.
     """
@@ -87,7 +87,7 @@ class InvalidPipeline(BatonError):
 
 
 class Unavailable(BatonError):
-    """An engine, a store or a service that cannot be used now."""
+    """An engine, a store or a service that is currently unavailable."""
 
     exit_code = 4
 
@@ -100,7 +100,7 @@ class ExtraMissing(Unavailable):
     what : str
         What needs it, for example ``"engine 'prefect'"``.
     extra : str
-        The extra of the distribution that brings it.
+        The extra of the distribution that installs it.
     """
 
     def __init__(self, what: str, extra: str) -> None:
@@ -116,18 +116,18 @@ class StoreError(Unavailable):
 
 
 class MissingObject(StoreError):
-    """An object that was stored and is gone.
+    """A stored object that is missing.
 
     Parameters
     ----------
     digest : str
-        The digest under which the object was stored.
+        The digest of the object.
     place : str
         The store, without secrets.
     """
 
     def __init__(self, digest: str, place: str) -> None:
-        super().__init__(f"object {digest[:12]} is missing from {place}", "run again and it is computed anew")
+        super().__init__(f"object {digest[:12]} is missing from {place}", "run again to compute it anew")
         self.digest = digest
 
 
@@ -137,21 +137,21 @@ class CorruptObject(StoreError):
     Parameters
     ----------
     digest : str
-        The digest under which the object was stored.
+        The digest of the object.
     """
 
     def __init__(self, digest: str) -> None:
         super().__init__(
             f"object {digest[:12]} does not match its digest",
-            "it was removed; run again and it is computed anew",
+            "it was deleted; run again to compute it anew",
         )
         self.digest = digest
 
 
 class TaskError(BatonError):
-    """Raised by a task that cannot go on and can say why, for example a gate that refuses.
+    """Raised by a task that cannot continue and knows why, for example a gate that rejects a model.
 
-    It is final: the task is not tried again.
+    It is final: the task is not retried.
     """
 
 

@@ -1,4 +1,4 @@
-"""A pipeline as an object: step through it, look at what a step made, subclass it."""
+"""A pipeline as an object: step through it, inspect intermediate values, subclass it."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from baton.runs.records import RunRecord, running, write_run
 
 
 class StepFailed(TaskError):
-    """A step that could not do its work; the run's report says the same."""
+    """A step that failed, with the same message as in the run's report."""
 
 
 class StepwisePipeline:
-    """One run of a project's pipeline, gone through step by step in this process.
+    """One run of a project's pipeline, executed step by step in this process.
 
-    A subclass names its methods in `steps`; `run` calls them one after another.  Each task runs once,
-    however many steps need it, and all steps add to one tracking run.
+    A subclass lists its methods in `steps`; `run` calls them in order.  Each task runs once, however many
+    steps need it, and all steps share one tracking run.
 
     Parameters
     ----------
     project : Project, optional
-        As `baton.api.open_project` returns it; that in the current folder unless given.
+        As returned by `baton.api.open_project`; the one in the current folder unless given.
     report : callable
-        Takes events as they happen.
+        Receives events as they happen.
     use_cache : bool
-        Whether remembered results may be used instead of running.
+        Whether to use cached results.
     options : Any
-        Settings and parameters by name, above all other sources, where no project is given.
+        Settings and parameters by name, with the highest precedence, if no project is given.
 
     Raises
     ------
     SettingsError
-        If a setting or parameter cannot be used.
+        If a setting or parameter is invalid.
     """
 
     steps: ClassVar[tuple[str, ...]] = ()
-    """Names of the methods that make up the whole, in their order; `run` of none runs everything."""
+    """Names of the methods to call, in order; if empty, `run` runs everything."""
     targets: ClassVar[tuple[str, ...]] = ()
-    """What the steps lead to; the pipeline's default target where there is none."""
+    """The targets of the steps; the pipeline's default target if empty."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class StepwisePipeline:
         self._ended: RunReport | None = None
 
     def step(self, *targets: str) -> tuple[TaskReport, ...]:
-        """Run what the targets need and has not run yet; everything that is left where none is named.
+        """Run what the targets need and has not run yet; everything left if no target is given.
 
         Returns
         -------
@@ -95,21 +95,21 @@ class StepwisePipeline:
         return tuple(reports[task.name] for task in waiting)
 
     def __getitem__(self, name: str) -> Any:
-        """Return the value of what a task made, by the artifact's name.
+        """Return the value of an artifact by its name.
 
         Raises
         ------
         UsageError
-            If nothing of that name has been made.
+            If no such artifact has been made.
         """
         made = self._begun[0].schedule.made if self._begun else {}
         if name not in made:
             known = ", ".join(made) or "nothing yet"
-            raise UsageError(f"there is no '{name}' so far", f"made so far: {known}")
+            raise UsageError(f"'{name}' has not been made yet", f"made so far: {known}")
         return self.project.store.load(made[name], self._execution.dag.producers[name].outputs[name])
 
     def run(self) -> RunReport:
-        """Go through all steps and finish; how the tasks ended stands in the report.
+        """Run all steps and finish; the report has the outcomes of the tasks.
 
         Raises
         ------
@@ -127,7 +127,7 @@ class StepwisePipeline:
             return self.finish()
 
     def finish(self) -> RunReport:
-        """Close the run after its last step and return how the tasks ended; once is enough."""
+        """Close the run after its last step and return how the tasks ended; safe to repeat."""
         if self._ended is None:
             stepping, record = self._begin()
             try:
@@ -140,7 +140,7 @@ class StepwisePipeline:
         return self._ended
 
     def __enter__(self) -> Self:
-        """Begin; the run is closed at the end of the block."""
+        """Start; the run is closed at the end of the block."""
         return self
 
     def __exit__(
@@ -149,16 +149,16 @@ class StepwisePipeline:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Finish the run, or give it up where an exception ends the block."""
+        """Finish the run, or abort it if an exception ends the block."""
         if error is None:
             self.finish()
         elif self._begun is not None and self._ended is None:
-            self._give_up()
+            self._abort()
 
     def _begin(self) -> tuple[Stepping, RunRecord]:
         if self._ended is not None:
             raise UsageError(
-                f"run {self._execution.run_id} is finished", "make another object to go through it again"
+                f"run {self._execution.run_id} is finished", "create another object to run it again"
             )
         if self._begun is None:
             execution = self._execution
@@ -174,17 +174,17 @@ class StepwisePipeline:
         return self._begun
 
     def _settle(self) -> None:
-        """After a failure run the tasks that are ``last``, and say of all others why they did not run."""
+        """After a failure, run the tasks that are ``last``, and report why all others did not run."""
         stepping, _ = self._begin()
         ended = stepping.schedule.reports
         stepping.run([task for task in self._execution.dag.order if task.name not in ended])
 
-    def _give_up(self) -> None:
+    def _abort(self) -> None:
         assert self._begun is not None
         stepping, record = self._begun
         try:
             self._ended = stepping.finish(good=False)
-        except BatonError:  # what ended the block matters more
+        except BatonError:  # the error that ended the block matters more
             self._ended = stepping.schedule.report()
         finally:
             stepping.close()

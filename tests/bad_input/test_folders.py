@@ -28,7 +28,7 @@ def test_what_a_database_cannot_be_in_is_told_before_anything_is_computed(
     folder.mkdir()
     ended = baton(*RUN, folder=folder)
     assert ended.code == 4
-    assert "cannot be a database, as there is '?' or '%' in the path" in ended.stderr
+    assert "cannot be a database, because its path contains '?' or '%'" in ended.stderr
     assert "extract" not in ended.stderr
     assert {one.name for one in tmp_path.iterdir()} == {name}
 
@@ -45,6 +45,6 @@ def test_such_a_folder_is_fine_with_another_home(baton: Command, tmp_path: Path)
 def test_an_address_is_no_folder(baton: Command, tmp_path: Path, option: str) -> None:
     ended = baton("run", option, "s3://someone:hush@bucket/x")
     assert ended.code == 2
-    assert "must be a folder of this machine, not an address" in ended.stderr
+    assert "must be a local folder, not an address" in ended.stderr
     assert "hush" not in ended.stderr
     assert list(tmp_path.iterdir()) == []

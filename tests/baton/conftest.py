@@ -113,7 +113,7 @@ def effect_scope(tmp_path: Path) -> EffectScope:
         folder=FolderIdentity(tmp_path / "home"),
         roots={"models": tmp_path / "models", "data": tmp_path / "data", "project": tmp_path},
         experiment="",
-        leaves_out_done=True,
+        skips_done=True,
         registry=NothingRegistered(),
     )
 

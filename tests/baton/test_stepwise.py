@@ -55,7 +55,7 @@ def test_what_a_step_made_can_be_looked_at(diamond):
     with pipeline:
         pipeline.branches()
         assert (pipeline["left"], pipeline["right"]) == ([8], [14])
-        with pytest.raises(UsageError, match="there is no 'joined' so far"):
+        with pytest.raises(UsageError, match="'joined' has not been made yet"):
             pipeline["joined"]
 
 

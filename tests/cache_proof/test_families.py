@@ -13,7 +13,7 @@ from tests.cache_proof.projects import Composition, alone
 
 BLOCKS = {f"{block.family}: {block.title}": block for block in catalogue()}
 
-NOT_REMEMBERED = "not remembered: "
+NOT_CACHED = "not cached: "
 STALE = "stale"
 NO_CHANGE = "the edit changes nothing, which is a fault of the block"
 
@@ -42,7 +42,7 @@ def test_each_edit_runs_again_what_it_changes_and_nothing_runs_without_one(
     before, again = run(forks, tmp_path, project), run(forks, tmp_path, project)
     wrong = [f"ran again unchanged: {reason}" for reason in computed(again).values()]
     if "uncached" in block.flags:
-        wrong = [one for one in wrong if NOT_REMEMBERED not in one]
+        wrong = [one for one in wrong if NOT_CACHED not in one]
     for number, part in enumerate(project.parts):
         for spot in part.block.spots:
             project = project.edited(number, spot, 1)
@@ -91,6 +91,6 @@ def fault(before: Ran, after: Ran, spot: Spot, name: str) -> str:
     if outputs(before) == outputs(after):
         return NO_CHANGE
     causes = [cause.replace("$b", name).replace("$B", name.upper()) for cause in spot.causes]
-    if any(NOT_REMEMBERED in reason or cause in reason for cause in causes for reason in reasons.values()):
+    if any(NOT_CACHED in reason or cause in reason for cause in causes for reason in reasons.values()):
         return ""
     return f"names no {' or '.join(causes)}: {reasons}"

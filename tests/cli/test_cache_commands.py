@@ -93,7 +93,7 @@ class TestLs:
     def test_says_so_where_nothing_is_remembered(self, baton):
         ended = baton("cache", "ls", *DIAMOND)
         assert (ended.code, ended.stdout) == (0, "")
-        assert "nothing is remembered" in ended.stderr
+        assert "the cache is empty" in ended.stderr
 
 
 class TestVerify:
@@ -109,12 +109,12 @@ class TestVerify:
         told = baton("cache", "verify", *DIAMOND)
         assert told.code == 1
         assert "corrupt object" in told.stdout
-        assert "hint: remove what is damaged with: baton cache verify --mend" in told.stderr
+        assert "hint: delete what is damaged with: baton cache verify --repair" in told.stderr
         assert damaged.exists()
         as_json = json.loads(baton("cache", "verify", "--json", *DIAMOND).stdout)
         assert as_json["good"] is False
         assert {finding["damage"] for finding in as_json["findings"]} == {"corrupt object", "missing object"}
-        assert baton("cache", "verify", "--mend", *DIAMOND).code == 0
+        assert baton("cache", "verify", "--repair", *DIAMOND).code == 0
         assert not damaged.exists()
         assert baton("cache", "verify", *DIAMOND).code == 0
         assert outcomes(baton) == {
@@ -142,7 +142,7 @@ class TestGc:
             ["objects", "2"],
             ["texts", "1"],  # which entry of join is the latest
         ]
-        assert "hint: nothing was removed" in shown.stderr
+        assert "hint: nothing was deleted" in shown.stderr
         assert len(list(done.glob("objects/*/*"))) == 5
         removed = json.loads(baton("cache", "gc", "--yes", "--json", *DIAMOND).stdout)
         assert removed["removed"] is True
@@ -202,7 +202,7 @@ class TestClear:
     def test_asks_for_yes_where_nobody_can_answer(self, baton, done):
         ended = baton("cache", "clear", *DIAMOND)
         assert ended.code == 2
-        assert "hint: say --yes" in ended.stderr
+        assert "hint: confirm with --yes" in ended.stderr
         assert len(list(done.glob("objects/*/*"))) == 5
 
     @pytest.mark.parametrize(("answer", "left"), [("n", 5), ("y", 0)])
@@ -220,7 +220,7 @@ class TestClear:
         _, told = process.communicate(timeout=60)
         os.close(ours)
         assert process.returncode == 0
-        assert b"Remove 5 objects" in told
+        assert b"Delete 5 objects" in told
         assert len(list(done.glob("objects/*/*"))) == left
 
     def test_leaves_runs_and_what_was_published(self, baton, done, tmp_path):
@@ -237,7 +237,7 @@ class TestClean:
     def test_makes_exactly_the_targets_tasks_run_again(self, baton, done):
         ended = baton("clean", "branches", *DIAMOND)
         assert ended.code == 0
-        assert ended.stdout.splitlines() == ["forgot left (1 remembered)", "forgot right (1 remembered)"]
+        assert ended.stdout.splitlines() == ["deleted left (1 cached)", "deleted right (1 cached)"]
         assert outcomes(baton) == {
             "source": "cached",
             "left": "succeeded",
@@ -248,9 +248,9 @@ class TestClean:
 
     def test_only_shows_with_dry_run(self, baton, done):
         told = baton("clean", "--dry-run", *DIAMOND).stdout
-        assert [line.split()[:2] for line in told.splitlines()] == [["would", "remove"]] + [
-            ["would", "forget"]
-        ] * len((*PURE, "publish"))
+        lines = told.splitlines()
+        assert len(lines) == 1 + len((*PURE, "publish"))
+        assert all(line.startswith("would delete ") for line in lines)
         assert outcomes(baton)["source"] == "cached"
 
     def test_forgets_nothing_of_another_pipeline(self, baton, done):
@@ -265,7 +265,7 @@ class TestClean:
     def test_says_so_where_there_is_nothing(self, baton):
         ended = baton("clean", *DIAMOND)
         assert (ended.code, ended.stdout) == (0, "")
-        assert "there is nothing to remove" in ended.stderr
+        assert "nothing to delete" in ended.stderr
 
     def test_removes_what_the_duration_pipeline_left_for_people_and_no_more(self, baton, tmp_path):
         sample = ("--source", "sample", "--num-boost-round", "2", "--max-rmse", "60")

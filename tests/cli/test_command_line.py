@@ -25,7 +25,7 @@ def test_windows_is_refused_in_one_line() -> None:
     assert ended.stderr.splitlines() == [
         "error: baton does not run on Windows",
         "",
-        "hint: use Linux or macOS, or WSL, which is a Linux on Windows",
+        "hint: use Linux, macOS or WSL (Linux on Windows)",
     ]
 
 
@@ -144,15 +144,15 @@ def test_resume_uses_what_was_finished(baton: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("rnu",), 2, "there is no command 'rnu'; did you mean 'run'?"),
+        (("rnu",), 2, "command 'rnu' does not exist; did you mean 'run'?"),
         (("run", "--lerning-rate", "1"), 2, "No such option '--lerning-rate'"),
         (("run", "trian"), 2, "pipeline 'duration' has no target 'trian'; did you mean 'train'?"),
         (("run", "--month", "13"), 2, "--month cannot be '13': expected a whole number <= 12"),
         (("run", "--month", "one"), 2, "--month cannot be 'one': expected a whole number in the digits"),
         (("run", "--encoding", "dense"), 2, "--encoding cannot be 'dense'"),
-        (("run", "--engine", "spark"), 2, "there is no engine 'spark'"),
-        (("run", "--resume", "yesterday"), 2, "there is no run 'yesterday'"),
-        (("run", "--pipeline", "nowhere:dag"), 2, "there is no module 'nowhere'"),
+        (("run", "--engine", "spark"), 2, "engine 'spark' does not exist"),
+        (("run", "--resume", "yesterday"), 2, "run 'yesterday' does not exist"),
+        (("run", "--pipeline", "nowhere:dag"), 2, "module 'nowhere' does not exist"),
         (("run", "--pipeline", "json:dag"), 2, "json has no 'dag'"),
         (("run", "--pipeline", "json:dumps"), 2, "is a function, not a Dag"),
         (("config", "set", "data.yaer", "2022"), 2, "did you mean 'data.year'?"),
@@ -257,9 +257,9 @@ def test_a_signal_ends_the_run_with_its_own_code(tmp_path: Path, number: signal.
 
 def test_plan_repeats_its_own_words_in_the_command_that_runs_it(baton: Command) -> None:
     told = baton("plan", "--broken", "left", *DIAMOND).stderr
-    assert f"hint: run it so with: baton run --cache --broken left {' '.join(DIAMOND)}" in told
+    assert f"hint: run it with: baton run --cache --broken left {' '.join(DIAMOND)}" in told
     told = baton("plan", "--engine", "make", *DIAMOND).stderr
-    assert "hint: run it so with: baton run --engine make --pipeline" in told
+    assert "hint: run it with: baton run --engine make --pipeline" in told
 
 
 def test_status_shows_the_latest_runs(baton: Command) -> None:
@@ -381,5 +381,5 @@ def test_a_defect_of_ours_is_told_without_a_traceback(tmp_path: Path) -> None:
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ)
     )
     assert ended.returncode == 1
-    assert "this is a defect of baton" in ended.stderr
+    assert "this is a bug in baton" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -77,7 +77,7 @@ def test_an_engine_asked_for_that_cannot_be_used_exits_before_anything_runs(
 ) -> None:
     ended = baton("compare", *DIAMOND, "--engine", "simple", "--engine", "smiple")
     assert ended.code == 2
-    assert "there is no engine 'smiple'; did you mean 'simple'?" in ended.stderr
+    assert "engine 'smiple' does not exist; did you mean 'simple'?" in ended.stderr
     assert not (tmp_path / ".baton").exists()
 
 
@@ -197,7 +197,7 @@ def test_an_engine_that_dies_is_told_of_and_the_rest_run(baton: Command, tmp_pat
 def test_one_engine_alone_compares_nothing_and_is_no_failure(baton: Command) -> None:
     ended = baton("compare", *DIAMOND, "--engine", "simple")
     assert ended.code == 0
-    assert "nothing to compare: only simple came to its end" in ended.stdout
+    assert "nothing to compare: only simple finished" in ended.stdout
 
 
 def test_options_reach_every_engine(baton: Command) -> None:
@@ -217,7 +217,7 @@ def test_options_reach_every_engine(baton: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--store", "elsewhere"), "--store would not be used"),
+        (("--store", "elsewhere"), "--store would have no effect"),
         (("--html", "no/where.html"), "the folder of no/where.html does not exist"),
         (("--markdown", "no/where.md"), "the folder of no/where.md does not exist"),
         (("--markdown", "taken.md"), "taken.md has no place for the figures"),

@@ -67,7 +67,7 @@ def test_the_other_engines_run_or_say_why_they_cannot(menu: Open, engine: str) -
     assert code is not None
     if engine not in engine_names():
         assert code[1] == "2"
-        assert f"there is no engine '{engine}'" in shown
+        assert f"engine '{engine}' does not exist" in shown
     else:
         assert code[1] in ("0", "4")
 
@@ -133,15 +133,15 @@ def test_cleaning_shows_first_and_removes_after_a_yes(menu: Open, tmp_path: Path
     window = menu(DIAMOND)
     window.answer(CHOOSE, "7")
     window.answer("Choose [1, 2, 3, 0]: ", "1")
-    assert f"$ baton clean --dry-run {DIAMOND}" in window.wait_for("Remove this? [y/N]: ")
-    window.answer("Remove this? [y/N]: ", "n")
+    assert f"$ baton clean --dry-run {DIAMOND}" in window.wait_for("Delete this? [y/N]: ")
+    window.answer("Delete this? [y/N]: ", "n")
     window.wait_for(CHOOSE)
     assert (tmp_path / "published.txt").exists()
     window.answer(CHOOSE, "7")
     window.answer("Choose [1, 2, 3, 0]: ", "1")
-    window.answer("Remove this? [y/N]: ", "y")
+    window.answer("Delete this? [y/N]: ", "y")
     assert f"$ baton clean {DIAMOND}" in window.wait_for(CHOOSE)
-    assert "forgot source" in window.screen
+    assert "deleted source" in window.screen
 
 
 def test_cleaning_can_empty_the_cache(menu: Open, tmp_path: Path, baton: Command) -> None:
@@ -158,8 +158,8 @@ def test_cleaning_collects_garbage_and_leads_back(menu: Open) -> None:
     window = menu(DIAMOND)
     window.answer(CHOOSE, "7")
     window.answer("Choose [1, 2, 3, 0]: ", "2")
-    assert f"$ baton cache gc {DIAMOND}" in window.wait_for("Remove this? [y/N]: ")
-    window.answer("Remove this? [y/N]: ", "y")
+    assert f"$ baton cache gc {DIAMOND}" in window.wait_for("Delete this? [y/N]: ")
+    window.answer("Delete this? [y/N]: ", "y")
     assert f"$ baton cache gc --yes {DIAMOND}" in window.wait_for(CHOOSE)
     window.answer(CHOOSE, "7")
     window.answer("Choose [1, 2, 3, 0]: ", "0")

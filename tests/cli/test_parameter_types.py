@@ -120,7 +120,7 @@ def test_the_option_of_a_list_may_be_given_several_times(every_type: Command) ->
     assert values_of(shown.stdout).items() >= {"months": [1, 2, 3], "names": ["x"]}.items()
     mixed = every_type("config", "show", "--months", "1", "--months", "[2]")
     assert mixed.code == 2
-    assert "--months is given several times, and once as a whole list" in mixed.stderr
+    assert "--months is repeated, but one value is a whole list" in mixed.stderr
 
 
 def test_a_month_may_have_a_zero_before_it(baton: Command) -> None:
@@ -179,5 +179,5 @@ def test_a_path_of_windows_is_refused_with_the_reason(
     ended = baton("run", *arguments, "--source", "sample")
     assert ended.code == 2
     assert words in ended.stderr
-    assert "not one of Windows; in WSL C:\\ is /mnt/c/" in ended.stderr
+    assert "not a Windows one; in WSL C:\\ is /mnt/c/" in ended.stderr
     assert not list(tmp_path.iterdir())

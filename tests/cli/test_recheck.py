@@ -138,7 +138,7 @@ class TestRecheck:
         [one] = told["tasks"]
         assert (one["verdict"], one["differences"]) == ("stale", {task: difference})
         ended = baton("cache", "recheck", task, *FLOW_OPTIONS)
-        assert "hint: forget what is stale with: baton cache recheck --forget" in ended.stderr
+        assert "hint: delete stale results with: baton cache recheck --forget" in ended.stderr
         assert f"{task}: {difference}" in ended.stdout
         assert found(baton, task, "--forget")[1]["tasks"][0]["forgotten"] is True
         assert found(baton, task)[1]["remembered"] == 0
@@ -172,7 +172,7 @@ class TestRecheck:
         assert chosen[0] == chosen[1]
         assert len(chosen[0]) == 2
         drawn = baton("cache", "recheck", *STABLE, "--share", "0.5", *FLOW_OPTIONS)
-        assert "2 of 2 right; 4 are remembered (drawn with --sample-seed " in drawn.stderr
+        assert "2 of 2 right; 4 are cached (chosen with --sample-seed " in drawn.stderr
 
     def test_starts_nothing_that_is_beyond_the_budget(self, baton, done):
         for path in done.glob("index/*/*.json"):
@@ -204,10 +204,10 @@ class TestOnTheWay:
         wrong = baton(*run, "--recheck", "1")
         assert wrong.code == 1
         assert (
-            "error: the remembered result of 'table' was wrong, and the new one was used: "
+            "error: the cached result of 'table' was wrong; the new one was used: "
             "output 'table' differs: column 'b', row 2: 5.0 and 0.0" in wrong.stderr
         )
-        assert "hint: see whether the task is deterministic: baton cache recheck table" in wrong.stderr
+        assert "hint: check whether the task is deterministic: baton cache recheck table" in wrong.stderr
         again = baton(*run, "--recheck", "1")
         assert again.code == 0, "the new result is remembered"
         assert "failed" not in json.loads(baton("status", "--json", *FLOW_OPTIONS).stdout)[0]["state"]

@@ -156,7 +156,7 @@ def in_shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
             4,
             "",
             "error: stdout cannot be written: No space left on device\n\n"
-            "hint: free space, or send it elsewhere\n",
+            "hint: free space, or redirect it elsewhere\n",
         ),
     ],
     ids=["head", "closed", "both closed", "stderr closed", "nobody listens", "full"],

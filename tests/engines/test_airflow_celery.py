@@ -7,8 +7,8 @@ import time
 import pytest
 
 from baton.core.outcome import Outcome
-from baton.engines.airflow.follow import follow
 from baton.engines.airflow.rest import AirflowApi
+from baton.engines.airflow.watch import watch
 from baton.runs.records import list_runs
 from baton.store.objects import ObjectStore
 from baton.testing.engine_suite import SMALL_BYTES
@@ -79,7 +79,7 @@ def months(airflow, machines):
     listed = airflow._content(airflow._send("GET", "/api/v2/dags/duration/dagRuns?order_by=logical_date"))
     runs = [run["dag_run_id"] for run in listed["dag_runs"]]
     assert len(runs) == 2
-    return {run: follow(airflow, "duration", run) for run in runs}
+    return {run: watch(airflow, "duration", run) for run in runs}
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_the_record_of_a_run_is_complete_where_it_was_closed(airflow, january, m
 
 def test_a_second_run_takes_everything_pure_from_the_shared_store(airflow, january):
     run_id = airflow.trigger("duration", {**SMALL, "year": 2021, "month": 1})
-    ended = follow(airflow, "duration", run_id)
+    ended = watch(airflow, "duration", run_id)
     assert ended.is_good
     assert {task.task for task in ended.tasks if task.outcome is not Outcome.CACHED} == {
         *("health_check", "track", "validate", "deploy", "cleanup")
@@ -163,7 +163,7 @@ def test_the_task_of_a_worker_that_is_killed_runs_again_on_the_other(airflow, ma
     lost = running_on(airflow, "naps", run_id, "two")
     machines.workers["two"].kill()
     try:
-        ended = follow(airflow, "naps", run_id)
+        ended = watch(airflow, "naps", run_id)
     finally:
         machines.workers["two"].start_worker()
     assert ended.is_good, [task.failure for task in ended.tasks]

@@ -14,12 +14,12 @@ from baton import Dag, Json, Parameters, task
 from baton.core.artifact import Artifact
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.engines.airflow.environment import environment
-from baton.engines.airflow.follow import reports_from
 from baton.engines.airflow.parameters import fields_of, options_from
 from baton.engines.airflow.part import reports_of
 from baton.engines.airflow.results import MOST_BYTES, Results, from_xcom, merge, to_xcom
 from baton.engines.airflow.sharing import executor_of
 from baton.engines.airflow.steps import FINISH, START, divide
+from baton.engines.airflow.watch import reports_from
 from baton.errors import InvalidPipeline, UsageError
 from baton.runs.project import open_project
 from baton.store.store import Store
@@ -173,8 +173,8 @@ SHARED = {"BATON_STORE": "s3://models/baton", "BATON_TRACKING_URI": "http://mlfl
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        (CELERY, "each would have a store of its own in"),
-        ({**CELERY, "BATON_STORE": SHARED["BATON_STORE"]}, "each would have MLflow records of its own in"),
+        (CELERY, "each would have its own store in"),
+        ({**CELERY, "BATON_STORE": SHARED["BATON_STORE"]}, "each would have its own MLflow records in"),
         ({"AIRFLOW_IS_K8S_EXECUTOR_POD": "True"}, "KubernetesExecutor runs tasks on other machines"),
     ],
     ids=["no store", "no tracking server", "in a pod"],
@@ -298,7 +298,7 @@ def second_half(between: Json) -> Json:
 
 
 def test_groups_that_need_each_other_are_refused():
-    with pytest.raises(InvalidPipeline, match="'between', 'first_half' need each other"):
+    with pytest.raises(InvalidPipeline, match="'between', 'first_half' depend on each other"):
         divide(Dag("crossed", [first_half, between, second_half]), "group")
 
 
@@ -322,7 +322,7 @@ def test_the_first_task_that_records_makes_the_tracking_run():
 
 
 def test_an_unknown_granularity_is_refused():
-    with pytest.raises(UsageError, match="no granularity 'tasks'"):
+    with pytest.raises(UsageError, match="granularity 'tasks' does not exist"):
         divide(pipelines.chain, "tasks")  # type: ignore[arg-type]
 
 
@@ -345,7 +345,7 @@ def test_the_month_of_a_run(given, start, expected):
 
 
 def test_a_year_without_a_month_is_refused():
-    with pytest.raises(UsageError, match="no month"):
+    with pytest.raises(UsageError, match="missing parameter month"):
         options_from(duration, {"year": 2021}, JANUARY)
 
 
@@ -423,7 +423,7 @@ def test_outcomes_are_ours_whatever_airflow_calls_them():
         "upstream failed",
         "upstream failed",
     ]
-    assert reports["left"].failure.message.startswith("its process ended without a word")
+    assert reports["left"].failure.message.startswith("its process ended without a report")
 
 
 def test_what_follows_a_skipped_task_is_skipped():

@@ -84,6 +84,6 @@ def test_a_run_that_airflow_refuses_is_told() -> None:
 
     with (
         airflow_that_answers(answer) as api,
-        pytest.raises(UsageError, match="refuses the run: that date has a run"),
+        pytest.raises(UsageError, match="rejects the run: that date has a run"),
     ):
         api.trigger("taxi", {}, "2021-01-01T00:00:00Z")

@@ -17,9 +17,9 @@ import pytest
 from baton import api
 from baton.core.outcome import Outcome
 from baton.engines.airflow.environment import environment
-from baton.engines.airflow.follow import follow
 from baton.engines.airflow.rest import AirflowApi
 from baton.engines.airflow.server import standalone, standalone_home
+from baton.engines.airflow.watch import watch
 from baton.errors import Unavailable
 from baton.runs.project import open_project
 from baton.store.objects import ObjectStore
@@ -151,7 +151,7 @@ def airflow(project):
 def run(airflow, dag_id, conf=None):
     """Trigger a run and wait for its end."""
     run_id = airflow.trigger(dag_id, conf or {})
-    return run_id, follow(airflow, dag_id, run_id)
+    return run_id, watch(airflow, dag_id, run_id)
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +243,7 @@ def test_a_task_that_fails_has_no_more_attempts_than_it_declares(airflow, starte
 
 def test_a_refused_model_stops_before_deploy_and_cleanup_still_runs(airflow, started, project):
     run_id = started
-    ended = follow(airflow, "refused", run_id)
+    ended = watch(airflow, "refused", run_id)
     outcomes = {task.task: task.outcome.value for task in ended.tasks}
     assert outcomes["validate"] == "failed"
     assert outcomes["deploy"] == "upstream failed"
@@ -297,7 +297,7 @@ def test_a_backfill_trains_the_month_of_each_interval(airflow, started, project)
     listed = airflow._content(airflow._send("GET", "/api/v2/dags/monthly/dagRuns?order_by=run_after"))
     runs = [one["dag_run_id"] for one in listed["dag_runs"]]
     assert len(runs) == 2
-    ends = [follow(airflow, "monthly", one) for one in runs]
+    ends = [watch(airflow, "monthly", one) for one in runs]
     assert all(end.is_good for end in ends)
     known = tracking_runs(project, "nyc-taxi-experiment-airflow")
     trained = [_trained_in(project, known, airflow, one) for one in runs]
@@ -339,7 +339,7 @@ def test_the_command_says_that_a_dag_is_paused_or_unknown(airflow, started, proj
     assert "has no DAG 'nothing'" in unknown.stderr
     refused = baton("airflow", "trigger", "--username", "admin", "--password", "wrong", folder=project.folder)
     assert refused.code == 4
-    assert "refuses the login" in refused.stderr
+    assert "rejects the login" in refused.stderr
 
 
 def test_the_command_says_that_no_airflow_answers(tmp_path, baton):
@@ -413,7 +413,7 @@ def test_a_scheduler_that_goes_away_in_mid_run(airflow, started, project, how):
     start = starting("scheduler")
     end_part(scheduler, SIGNALS[how])
     start()
-    ended = follow(airflow, "slow", run_id)
+    ended = watch(airflow, "slow", run_id)
     assert {task.task: task.outcome.value for task in ended.tasks} == dict.fromkeys(
         ("first", "second", "third", "record"), "succeeded"
     )
@@ -451,11 +451,11 @@ def test_an_api_server_that_goes_away_while_a_run_is_followed(airflow, started, 
         start()
     assert following.returncode == 4, told
     assert "does not answer" in told
-    assert "was triggered, and may go on" in told
+    assert "is triggered and may be running" in told
     assert "Traceback" not in told
     run_id = told.partition("run '")[2].partition("'")[0]
     wait_until_answers(airflow)
-    if not follow(airflow, "slow", run_id).is_good:
+    if not watch(airflow, "slow", run_id).is_good:
         # A task that ended while no server took its word counts as failed in Airflow; the store has it.
         assert run(airflow, "slow", {"label": naps.label})[1].is_good
     assert (naps.of("first"), naps.of("third"), naps.of("record")) == (1, 1, 1)

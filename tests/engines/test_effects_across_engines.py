@@ -150,7 +150,7 @@ class TestInOneFolder:
         mlflow.set_registered_model_alias("toy", "champion", moved.version)
         ran = here.make()
         assert list(ran) == ["judge", "deploy"]
-        assert all(reason.startswith("input from outside version") for reason in ran.values())
+        assert all(reason.startswith("external input version") for reason in ran.values())
         assert depth_of_champion(mlflow) == "4"
         assert here.make() == {}
 
@@ -172,7 +172,7 @@ class TestInOneFolder:
         run_id = mlflow.get_model_version_by_alias("toy", "champion").run_id
         mlflow.delete_run(run_id)
         ran = here.make()
-        assert ran["track"] == f"tracking run {run_id}, to which it added, was deleted"
+        assert ran["track"] == f"its tracking run {run_id} was deleted"
         assert mlflow.get_model_version_by_alias("toy", "champion").run_id != run_id
 
     @pytest.mark.long

@@ -102,7 +102,7 @@ def test_a_server_that_is_down_is_told_within_ten_seconds(baton: Command) -> Non
 def test_an_address_without_an_api_is_told(baton: Command, prefect_server: str) -> None:
     ended = baton("run", *DIAMOND, PREFECT_API_URL=prefect_server.removesuffix("/api"))
     assert ended.code == 4
-    assert "PREFECT_API_URL ends in /api" in ended.stderr
+    assert "PREFECT_API_URL must end in /api" in ended.stderr
 
 
 def test_without_prefect_it_is_said_what_to_install(tmp_path: Path) -> None:

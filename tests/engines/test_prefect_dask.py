@@ -215,7 +215,7 @@ def test_an_address_for_another_task_runner_is_not_passed_over(baton: Command, p
         PREFECT_API_URL=prefect_server,
     )
     assert ended.code == 2
-    assert "dask_address is set, and task_runner is 'threads'" in ended.stderr
+    assert "dask_address is set, but task_runner is 'threads'" in ended.stderr
 
 
 @pytest.mark.parametrize("kind", ["nobody", "no scheduler", "no address"])

@@ -119,7 +119,7 @@ def test_a_pool_that_is_closed_starts_nothing_and_has_nothing_tried_again(folder
     with Pool(Execution.begin(project, (), "make")) as pool:
         pass
     ended = pool.attempt(Attempt(task="asked", inputs=(), number=1), is_tracked=False)
-    assert ended.failure == Failure("the run is over", is_final=True)
+    assert ended.failure == Failure("the run has ended", is_final=True)
     assert not pool.may_retry(TaskRetried("asked", 1, 2, 0.0, "no"))
 
 
@@ -132,7 +132,7 @@ REPORT = TaskReport(
 @pytest.mark.parametrize(
     "request_",
     [
-        protocol.Join(spec={"folder": "/srv", "targets": ["one"]}, modules=("json",), steps_back=True),
+        protocol.Join(spec={"folder": "/srv", "targets": ["one"]}, modules=("json",), low_priority=True),
         Attempt(task="one", inputs=(MADE,), number=2, is_timed=True, forced="forced", tracking_run_id="0"),
         protocol.BeginTracking(),
         protocol.FinishTracking(tracking_run_id="0", good=False),

@@ -105,7 +105,7 @@ def test_a_full_home(folder: Path, mounted: Callable[..., None], baton: Command)
         full = baton(*command)
         assert full.code in (1, 4), full
         assert "No space left on device" in full.stderr
-        assert "defect" not in full.stderr
+        assert "bug in baton" not in full.stderr
         assert "Traceback" not in full.stderr
     (home / "fill").unlink()
     assert baton("status", *FAULTS).code == 0

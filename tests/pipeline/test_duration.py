@@ -283,7 +283,7 @@ class TestWithAServer:
         assert elsewhere.code == 0, elsewhere.stderr
         late = baton(*mine, "--explain")
         assert late.code == 0, late.stderr
-        assert "input from outside contested: no champion -> contested: version 1 of run" in late.stderr
+        assert "external input contested: no champion -> contested: version 1 of run" in late.stderr
         assert late.facts["Model"] == "contested version 2 is the champion"
         record = json.loads((tmp_path / ".baton/models/deployment.json").read_text())
         assert record["verdict"]["champion_version"] == "1"
@@ -305,9 +305,7 @@ class TestWithAServer:
         assert record["verdict"]["champion_rmse"] > 0
         refused = baton(*mine, "broken")
         assert refused.code == 1
-        assert (
-            "champion version 1 of broken cannot be compared with: it does not predict: no" in refused.stderr
-        )
+        assert "champion version 1 of broken cannot be compared with: it cannot predict: no" in refused.stderr
         assert "hint: replace it without a comparison: --compare-champion false" in refused.stderr
         replaced = baton(*mine, "broken", "--compare-champion", "false")
         assert replaced.facts["Model"] == "broken version 2 is the champion", replaced.stderr

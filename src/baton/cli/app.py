@@ -1,4 +1,4 @@
-"""The entry point: find the command, run it, and turn every end into an exit code."""
+"""The entry point: find the command, run it, and turn every outcome into an exit code."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from baton.processes.lifecycle import collect_garbage_seldom, leave
 COMMANDS = {
     "run": "Run the pipeline, or the part that TARGETS need",
     "plan": "Show what would run and why, without writing anything",
-    "explain": "Show why a task would run, or need not",
+    "explain": "Show why a task would or would not run",
     "status": "Show the latest runs",
-    "compare": "Run it on several engines and say whether all made the same",
+    "compare": "Run the pipeline on several engines and compare the results",
     "list": "List targets, tasks and parameters",
     "dag": "Draw the pipeline as text or Mermaid",
-    "clean": "Forget results and remove the files that targets left",
-    "cache": "Look at what is remembered, check it, and make room",
+    "clean": "Delete the cached results and files of targets",
+    "cache": "Inspect, check and shrink the cache",
     "config": "Show and set settings and parameters",
-    "engines": "List the engines and whether they can be used",
-    "doctor": "Try everything that a run needs",
+    "engines": "List the engines and whether they are available",
+    "doctor": "Check everything that a run needs",
     "prefect": "Run a Prefect server, and the pipeline as a Prefect deployment",
     "airflow": "Start Airflow for development, and trigger runs",
-    "menu": "Choose what to do from a menu",
-    "ui": "Serve MLflow's pages over the local store",
-    "completion": "Print the shell's completion script",
+    "menu": "Choose commands from a menu",
+    "ui": "Serve MLflow's UI for the local store",
+    "completion": "Print the shell completion script",
 }
-"""Every command with its line in ``--help``; `baton.cli.commands` has a module for each."""
+"""Every command with its line in ``--help``; `baton.cli.commands` has one module per command."""
 
 
 COMPLETE = "_BATON_COMPLETE"
-"""The variable in which the shell's completion script says what it wants."""
+"""The variable that a shell's completion script sets to request completions."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -48,7 +48,7 @@ class Terminated(KeyboardInterrupt):
 
 
 class LazyGroup(Group):
-    """A group whose commands are imported when they are called."""
+    """A group that imports its commands on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of `COMMANDS`."""
@@ -63,18 +63,18 @@ class LazyGroup(Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands from `COMMANDS`, importing none."""
+        """List the commands from `COMMANDS` without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, with the nearest name where there is none."""
+        """Find the command, or suggest the nearest name."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from baton.errors import nearest
 
-            raise click.UsageError(f"there is no command '{args[0]}'{nearest(args[0], COMMANDS)}", ctx)
+            raise click.UsageError(f"command '{args[0]}' does not exist{nearest(args[0], COMMANDS)}", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -103,8 +103,8 @@ def app() -> None:
 
 def main(arguments: Sequence[str] | None = None, command: click.Command = app) -> None:
     """Run the command line, or that of another program, and exit with one of `ExitCode`."""
-    if sys.platform == "win32":  # runs end what they start through POSIX process groups and pipes
-        _tell("baton does not run on Windows", "use Linux or macOS, or WSL, which is a Linux on Windows")
+    if sys.platform == "win32":  # runs need POSIX process groups and pipes
+        _show_error("baton does not run on Windows", "use Linux, macOS or WSL (Linux on Windows)")
         sys.exit(ExitCode.UNAVAILABLE)
     collect_garbage_seldom()
     output.take_stdout()
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None, command: click.Command = app) -
 
 
 def run_command_line(arguments: Sequence[str] | None = None, command: click.Command = app) -> int:
-    """Run one command and return its exit code; every error is told on stderr."""
+    """Run one command and return its exit code; every error is shown on stderr."""
     words = list(arguments) if arguments is not None else None
     try:
         if asked := os.environ.get(COMPLETE):
@@ -128,10 +128,10 @@ def run_command_line(arguments: Sequence[str] | None = None, command: click.Comm
         click.echo(error.format_message(), err=True)
         return ExitCode.USAGE
     except click.UsageError as error:
-        _tell(error.format_message(), _help_for(error))
+        _show_error(error.format_message(), _help_for(error))
         return ExitCode.USAGE
     except click.ClickException as error:
-        _tell(error.format_message(), "")
+        _show_error(error.format_message(), "")
         return ExitCode.USAGE
     except BatonError as error:
         problems = getattr(error, "problems", ())
@@ -140,19 +140,19 @@ def run_command_line(arguments: Sequence[str] | None = None, command: click.Comm
             if len(problems) > 1 and error.exit_code == ExitCode.USAGE
             else error.message
         )
-        _tell(message, error.hint)
+        _show_error(message, error.hint)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
         # click turns an interrupt into its own Abort.
         if isinstance(error, Terminated) or isinstance(error.__cause__, Terminated):
-            _tell("terminated", "")
+            _show_error("terminated", "")
             return ExitCode.TERMINATED
-        _tell("interrupted", "")
+        _show_error("interrupted", "")
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:  # whoever read the data has seen enough
+    except BrokenPipeError:  # the reader of the data closed the pipe
         return ExitCode.DONE
-    except Exception as error:  # a mistake of ours: say so in one line and keep the rest in a file
-        return _tell_defect(error)
+    except Exception as error:  # a bug in baton: show one line, save the rest to a file
+        return _show_bug(error)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
@@ -160,7 +160,7 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _complete(command: click.Command, asked: str) -> int:
-    """Answer the shell, which reads stdout, as click would."""
+    """Answer the shell's completion request on stdout, as click would."""
     from click.shell_completion import get_completion_class
 
     shell, _, wanted = asked.partition("_")
@@ -176,19 +176,19 @@ def _help_for(error: click.UsageError) -> str:
     return f"see: {error.ctx.command_path} --help" if error.ctx is not None else "see: baton --help"
 
 
-def _tell(message: str, hint: str) -> None:
+def _show_error(message: str, hint: str) -> None:
     output.show_error(message, hint)
 
 
-def _tell_defect(error: Exception) -> int:
+def _show_bug(error: Exception) -> int:
     import tempfile
     import traceback
 
     with tempfile.NamedTemporaryFile("w", prefix="baton-error-", suffix=".txt", delete=False) as file:
         traceback.print_exception(error, file=file)
-    _tell(
+    _show_error(
         f"baton failed on {type(error).__name__}: {error}",
-        f"this is a defect of baton; details are in {file.name}",
+        f"this is a bug in baton; see {file.name} for details",
     )
     return ExitCode.TASK_FAILED
 

@@ -1,6 +1,6 @@
-"""The menu: each choice becomes a command line, which is shown and then run in a process of its own.
+"""The menu: each choice becomes a command line, which is shown and run in its own process.
 
-So everything in it can be scripted: what it runs is what a user would type.
+So everything in it can be scripted: it runs what a user would type.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _STOP_WITHIN_S = 10.0
 
 ENDINGS: Mapping[int, str] = {
     ExitCode.DONE: "done",
-    ExitCode.TASK_FAILED: "a task failed, or engines differ; above stands which, and how to go on",
-    ExitCode.USAGE: "the command line, a setting or a parameter cannot be used; see above",
+    ExitCode.TASK_FAILED: "a task failed, or engines differ; see above for details",
+    ExitCode.USAGE: "the command line, a setting or a parameter is invalid; see above",
     ExitCode.INVALID_PIPELINE: "the pipeline's declaration is not valid; see above",
     ExitCode.UNAVAILABLE: "an engine, the store or a service cannot be used; see above, or try option 9",
     ExitCode.INTERRUPTED: "interrupted",
     ExitCode.TERMINATED: "terminated",
 }
-"""What is said of each exit code after a run."""
+"""What the menu says about each exit code after a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class Item:
     Parameters
     ----------
     key : str
-        What is typed to choose it.
+        What the user types to choose it.
     text : str
-        What it does.
+        A description of the action.
     act : callable
-        Does it.
+        The action.
     """
 
     key: str
@@ -60,7 +60,7 @@ class Item:
 
 
 class Leave(Exception):
-    """Somebody is done with the menu."""
+    """The user leaves the menu."""
 
 
 class Menu:
@@ -71,7 +71,7 @@ class Menu:
     dag : Dag
         The project's pipeline.
     options : sequence of str
-        Options that every command on the project gets: its place, and what the user set.
+        Options for every command on the project: its location, and what the user set.
     """
 
     def __init__(self, dag: Dag, options: Sequence[str]) -> None:
@@ -79,7 +79,7 @@ class Menu:
         self._tidying = [task for task in dag.order if task.position == "last"]
 
     def run(self) -> None:
-        """Show the menu, do what is chosen, again and again, until somebody leaves it."""
+        """Show the menu and run the choices until the user leaves."""
         show_packages(wanted_packages())
         try:
             while True:
@@ -95,15 +95,15 @@ class Menu:
             self._engine("4", "make", "this machine, only what is stale"),
             Item("5", "Run all engines in sequence and compare them", lambda: self._baton("compare")),
             Item("6", "Install optional dependencies", self._install),
-            Item("7", "Clean: choose what", self._clean),
+            Item("7", "Clean up", self._clean),
             Item("8", "Show the configuration", lambda: self._baton("config", "show")),
-            Item("9", "Test the components that a run needs", lambda: self._baton("doctor")),
+            Item("9", "Check the components that a run needs", lambda: self._baton("doctor")),
             Item("0", "Exit", _leave),
         ]
 
     def _engine(self, key: str, name: str, where: str) -> Item:
         known = name in engine_names()
-        text = f"Run on {name}: {where}{'' if known else ' (this installation has no such engine)'}"
+        text = f"Run on {name}: {where}{'' if known else ' (not installed)'}"
         return Item(key, text, lambda: self._baton("run", "--engine", name))
 
     def _install(self) -> None:
@@ -118,7 +118,7 @@ class Menu:
     def _pip(self, extras: str) -> None:
         installer = find_installer()
         if not installer:
-            output.say(f"neither pip nor uv is here; install {DISTRIBUTION}[{extras}] as you installed baton")
+            output.say(f"no pip or uv available; install {DISTRIBUTION}[{extras}] as you installed baton")
             return
         words = [*installer, "install", f"{DISTRIBUTION}[{extras}]"]
         output.say(f"\nThis would run: {shlex.join(words)}")
@@ -128,9 +128,9 @@ class Menu:
 
     def _clean(self) -> None:
         items = [
-            Item("1", "results and files that the pipeline made (asks first)", self._clean_results),
-            Item("2", "what no remembered result needs any more (asks first)", self._collect_garbage),
-            Item("3", "everything that is remembered (asks first)", self._clear),
+            Item("1", "the pipeline's results and files (asks first)", self._clean_results),
+            Item("2", "what no cached result needs (asks first)", self._collect_garbage),
+            Item("3", "everything in the cache (asks first)", self._clear),
         ]
         items += [
             Item(str(number), f"{task.name}: {task.description}", partial(self._baton, "run", task.name))
@@ -139,16 +139,16 @@ class Menu:
         _choose("Clean", [*items, _BACK]).act()
 
     def _clean_results(self) -> None:
-        self._shown_first(("clean", "--dry-run"), "Remove this?", ("clean",))
+        self._preview_first(("clean", "--dry-run"), "Delete this?", ("clean",))
 
     def _collect_garbage(self) -> None:
-        self._shown_first(("cache", "gc"), "Remove this?", ("cache", "gc", "--yes"))
+        self._preview_first(("cache", "gc"), "Delete this?", ("cache", "gc", "--yes"))
 
     def _clear(self) -> None:
         self._baton("cache", "clear")
 
-    def _shown_first(self, look: Sequence[str], question: str, act: Sequence[str]) -> None:
-        """Run what only looks, and what acts if somebody says yes to it."""
+    def _preview_first(self, look: Sequence[str], question: str, act: Sequence[str]) -> None:
+        """Run a command that only shows something, then another if the user agrees."""
         if self._baton(*look) == ExitCode.DONE and _agree(question):
             self._baton(*act)
 
@@ -167,17 +167,17 @@ _BACK = Item("0", "Back", lambda: None)
 
 
 def show_packages(packages: Sequence[Package]) -> None:
-    """Tell which packages are installed, in which versions, and which are missing."""
+    """Show which packages are installed, their versions, and which are missing."""
     output.say(f"\nPython {sys.version.split()[0]}")
     output.say(f"needed: {_listed([package for package in packages if not package.extra])}")
     for extra in dict.fromkeys(package.extra for package in packages if package.extra):
         output.say(f"for {extra}: {_listed([package for package in packages if package.extra == extra])}")
     if any(not package.version and not package.extra for package in packages):
-        output.say(f"\nhint: install what is missing with: pip install {DISTRIBUTION}")
+        output.say(f"\nhint: install missing packages with: pip install {DISTRIBUTION}")
 
 
 def find_installer() -> list[str]:
-    """Return the command that installs packages into this Python; nothing where there is none."""
+    """Return the command that installs packages into this Python, or nothing if there is none."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     uv = shutil.which("uv")
@@ -193,7 +193,7 @@ def _versions(extra: str) -> str:
 
 
 def _choose(title: str, items: Sequence[Item]) -> Item:
-    """Show items and ask until one of them is named."""
+    """Show items and ask until the user chooses one."""
     output.say(f"\n{title}")
     for item in items:
         output.say(f"  {item.key}) {item.text}")
@@ -208,7 +208,7 @@ def _choose(title: str, items: Sequence[Item]) -> Item:
 
 
 def _agree(question: str) -> bool:
-    """Ask a question; the answer is no unless somebody says yes."""
+    """Ask a yes-or-no question; the default is no."""
     answer = output.ask(f"{question} [y/N]: ")
     if answer is None:
         raise Leave
@@ -216,25 +216,25 @@ def _agree(question: str) -> bool:
 
 
 def _run(words: Sequence[str], shown: str, endings: Mapping[int, str]) -> int:
-    """Show a command, run it, and say how it ended; a Ctrl-C ends the command, not the menu."""
+    """Show a command, run it, and say how it ended; Ctrl-C stops the command, not the menu."""
     output.say(f"\n$ {shown}\n")
     began = time.monotonic()
-    with _interrupts_passed_by():
+    with _ignoring_interrupts():
         child = subprocess.Popen(list(words), stdout=output.stdout())
         try:
             code = child.wait()
         except BaseException:
             stop_child(child, within_s=_STOP_WITHIN_S)
             raise
-    _forget_typed()
-    code = 128 - code if code < 0 else code  # as a shell tells the signal that ended it
+    _discard_input()
+    code = 128 - code if code < 0 else code  # the shell's code for a signal
     meaning = endings.get(code, "done" if code == 0 else "see above")
     output.say(f"\nexit code {code} after {time.monotonic() - began:.1f} s: {meaning}")
     return code
 
 
-def _forget_typed() -> None:
-    """Forget what was typed while a command ran: it would answer questions not asked yet."""
+def _discard_input() -> None:
+    """Discard what was typed while a command ran: it would answer later questions."""
     try:
         import termios
     except ImportError:  # not a POSIX system
@@ -244,8 +244,8 @@ def _forget_typed() -> None:
 
 
 @contextmanager
-def _interrupts_passed_by() -> Iterator[None]:
-    """Let a Ctrl-C reach the command alone.  Ignored altogether, the command would ignore it too."""
+def _ignoring_interrupts() -> Iterator[None]:
+    """Let Ctrl-C reach only the command; with SIG_IGN the command would ignore it, too."""
     before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
         yield

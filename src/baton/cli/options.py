@@ -1,4 +1,4 @@
-"""Options that several commands share, and those that the pipeline's parameters become."""
+"""Shared options, and the options made from the pipeline's parameters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EVERYTHING = "*"
 
 
 class Command(click.Command):
-    """A command whose help is data, so that it goes where data goes."""
+    """A command that prints its help on stdout, as data."""
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """Return the option ``--help``."""
@@ -36,13 +36,13 @@ class Command(click.Command):
 
 
 class Group(Command, click.Group):
-    """A command that has commands."""
+    """A command with subcommands."""
 
 
 class ProjectCommand(Command):
     """A command whose options include every setting and every parameter of the pipeline.
 
-    The pipeline is found from the arguments first, then its parameters become options.
+    It finds the pipeline from the arguments, then turns its parameters into options.
     """
 
     _extra: list[click.Parameter] | None = None
@@ -74,7 +74,7 @@ def _show_help(ctx: click.Context, _param: click.Parameter, wanted: bool) -> Non
 
 
 def place_options(function: Decorated) -> Decorated:
-    """Add the options that say where the project is."""
+    """Add the options that locate the project."""
     function = click.option(
         "--config",
         "config_path",
@@ -92,7 +92,7 @@ def json_option(function: Decorated) -> Decorated:
 
 
 def force_option(help_text: str) -> Callable[[Decorated], Decorated]:
-    """Return a decorator that adds ``--force [TASK]``; `forced_tasks` says what it means."""
+    """Return a decorator that adds ``--force [TASK]``; `forced_tasks` interprets it."""
     return click.option(
         "--force",
         "forced",
@@ -105,40 +105,40 @@ def force_option(help_text: str) -> Callable[[Decorated], Decorated]:
 
 
 def forced_tasks(project: Project, targets: Sequence[str], forced: Sequence[str]) -> tuple[str, ...]:
-    """Return what ``--force`` names: every task that the targets need where it names none."""
+    """Return the tasks that ``--force`` names; without a name, every task that the targets need."""
     if _EVERYTHING in forced:
         return tuple(task.name for task in project.dag.subset(targets).tasks)
     return tuple(forced)
 
 
 def project_from(ctx: click.Context, options: dict[str, str]) -> Project:
-    """Open the project that a command's options name."""
+    """Open the project that a command's options describe."""
     from baton.runs.project import open_project
 
     folder = _expanded(ctx.params.pop("project_path", None))
     config = _expanded(ctx.params.pop("config_path", None))
     if folder is not None and not folder.is_dir():
-        raise UsageError(f"the project's folder {folder} does not exist", f"make it with: mkdir {folder}")
+        raise UsageError(f"the project's folder {folder} does not exist", f"create it with: mkdir {folder}")
     ctx.meta.update(project=folder, config=config)
     config = config.absolute() if config else None
     if folder is not None:
-        os.chdir(folder)  # paths in options are the project's, as with make -C and git -C
+        os.chdir(folder)  # paths in options are relative to the project, as with make -C and git -C
     return open_project(config=config, options=options)
 
 
 def _parameter_options(args: Sequence[str], taken: set[str]) -> list[click.Option]:
-    """Return an option for each setting and parameter; only the settings where no pipeline is found."""
+    """Return an option for each setting and parameter; only settings if no pipeline is found."""
     from baton.config.settings import all_settings
     from baton.core.parameters import leaves
 
     options = [_option_for(leaf, "setting") for leaf in leaves(all_settings())]
-    # A command may give a setting's option a meaning of its own, as compare does with --engine.
+    # A command may redefine a setting's option, as compare does with --engine.
     options = [option for option in options if not taken.intersection(option.opts)]
     try:
         dag = _pipeline_from(args)
     except BatonError:
         if {"-h", "--help"}.intersection(args):
-            return options  # help is given whatever is wrong
+            return options  # help works despite any error
         raise
     for leaf in leaves(dag.parameters):
         option = _option_for(leaf, "parameter")
@@ -191,14 +191,14 @@ def _option_for(leaf: Leaf, kind: str) -> click.Option:
 
 
 def _one_text(name: str, given: str | tuple[str, ...]) -> str:
-    """Return what an option was given; a list's option may be given several times."""
+    """Return the text given to an option; a list's option may be repeated."""
     if isinstance(given, str):
         return given
     if len(given) > 1 and any(text.lstrip().startswith("[") for text in given):
         option = f"--{name.replace('_', '-')}"
         raise UsageError(
-            f"{option} is given several times, and once as a whole list",
-            f"write all of it as one: {option} '[...]'",
+            f"{option} is repeated, but one value is a whole list",
+            f"write it as one list: {option} '[...]'",
         )
     return ",".join(given)
 

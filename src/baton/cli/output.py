@@ -1,7 +1,7 @@
-"""Everything that is shown: data on stdout, the rest on stderr.  The only module that prints.
+"""All output: data on stdout, everything else on stderr.  The only module that prints.
 
-A command keeps the process's stdout to itself: what the user's code, C code and child processes write
-there goes to stderr, so that a document is never preceded by anything.
+A command reserves the process's stdout: output of user code, C code and child processes goes to stderr, so
+that nothing mixes with a document.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
     from baton.runs.planning import PlannedTask
 
 _kept: list[IO[str]] = []
-"""The process's true stdout, once this module took it."""
+"""The process's real stdout, once this module has taken it."""
 
 
 def take_stdout() -> None:
-    """Keep the process's stdout for data; whatever else is written there goes to stderr."""
+    """Reserve the process's stdout for data; all other output goes to stderr."""
     if not _kept:
         encoding, errors = getattr(sys.stdout, "encoding", None), getattr(sys.stdout, "errors", None)
         _kept.append(os.fdopen(keep_stdout(), "w", encoding=encoding, errors=errors))
 
 
 def close_stdout() -> None:
-    """Write what is left of the data; it is no error that its reader has gone."""
+    """Write the remaining data; a reader that has closed the pipe is not an error."""
     for stream in _kept:
         flush_or_discard(stream.fileno(), stream)
 
 
 def stdout() -> IO[str]:
-    """Return the stream that data goes to; a child process may write there too."""
+    """Return the stream for data; a child process may write to it, too."""
     return _kept[0] if _kept else sys.stdout
 
 
 def replace_unknown_characters() -> None:
-    """Let data be shown on terminals that do not know all of its characters."""
+    """Allow data on terminals that cannot show all of its characters."""
     stream: Any = stdout()
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="replace")
@@ -58,15 +58,15 @@ def show_data(text: str) -> None:
     Raises
     ------
     Unavailable
-        If it cannot be written, as where the disk is full.
+        If it cannot be written, for example because the disk is full.
     """
     try:
         click.echo(text, file=stdout(), color=_has_colour(stdout()))
-    except BrokenPipeError:  # whoever read it has seen enough
+    except BrokenPipeError:  # the reader closed the pipe
         raise
     except OSError as error:
         raise Unavailable(
-            f"stdout cannot be written: {error.strerror}", "free space, or send it elsewhere"
+            f"stdout cannot be written: {error.strerror}", "free space, or redirect it elsewhere"
         ) from error
 
 
@@ -76,25 +76,25 @@ def show_json(content: Any) -> None:
 
 
 def say(text: str = "") -> None:
-    """Tell a person something on stderr; where nobody takes it, work goes on all the same."""
+    """Show a message on stderr; ignore a closed stderr."""
     with contextlib.suppress(OSError):
         click.echo(text, err=True, color=_has_colour(sys.stderr))
 
 
 def show_error(message: str, hint: str) -> None:
-    """Tell what failed, and what to do about it, on stderr."""
+    """Show on stderr what failed, and what to do about it."""
     say(click.style("error: ", fg="red", bold=True) + without_secrets_in_addresses(message))
     if hint:
         say(f"\nhint: {without_secrets_in_addresses(hint)}")
 
 
 def confirm(question: str) -> bool:
-    """Ask a person at the terminal, on stderr; the answer is no unless they say yes."""
+    """Ask a question at the terminal, on stderr; the default is no."""
     return click.confirm(question, err=True)
 
 
 def ask(question: str) -> str | None:
-    """Ask a person at the terminal, on stderr; return their line, or None where the input has ended."""
+    """Ask a question at the terminal, on stderr; return the line, or None at the end of the input."""
     click.echo(question, err=True, nl=False)
     line = sys.stdin.readline()
     if not line:
@@ -134,7 +134,7 @@ def show_plan(planned: Sequence[PlannedTask], *, as_json: bool) -> None:
 
 
 def show_folded_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table on stdout whose long cells are folded to the width of a terminal."""
+    """Print a table on stdout, with long cells wrapped to the width of a terminal."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -163,15 +163,15 @@ def show_end(report: RunReport, *, as_json: bool, verbose: bool = False) -> None
         show_failures(report, verbose=verbose)
     for task in report.wrongly_remembered:
         say()
-        wrong = f"the remembered result of '{task.task}' was wrong, and the new one was used"
+        wrong = f"the cached result of '{task.task}' was wrong; the new one was used"
         show_error(
             f"{wrong}: {task.wrongly_remembered}",
-            f"see whether the task is deterministic: baton cache recheck {task.task}",
+            f"check whether the task is deterministic: baton cache recheck {task.task}",
         )
 
 
 def show_facts(report: RunReport) -> None:
-    """Print what the tasks reported, on stdout."""
+    """Print the facts that the tasks reported, on stdout."""
     facts = list(report.facts)
     if report.tracking_run_id:
         facts.append(("MLflow run_id", report.tracking_run_id))
@@ -180,7 +180,7 @@ def show_facts(report: RunReport) -> None:
 
 
 def show_failures(report: RunReport, *, verbose: bool) -> None:
-    """Tell why each failed task failed, and how to go on."""
+    """Show why each failed task failed, and how to continue."""
     for task in report.tasks:
         if task.failure is None:
             continue

@@ -1,4 +1,4 @@
-"""Sizes and ages as people write and read them."""
+"""Sizes and ages in the form that users read and write."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Quantity(click.ParamType[float]):
     Parameters
     ----------
     name : str
-        What people call it.
+        Its name for users.
     units : mapping of str to int
-        How much each unit is, by its name in small letters.
+        The size of each unit, by its lower-case name.
     example : str
-        How it is written.
+        An example for users.
     """
 
     def __init__(self, name: str, units: Mapping[str, int], example: str) -> None:
@@ -35,7 +35,7 @@ class Quantity(click.ParamType[float]):
             return float(value)
         written = _WRITTEN.fullmatch(value)
         if written is None or written[2].lower() not in self._units:
-            self.fail(f"{value!r} is no {self.name}; write it as {self._example}", param, ctx)
+            self.fail(f"{value!r} is not a valid {self.name}; write it as {self._example}", param, ctx)
         return float(written[1]) * self._units[written[2].lower()]
 
 
@@ -50,11 +50,11 @@ AGE = Quantity("age", {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}, 
 """Seconds."""
 
 SHARE = click.FloatRange(0.0, 1.0, min_open=True)
-"""A part of all, as 0.1."""
+"""A fraction, such as 0.1."""
 
 
 def size_text(size: int) -> str:
-    """Return a number of bytes as people read it.
+    """Return a number of bytes in a form for users.
 
     Examples
     --------

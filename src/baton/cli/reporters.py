@@ -1,4 +1,4 @@
-"""How a run is shown while it goes on: a live view on a terminal, a line for each task elsewhere."""
+"""Show a run in progress: a live view on a terminal, one line per task elsewhere."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _COLOURS = {
 
 @contextmanager
 def reporting(*, quiet: bool, verbose: bool, reasons: bool = False) -> Iterator[Reporter]:
-    """Yield what shows a run: a live view on a terminal, a line for each task elsewhere."""
+    """Yield a reporter: a live view on a terminal, one line per task elsewhere."""
     if quiet:
         yield ignore_events
     elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not verbose:
@@ -54,14 +54,14 @@ def reporting(*, quiet: bool, verbose: bool, reasons: bool = False) -> Iterator[
 
 
 class LineReporter:
-    """Shows a run as lines, one when a task ends.
+    """Shows a run as lines, one per finished task.
 
     Parameters
     ----------
     verbose : bool
-        Whether starts and tasks' own messages are shown too.
+        Whether to show starts and tasks' own messages, too.
     reasons : bool
-        Whether it is shown why each task ran or did not.
+        Whether to show why each task ran or did not.
     """
 
     def __init__(self, *, verbose: bool = False, reasons: bool = False) -> None:
@@ -93,7 +93,7 @@ class LiveReporter:
     Parameters
     ----------
     reasons : bool
-        Whether it is shown why each task ran or did not.
+        Whether to show why each task ran or did not.
     """
 
     def __init__(self, *, reasons: bool = False) -> None:
@@ -143,7 +143,7 @@ class LiveReporter:
                 self.close()
 
     def close(self) -> None:
-        """Take the running tasks off the screen."""
+        """Remove the running tasks from the screen."""
         self._progress.stop()
 
     def _print(self, line: str) -> None:
@@ -158,16 +158,15 @@ def headline(event: RunStarted) -> str:
 
 
 def retry_text(event: TaskRetried) -> str:
-    """Return what is said of a failed attempt that another follows."""
-    return (
-        f"attempt {event.attempt} of {event.attempts} failed: {event.message}; again in {event.delay_s:g} s"
-    )
+    """Return the line for a failed attempt that is followed by another."""
+    attempt = f"attempt {event.attempt} of {event.attempts} failed: {event.message}"
+    return f"{attempt}; retrying in {event.delay_s:g} s"
 
 
 def task_line(report: TaskReport, width: int, *, with_reason: bool = False) -> str:
-    """Return the line of a task that ended."""
+    """Return the line of a finished task."""
     outcome = click.style(f"{report.outcome.value:15}", fg=_COLOURS[report.outcome])
     seconds = f"{report.duration_s:7.2f} s" if report.outcome.is_good or report.failure else " " * 9
-    told = with_reason or report.outcome in (Outcome.UPSTREAM_FAILED, Outcome.SKIPPED)
-    reason = f"  {report.reason}" if told and report.reason else ""
+    shown = with_reason or report.outcome in (Outcome.UPSTREAM_FAILED, Outcome.SKIPPED)
+    reason = f"  {report.reason}" if shown and report.reason else ""
     return f"{report.task:{width}}  {outcome} {seconds}{reason}".rstrip()

@@ -1,1 +1,1 @@
-"""Which code a task can reach, and what was seen while it ran."""
+"""Which code a task can reach, and what was observed while it ran."""

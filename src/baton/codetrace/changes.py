@@ -1,4 +1,4 @@
-"""What running code changes besides binding names, as far as its syntax and known libraries tell."""
+"""What running code changes besides binding names, as far as syntax and known libraries tell."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHANGING = frozenset(
         "update",
     ]
 )
-"""Methods of Python's containers that change nothing but the container."""
+"""Methods of Python's containers that change only the container."""
 READING = frozenset(
     [
         "copy",
@@ -169,7 +169,7 @@ def is_harmless(dotted: str) -> bool:
     if top == "baton":
         return True
     if top == "warnings":
-        return True  # filters that raise are told by their first argument
+        return True  # a filter's first argument tells whether it raises
     if top == "logging":
         return last in _LOGGING
     if top in sys.stdlib_module_names:
@@ -186,7 +186,7 @@ def is_harmless(dotted: str) -> bool:
 def changes(statement: ast.stmt) -> tuple[set[str], set[str], bool]:
     """Return the names that a top-level statement changes, those it may change, and whether it acts.
 
-    A definition changes what a method-like decorator stands on: ``@REGISTRY.add``, ``@show.register``.
+    A definition changes the object whose method decorates it: ``@REGISTRY.add``, ``@show.register``.
     """
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         targets = [d.func if isinstance(d, ast.Call) else d for d in statement.decorator_list]

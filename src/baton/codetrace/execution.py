@@ -1,9 +1,8 @@
-"""Which own functions ran, at almost no cost.
+"""Record which of the user's functions ran, at almost no cost.
 
-From Python 3.12 on ``sys.monitoring`` tells of the first time that each piece of code starts.  On 3.11
-the interpreter counts how often a code object started, up to eight times, before it specialises it; that
-counter is read before and after.  Where it is not found in its place, everything that is loaded is taken
-to have run.
+From Python 3.12 on ``sys.monitoring`` reports the first start of each code object.  On 3.11 the
+interpreter counts the first eight starts of a code object before it specialises it; that counter is
+compared before and after.  If it is not at its expected place, all loaded code counts as run.
 """
 
 from __future__ import annotations
@@ -31,18 +30,18 @@ def watching(
     is_own: Callable[[str], bool],
     known: Collection[str] = (),
 ) -> Iterator[None]:
-    """Add the code of own functions that start meanwhile.
+    """Collect the user's code objects that start within the context.
 
     Parameters
     ----------
     ran : dict of int to code
-        Takes them, by identity; on 3.11 only at the end.
+        Receives them, by identity; on 3.11 only at the end.
     may_have_run : dict of int to code
-        Takes those of which nobody knows: on 3.11 what had started eight times before.
+        Receives those that may have run: on 3.11, code that had started eight times before.
     is_own : callable
         Whether a file's code is the user's own.
     known : collection of str
-        Labels of what counts anyway, as ``module:name``: whether it runs makes no difference.
+        Labels ``module:name`` of code that is part of the key anyway.
     """
     if sys.version_info >= (3, 12):
         with _monitored(ran, is_own):
@@ -50,7 +49,7 @@ def watching(
         return
     before = _counts(is_own)
     if _can_count and _is_any_full(before, known):
-        _begin_anew(is_own)
+        _reset_counters(is_own)
         before = _counts(is_own)
     try:
         yield
@@ -65,7 +64,7 @@ def watching(
 
 
 def _is_any_full(counts: Mapping[int, int], known: Collection[str]) -> bool:
-    """Whether the counter of code that would tell something has come to its end."""
+    """Whether a counter that matters is exhausted."""
     full = [_codes[key][0] for key, count in counts.items() if count == 0]
     full = [code for code in full if code.co_name not in _WITHIN]
     modules = {loaded.file: name for name, loaded in LOADED.items()} if full else {}
@@ -111,9 +110,9 @@ def _started(code: CodeType, _offset: int) -> Any:
 
 
 _NEVER = -8
-"""What the counter of code that never started says (QUICKENING_INITIAL_WARMUP_VALUE in pycore_code.h)."""
+"""The counter of code that never started (QUICKENING_INITIAL_WARMUP_VALUE in pycore_code.h)."""
 _OFFSET = 52
-"""Where the counter lies in a code object of CPython 3.11 (``co_warmup`` in Include/cpython/code.h)."""
+"""Offset of the counter in a code object of CPython 3.11 (``co_warmup`` in Include/cpython/code.h)."""
 
 
 def _counter(code: CodeType) -> ctypes.c_short:
@@ -121,11 +120,11 @@ def _counter(code: CodeType) -> ctypes.c_short:
 
 
 def _probe() -> bool:
-    """Whether the counter is where it is expected, and counts."""
+    """Whether the counter is at its expected offset and counts."""
     if sys.implementation.name != "cpython" or sys.version_info[:2] != (3, 11):
         return False
     namespace: dict[str, Any] = {}
-    exec("def probe(): pass", namespace)  # noqa: S102  # a function that nobody called yet
+    exec("def probe(): pass", namespace)  # noqa: S102  # a function that was never called
     probe = namespace["probe"]
     counter = _counter(probe.__code__)
     before = counter.value
@@ -140,12 +139,12 @@ _WITHIN = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 """Code that runs while the function around it does, and needs no counter of its own."""
 
 _codes: dict[int, tuple[CodeType, ctypes.c_short]] = {}
-"""The own pieces of code that are in use, each with its counter, by identity."""
+"""The user's code objects in use, each with its counter, by identity."""
 _collected: set[str] = set()
 
 
 def _counts(is_own: Callable[[str], bool]) -> dict[int, int]:
-    """Return the counter of every own piece of code that is loaded; 0 from the eighth start on."""
+    """Return the counter of each of the user's loaded code objects; 0 from the eighth start on."""
     if not _codes:
         for function in _own_functions(is_own):
             _collect(function.__code__, _codes)
@@ -157,8 +156,8 @@ def _counts(is_own: Callable[[str], bool]) -> dict[int, int]:
     return {key: counter.value if _can_count else 0 for key, (_, counter) in _codes.items()}
 
 
-def _begin_anew(is_own: Callable[[str], bool]) -> None:
-    """Give functions whose counter has come to its end a copy of their code, which counts again."""
+def _reset_counters(is_own: Callable[[str], bool]) -> None:
+    """Replace the code of functions whose counter is exhausted by a copy, which counts again."""
     full = {
         key: code
         for key, (code, counter) in _codes.items()
@@ -168,7 +167,7 @@ def _begin_anew(is_own: Callable[[str], bool]) -> None:
     known = {id(one.__code__) for one in functions}
     is_whole = bool(full.keys() - known) or any("<locals>" in code.co_qualname for code in full.values())
     if is_whole:
-        functions = set(_own_functions(is_own))  # all that Python holds: ten times as slow
+        functions = set(_own_functions(is_own))  # the whole heap: ten times as slow
     copies: dict[int, CodeType] = {}
     for function in functions:
         function.__code__ = _copy(function.__code__, copies)
@@ -205,7 +204,7 @@ _WRAPPERS = (FunctionType, type(cache(lambda: None)))
 
 
 def _copy(code: CodeType, copies: dict[int, CodeType]) -> CodeType:
-    """Return a copy of code that has started too often, or that holds such code; else the code itself."""
+    """Return a copy of code whose counter, or that of nested code, is exhausted; else the code itself."""
     if id(code) not in copies:
         inner = tuple(_copy(one, copies) if isinstance(one, CodeType) else one for one in code.co_consts)
         is_full = _counter(code).value == 0 or any(
@@ -232,6 +231,6 @@ def _collect(code: CodeType, found: dict[int, tuple[CodeType, ctypes.c_short]]) 
 
 
 def names_of(codes: Iterable[CodeType]) -> Iterator[tuple[str, str, int]]:
-    """Yield of each piece of code its file, the name at the top of the module, and its first line."""
+    """Yield each code object's file, its top-level name in the module, and its first line."""
     for code in codes:
         yield code.co_filename, code.co_qualname.split(".")[0], code.co_firstlineno

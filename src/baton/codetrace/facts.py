@@ -1,4 +1,4 @@
-"""The facts that were observed, as they are kept with a remembered result, and whether they still hold."""
+"""Observed facts, as stored with a cached result, and whether they still hold."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ _UNKNOWN = "unknown"
 
 
 class Observations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a result rests on besides its cache key.
+    """What a result depends on besides its cache key.
 
     Parameters
     ----------
     roots : tuple of str
-        Definitions that ran although reading did not find them, as ``"module:name"``.
+        Definitions that ran but were not found by reading, as ``"module:name"``.
     code : dict of str to str
-        Digest of each definition reached through `roots`, where the key does not hold it.
+        Digest of each definition reached through `roots` that is not in the key.
     files : dict of str to str
-        Digest of each file that was read, ``"absent"`` where it was not there, ``"size N"`` or
-        ``"present"`` where only that was asked; a path inside the project is relative to it.
+        Digest of each file that was read, ``"absent"`` if missing, ``"size N"`` or ``"present"`` if
+        only that was checked; paths inside the project are relative.
     folders : dict of str to str
-        Digest of the names in each folder that was listed, and of sizes where they may have been seen.
+        Digest of the names in each listed folder, with sizes if they may have been seen.
     links : dict of str to str
-        Where each symbolic link points to that was read as one.
+        Target of each symbolic link that was read as a link.
     variables : dict of str to str
-        Digest of each environment variable that was looked up, ``"absent"`` where it was not set.
+        Digest of each environment variable that was looked up, ``"absent"`` if not set.
     listed_variables : tuple of str or None
-        The names of all variables, where they were gone through.
+        The names of all variables, if they were iterated.
     packages : dict of str to str
-        Version of each distribution of which a module was imported.
+        Version of each distribution from which a module was imported.
     entry_points : dict of str to str, or None
-        Digest of the entry points of each distribution, where they were looked through.
+        Digest of the entry points of each distribution, if they were read.
     missing_modules : tuple of str
-        Modules that own code looked for and did not find.
+        Modules that the user's code looked for and did not find.
     """
 
     roots: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class NotObservable(Exception):
-    """What was seen cannot be kept as facts.
+    """What was observed cannot be stored as facts.
 
     Parameters
     ----------
@@ -83,16 +83,16 @@ class NotObservable(Exception):
 def collect(
     seen: Seen, reach: Reach, reader: CodeReader, function: Callable[..., object], project: Path
 ) -> Observations:
-    """Turn what was seen while a task ran, and while its modules were imported, into facts.
+    """Turn what was observed during a task and the import of its modules into facts.
 
     Parameters
     ----------
     seen : Seen
-        What was seen while the task ran.
+        Observations of the task run.
     reach : Reach
-        What reading found.
+        What was found by reading.
     reader : CodeReader
-        Reads the code of what ran besides.
+        Reads other code that ran.
     function : callable
         The task's function.
     project : Path
@@ -101,7 +101,7 @@ def collect(
     Raises
     ------
     NotObservable
-        If something was seen that cannot be kept, such as a file that changed meanwhile.
+        If an observation cannot be stored, such as a file that changed meanwhile.
     """
     roots = _roots(seen, reach) | _named_modules(seen, reach)
     extended = reader.reach(function, roots) if roots else reach
@@ -144,20 +144,20 @@ def changed(
     digests: DigestMemory,
     place_of: Callable[[str], str],
 ) -> Iterator[Cause]:
-    """Yield what does not hold any more.
+    """Yield the facts that no longer hold.
 
     Parameters
     ----------
     then : Observations
         The facts.
     code : mapping of str to str
-        What reading found when they were made.
+        What was found by reading when they were recorded.
     reader, function, project
         As in `collect`.
     digests : DigestMemory
-        Digests of files that did not change since.
+        Digests of files that have not changed since.
     place_of : callable
-        Returns where a definition stands, in words.
+        Returns the location of a definition in words.
     """
     if then.roots:
         now = reader.reach(function, then.roots).parts
@@ -212,12 +212,12 @@ def changed(
 
 
 class DigestMemory:
-    """Digests of files by what the file system says of them, so that nothing is read twice.
+    """Digests of files by their state on the file system, so that none is read twice.
 
     Parameters
     ----------
     file : Path, optional
-        Where they are kept for the next process; nowhere unless given.
+        Where they are kept for the next process; not kept unless given.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -225,7 +225,7 @@ class DigestMemory:
         self._known: dict[str, tuple[str, str]] | None = {} if file is None else None
 
     def of(self, path: str) -> str:
-        """Return the digest of a file's bytes, ``"absent"`` where it cannot be read."""
+        """Return the digest of a file's bytes, ``"absent"`` if it cannot be read."""
         try:
             state = os.stat(path)
         except (OSError, ValueError):
@@ -263,7 +263,7 @@ class DigestMemory:
         try:
             write_atomically(self._file, msgspec.json.encode(self._known))
         except OSError:
-            return  # a read-only folder: the digest is made again next time
+            return  # a read-only folder: computed again next time
 
 
 _WORTH_KEEPING = 1 << 20
@@ -271,14 +271,14 @@ _SETTLED_NS = 2_000_000_000
 
 
 def _is_settled(state: os.stat_result) -> bool:
-    """Whether a file is old enough that a later edit gives it another time."""
+    """Whether a file is old enough that a later edit changes its time."""
     import time
 
     return time.time_ns() - max(state.st_mtime_ns, state.st_ctime_ns) > _SETTLED_NS
 
 
 def _roots(seen: Seen, reach: Reach) -> set[str]:
-    """Return what ran, or may have run, that reading did not find."""
+    """Return what ran, or may have run, but was not found by reading."""
     known = set(reach.parts)
     whole = {label.partition(":")[0] for label in known if label.endswith(f":{WHOLE}")}
     roots: set[str] = set()
@@ -286,7 +286,7 @@ def _roots(seen: Seen, reach: Reach) -> set[str]:
     possible = [c for c in seen.may_have_run.values() if by_file.get(c.co_filename) in reach.modules]
     for file, name, line in execution.names_of([*seen.executed.values(), *possible]):
         module = by_file.get(file)
-        if module is None:  # not to be found by its name: its file counts
+        if module is None:  # not importable by name: its file counts
             if os.path.isfile(file) and file not in seen.files:
                 seen.files[file] = os.stat(file)
         elif name == "<module>":
@@ -302,7 +302,7 @@ def _roots(seen: Seen, reach: Reach) -> set[str]:
 
 
 def _named_modules(seen: Seen, reach: Reach) -> set[str]:
-    """Return the own modules that were asked for by a name in a text and that reading did not find."""
+    """Return the user's modules that were imported by a computed name and not found by reading."""
     known = {label.partition(":")[0] for label in reach.parts}
     return {
         f"{name}:{WHOLE}"
@@ -330,7 +330,7 @@ def _around(module: str, line: int, known: set[str]) -> set[str]:
 
 
 def _modules_by_file() -> dict[str, str]:
-    """Return the own modules that are loaded, by source file."""
+    """Return the user's loaded modules by source file."""
     found = {loaded.file: name for name, loaded in loading.LOADED.items() if name in sys.modules}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
@@ -381,7 +381,7 @@ def _folders(sources: Iterable[Seen], project: Path) -> dict[str, str]:
 
 
 def _listing(path: Path, *, sized: bool) -> str:
-    """Return a digest of the names in a folder, with the sizes of its files where `sized`."""
+    """Return a digest of the names in a folder, with the sizes of its files if `sized`."""
     try:
         names = sorted(name for name in os.listdir(path) if name not in ("__pycache__", ".baton"))
     except OSError:
@@ -396,7 +396,7 @@ _SIZED = "with sizes "
 
 
 def _existence(path: str) -> str:
-    """Return ``"size N"`` for a file, ``"present"`` for what else is there, or ``"absent"``."""
+    """Return ``"size N"`` for a file, ``"present"`` for anything else that exists, or ``"absent"``."""
     try:
         state = os.stat(path)
     except (OSError, ValueError):
@@ -431,7 +431,7 @@ def _packages(sources: Sequence[Seen], reach: Reach, reader: CodeReader) -> dict
 
 
 def _only_imported(module: str, reader: CodeReader) -> set[str]:
-    """Return the top-level modules that a module imports and does not use: for what their import does."""
+    """Return the top-level modules that a module imports only for their side effects."""
     summary = reader.module(module).summary
     if summary is None:
         return set()
@@ -482,11 +482,11 @@ def _presence(then: str, now: str) -> tuple[str | None, str | None]:
 
 
 _IN_PACKAGE = "@"
-"""Begins the name of a file of an own package that lies outside the project: found by the package."""
+"""Prefix of a file in one of the user's packages outside the project, named by the package."""
 
 
 def _name_of(path: str, project: Path) -> str:
-    """Return what a file is called on every machine: below the project, or below an own package."""
+    """Return a file's machine-independent name: relative to the project or to one of the user's packages."""
     try:
         return Path(path).relative_to(project).as_posix()
     except ValueError:
@@ -499,7 +499,7 @@ def _name_of(path: str, project: Path) -> str:
 
 
 def _path_of(name: str, project: Path) -> str:
-    """Return where a file with a name from `_name_of` lies now."""
+    """Return the current location of a file named by `_name_of`."""
     if name.startswith(_IN_PACKAGE):
         top, _, rest = name.removeprefix(_IN_PACKAGE).partition("/")
         folder = _folder_of(top)

@@ -1,8 +1,8 @@
-"""How a user's own modules are imported: what runs is what was read, and lookups are seen.
+"""Import the user's modules so that the code that runs is the code that was read, and record lookups.
 
-Python decides by a file's time in whole seconds and its size whether compiled code is still that of
-the source, so two edits of equal length within a second run the old code.  The loader here decides by
-the content, and keeps the text that it ran.
+Python checks the age of compiled code by the source's size and its time in whole seconds, so after two
+edits of equal length within a second it runs the old code.  This loader compares the content instead, and
+keeps the source that it ran.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from baton.codetrace.modules import Location, installed_prefixes, is_installed
 
 @dataclass(frozen=True, slots=True)
 class LoadedSource:
-    """What one module was made of when it was imported.
+    """What one module was loaded from.
 
     Parameters
     ----------
     file : str
         Its source file.
     content : bytes
-        The text that was compiled.
+        The source that was compiled.
     code : types.CodeType
         The compiled module.
     """
@@ -43,23 +43,23 @@ class LoadedSource:
 
 
 LOADED: dict[str, LoadedSource] = {}
-"""The own modules that this process imported, by name."""
+"""The user's modules that this process imported, by name."""
 
 BATONS_OWN: set[str] = set()
-"""The top-level modules that were loaded before any pipeline: those that baton itself uses."""
+"""The top-level modules loaded before any pipeline: those that baton itself uses."""
 
 _homes: set[str] = set()
 _search_path: set[str] = set()
-"""Where modules are looked for before any task runs."""
+"""The search path for modules before any task runs."""
 
 
 def follow_imports(home_module: str) -> None:
-    """Load the user's own modules from now on with the loader of this module.
+    """From now on, import the user's modules with this module's loader.
 
     Parameters
     ----------
     home_module : str
-        A module that is the user's own wherever it lies, with its whole top-level package.
+        A module that is always the user's own, with its whole top-level package.
     """
     _homes.add(home_module.partition(".")[0])
     if not any(isinstance(finder, OwnFinder) for finder in sys.meta_path):
@@ -71,12 +71,12 @@ def follow_imports(home_module: str) -> None:
 
 
 def keep_search_path() -> None:
-    """Note where modules are found once the pipeline is loaded; what a task adds is not found elsewhere."""
+    """Record the search path after loading the pipeline; other processes lack what tasks add to it."""
     _search_path.update(str(Path(entry or ".").resolve()) for entry in sys.path)
 
 
 def is_findable(module: str) -> bool:
-    """Whether another process that loads the pipeline finds a module by its name."""
+    """Whether another process that loads the pipeline can import a module by name."""
     top = module.partition(".")[0]
     if is_home(top):
         return True
@@ -95,48 +95,48 @@ def is_surely_installed(file: str) -> bool:
 
 
 def is_home(top: str) -> bool:
-    """Whether a top-level module is that of a pipeline that this process loaded."""
+    """Whether a top-level module belongs to a pipeline that this process loaded."""
     return top in _homes
 
 
 class OwnLoader(importlib.machinery.SourceFileLoader):
-    """Loads a source file; its compiled code is used again only for the same content."""
+    """Loads a source file; reuses compiled code only for the same content."""
 
     def __init__(self, fullname: str, path: str) -> None:
         super().__init__(fullname, path)
         self._content: bytes | None = None
 
     def path_stats(self, path: str) -> dict[str, Any]:
-        """Return a digest of the content in the place of the file's time."""
+        """Return a digest of the content instead of the file's time."""
         self._content = super().get_data(path)
         return {"mtime": zlib.crc32(self._content), "size": len(self._content)}
 
     def get_data(self, path: str) -> bytes:
-        """Return a file's content; of the source, what `path_stats` looked at."""
+        """Return a file's content; for the source, the content that `path_stats` read."""
         if path == self.path and self._content is not None:
             return self._content
         return super().get_data(path)
 
     def get_code(self, fullname: str) -> types.CodeType | None:
-        """Return the module's code, and keep it with its text."""
+        """Return the module's code, and keep it with its source."""
         code = super().get_code(fullname)
         if code is not None and self._content is not None:
             LOADED[fullname] = LoadedSource(str(self.path), self._content, code)
         return code
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Run the module while what it looks at is observed."""
+        """Run the module and observe it."""
         with hooks.while_imported(module.__name__):
             super().exec_module(module)
 
 
 class OwnFinder:
-    """Asks the other finders, and gives the user's own source files to `OwnLoader`."""
+    """Asks the other finders, and loads the user's own source files with `OwnLoader`."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Return what the first other finder finds."""
+        """Return the first result of the other finders."""
         found = None
         for finder in sys.meta_path:
             if finder is self or not hasattr(finder, "find_spec"):
@@ -158,7 +158,7 @@ class OwnFinder:
 
 
 class _WrappingLoader:
-    """Loads a library that reads files in native code, and has its calls observed."""
+    """Loads a library that reads files in native code, and observes its calls."""
 
     def __init__(self, loader: importlib.machinery.SourceFileLoader) -> None:
         self._loader = loader
@@ -167,18 +167,18 @@ class _WrappingLoader:
         return getattr(self._loader, name)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
-        """Leave it to the library's own loader."""
+        """Leave this to the library's own loader."""
         return self._loader.create_module(spec)
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Run the library's module, then put observed calls in place."""
+        """Run the library's module, then wrap its functions."""
         self._loader.exec_module(module)
         hooks.wrap(module)
 
 
 @dataclass
 class Hooks:
-    """What `baton.codetrace.observing` wants to know of imports; nothing as long as it is not in use."""
+    """Callbacks of `baton.codetrace.observing` for imports; no-ops until it is in use."""
 
     while_imported: Callable[[str], AbstractContextManager[None]] = lambda _name: nullcontext()
     looked_up: Callable[[str, importlib.machinery.ModuleSpec | None], None] = lambda _name, _spec: None

@@ -1,4 +1,4 @@
-"""Where modules lie, found without importing them."""
+"""Locate modules without importing them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a module lies.
+    """Location of a module.
 
     Parameters
     ----------
     file : Path or None
         Its source or compiled file; None for a folder without ``__init__.py``.
     folders : tuple of str
-        Where its submodules lie; empty unless it is a package.
+        Folders of its submodules; empty unless it is a package.
     package : str
-        The package that its relative imports start from.
+        The base of its relative imports.
     """
 
     file: Path | None
@@ -36,7 +36,7 @@ class Location:
 
 
 def locate(module: str) -> Location | None:
-    """Return where a module lies, None where there is none or it is part of the interpreter."""
+    """Return a module's location, or None if it does not exist or is built into the interpreter."""
     loaded = sys.modules.get(module)
     if loaded is not None:
         file = getattr(loaded, "__file__", None)
@@ -54,7 +54,7 @@ def locate(module: str) -> Location | None:
     try:
         spec = importlib.machinery.PathFinder.find_spec(module, list(place.folders))
     except KeyError:
-        spec = None  # a folder without ``__init__.py``, which Python finds only below an imported package
+        spec = None  # a folder without ``__init__.py``, which Python finds only in an imported package
     if spec is not None and spec.origin is not None:
         return _location(module, spec)
     own = module.rpartition(".")[2]
@@ -63,7 +63,7 @@ def locate(module: str) -> Location | None:
 
 
 def is_installed(place: Location) -> bool:
-    """Whether a module belongs to an installed package or to Python, and is not the user's own."""
+    """Whether a module belongs to an installed package or to Python rather than to the user."""
     paths = [place.file] if place.file is not None else [Path(folder) for folder in place.folders]
     return any(
         {"site-packages", "dist-packages"} & set(path.parts)
@@ -76,7 +76,7 @@ def is_installed(place: Location) -> bool:
 
 
 def is_standard(top: str) -> bool:
-    """Whether a top-level module is part of Python, and no own module of that name hides it."""
+    """Whether a top-level module is part of Python and not shadowed by one of the user's modules."""
     place = locate(top)
     if place is None:
         return top in sys.stdlib_module_names
@@ -91,7 +91,7 @@ def _find(module: str, search: list[str] | None) -> importlib.machinery.ModuleSp
     spec = importlib.machinery.PathFinder.find_spec(module, search)
     if spec is not None:
         return spec
-    for finder in sys.meta_path:  # editable installs bring finders of their own
+    for finder in sys.meta_path:  # editable installs add their own finders
         found = finder.find_spec(module, search) if hasattr(finder, "find_spec") else None
         if found is not None:
             return found

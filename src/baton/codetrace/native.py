@@ -1,7 +1,7 @@
-"""Calls of libraries that open files in native code, where Python sees nothing of it.
+"""Observe calls of libraries that open files in native code, which Python's audit events miss.
 
-A call's arguments that name a file, a folder or a pattern are noted, and so are the addresses of
-services.  The functions stay in place once they are wrapped: modules may have imported them by name.
+Arguments that are files, folders, patterns or addresses of services are recorded.  Functions stay
+wrapped, because modules may have imported them by name.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ MODULES = frozenset({*_CALLS, *_PREFIXES})
 
 @dataclass
 class Hooks:
-    """Who is told of a file and of a service."""
+    """Callbacks for files and services."""
 
     read: Callable[[str], None] = lambda _path: None
     connected: Callable[[str], None] = lambda _what: None
@@ -82,7 +82,7 @@ hooks = Hooks()
 
 
 def wrap(module: ModuleType) -> None:
-    """Have the calls of one library observed."""
+    """Wrap the functions of one library to observe their calls."""
     name = module.__name__
     for path in _CALLS.get(name, ()):
         holder: Any = module
@@ -97,7 +97,7 @@ def wrap(module: ModuleType) -> None:
 
 
 def _replace(holder: Any, attribute: str, library: str) -> bool:
-    """Put an observed function in the place of another; say whether the holder allows it."""
+    """Replace a function by an observed one; return whether the holder allows it."""
     original = getattr(holder, attribute, None)
     if not callable(original) or isinstance(original, type) or hasattr(original, "_baton_watches"):
         return True
@@ -120,14 +120,14 @@ def _observed(original: Callable[..., Any], library: str) -> Callable[..., Any]:
 
 
 def _replace_class(module: ModuleType, name: str, attribute: str, library: str) -> None:
-    """Put a subclass with an observed method in the place of a class in C, which takes no attributes."""
+    """Replace a class in C, which takes no attributes, by a subclass with an observed method."""
     original = getattr(module, name)
     methods = {attribute: _observed(getattr(original, attribute), library), "__module__": original.__module__}
     if "_baton_watches" in vars(original):
         setattr(original, attribute, methods[attribute])
         return
 
-    class Same(type(original)):  # type: ignore[misc]  # whatever makes the library's classes
+    class Same(type(original)):  # type: ignore[misc]  # the library's own metaclass
         def __instancecheck__(cls, instance: Any) -> bool:
             return isinstance(instance, original)
 

@@ -1,14 +1,12 @@
-"""What was seen while code ran: the facts that a remembered result rests on besides its key.
+"""Observe running code: the facts that a cached result depends on besides its key.
 
-Reading code can never find everything, so what a task does is watched: own functions that run, files
-and folders that are read, environment variables, versions of packages that are imported, modules that
-are looked for.  Python's audit events tell most of it; what they do not tell is seen by standing in
-front of a few functions (`_Patches`) and of libraries that read files in native code
-(`baton.codetrace.native`).  A result is used again only while all facts hold
-(`baton.codetrace.facts`).
+Reading code never finds everything, so tasks are observed while they run: which of the user's functions
+run, which files and folders, environment variables and package versions are read, which modules are looked
+up.  Most of it comes from Python's audit events, the rest from a few patched functions (`_Patches`) and
+from libraries that read files in native code (`baton.codetrace.native`).  A cached result is used only
+while all facts hold (`baton.codetrace.facts`).
 
-Everything is noted for each task that runs in the process at that moment: too much rather than too
-little.
+Everything is recorded for each task that is running in the process: rather too much than too little.
 """
 
 from __future__ import annotations
@@ -50,79 +48,79 @@ _SESSION_PREFIXES = (
     "SSH_",
     "XDG_",
 )
-"""Variables that describe a login, a terminal or another tool's process: they count only where own code
-asks for one by its name."""
+"""Variables that describe a login, a terminal or another tool's process: they count only if the user's
+code asks for one by name."""
 _UNSEEN_ROOTS = ("/proc", "/sys", "/dev")
 _SYSTEM_ROOTS = ("/etc", "/usr", "/lib", "/opt", "/bin", "/var/lib", "/run")
 _QUIET_PROGRAM_CALLERS = frozenset(
     "joblib loky matplotlib mlflow numba numpy platformdirs psutil scipy threadpoolctl torch xgboost".split()
 )
-"""Libraries that ask the machine about itself by a program: its cores, its fonts."""
+"""Libraries that start a program to query the machine: its cores, its fonts."""
 _IMPORTLIB = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
 
 
 @dataclass
 class Seen:
-    """What was seen in one stretch of running code, not yet turned into facts.
+    """Observations of one stretch of running code, not yet turned into facts.
 
     Parameters
     ----------
     ignored : tuple of str
-        Folders whose files do not count: they hold inputs, which count by themselves, and caches.
+        Folders whose files do not count: inputs, which are in the key, and caches.
     """
 
     ignored: tuple[str, ...] = ()
     module: str = ""
-    """The module that is imported meanwhile; empty while a task runs."""
+    """The module being imported; empty while a task runs."""
     files: dict[str, os.stat_result | None] = field(default_factory=dict)
-    """By absolute path; what the file was when it was first read, None where it was not there."""
+    """By absolute path: the file's state when it was first read, or None if it did not exist."""
     folders: dict[str, os.stat_result | None] = field(default_factory=dict)
     looked_for: set[str] = field(default_factory=set)
-    """Paths of which only the existence was asked."""
+    """Paths that were only checked for existence."""
     written: set[str] = field(default_factory=set)
     variables: dict[str, str | None] = field(default_factory=dict)
     listed_variables: frozenset[str] | None = None
-    """The names of all variables, where somebody went through them."""
+    """The names of all variables, if they were iterated."""
     links: dict[str, str] = field(default_factory=dict)
-    """Where symbolic links point to, for those that were read as links."""
+    """Targets of the symbolic links that were read as links."""
     sized_folders: set[str] = field(default_factory=set)
-    """Listed folders of whose files the sizes may have been looked at."""
+    """Listed folders whose file sizes may have been read."""
     modules: set[str] = field(default_factory=set)
-    """Modules that were looked for while they were not loaded."""
+    """Modules that were looked up while not loaded."""
     missed: set[str] = field(default_factory=set)
-    """Of these, the ones that were not found; of submodules only those that own code looked for."""
+    """Those that were not found; for submodules, only those that the user's code looked up."""
     used_modules: set[str] = field(default_factory=set)
-    """Modules that were asked for by a name in a text."""
+    """Modules that were imported by a computed name."""
     distributions: set[str] = field(default_factory=set)
-    """Installed distributions of which something was read: their versions count."""
+    """Installed distributions whose metadata was read: their versions count."""
     reads_entry_points: bool = False
     unsteady: dict[str, str] = field(default_factory=dict)
-    """What cannot hold still, with the line where it happened."""
+    """Sources of unsteady results, with the line."""
     executed: execution.Codes = field(default_factory=dict)
     may_have_run: execution.Codes = field(default_factory=dict)
     foreign_threads: frozenset[int] = frozenset()
 
     def is_ignored(self, path: str) -> bool:
-        """Whether a path lies where nothing counts."""
+        """Whether a path is in an ignored folder."""
         return path.startswith(self.ignored)
 
 
 _active: list[Seen] = []
 _at_import: dict[str, Seen] = {}
 _own_threads: set[int] = set()
-"""Threads that own modules started when they were imported."""
+"""Threads that the user's modules started on import."""
 _lock = threading.RLock()
 _hooked = False
 
 
 def seen_at_import(module: str) -> Seen | None:
-    """Return what was seen while a module was imported, None where it was not watched."""
+    """Return the observations of a module's import, or None if it was not observed."""
     return _at_import.get(module)
 
 
 @contextmanager
 def watching(ignored: tuple[str, ...], known: Collection[str] = ()) -> Iterator[Seen]:
-    """Note what runs in this process meanwhile, other threads that run already aside.
+    """Record what runs in this process within the context, except in threads that already run.
 
     Parameters
     ----------
@@ -143,14 +141,14 @@ def _noted_in(seen: Seen) -> Iterator[None]:
     with _lock:
         _active.append(seen)
         if len(_active) == 1:
-            _patches.put()
+            _patches.install()
     try:
         yield
     finally:
         with _lock:
             _active[:] = [one for one in _active if one is not seen]
             if not _active:
-                _patches.take_back()
+                _patches.remove()
 
 
 @contextmanager
@@ -171,7 +169,7 @@ def _begin() -> None:
 
 
 def follow_imports(home_module: str) -> None:
-    """Watch the own modules that are imported from now on; see `baton.codetrace.loading`."""
+    """Observe the user's modules that are imported from now on; see `baton.codetrace.loading`."""
     loading.hooks.while_imported = _while_imported
     loading.hooks.looked_up = _on_lookup
     loading.hooks.wrapped_modules = native.MODULES
@@ -180,12 +178,12 @@ def follow_imports(home_module: str) -> None:
     native.hooks.connected = lambda what: _note_unsteady(f"it connects to {what}")
     for name in native.MODULES & sys.modules.keys():
         native.wrap(sys.modules[name])
-    _notice_assignments()
+    _watch_assignments()
     loading.follow_imports(home_module)
 
 
-def _here() -> list[Seen]:
-    """Return what takes note of this thread's doings."""
+def _recording() -> list[Seen]:
+    """Return the records that include this thread."""
     me = threading.get_ident()
     return [seen for seen in _active if me not in seen.foreign_threads]
 
@@ -198,7 +196,7 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
         _busy.is_set = True
         try:
             handler(arguments)
-        except Exception:  # noqa: S110  # nobody's program ends because it is watched
+        except Exception:  # noqa: S110  # observing must never break a program
             pass
         finally:
             _busy.is_set = False
@@ -226,26 +224,26 @@ def _on_open(arguments: tuple[Any, ...]) -> None:
     if reads and not _is_for_a_traceback(frame):
         _note_file(name, frame)
     if writes:
-        for seen in _here():
+        for seen in _recording():
             seen.written.add(name)
 
 
 def _is_metadata(name: str, frame: FrameType) -> bool:
-    """Note a look into an installed distribution's metadata: its version counts."""
+    """Record a read of an installed distribution's metadata: its version counts."""
     folder = os.path.basename(os.path.dirname(name))
     if not folder.endswith((".dist-info", ".egg-info")):
         return False
-    if _asker(frame) is not None:
-        for seen in _here():
+    if _caller(frame) is not None:
+        for seen in _recording():
             seen.distributions.add(folder)
             seen.reads_entry_points |= name.endswith("entry_points.txt")
     return True
 
 
 def _on_module_file(name: str, frame: FrameType) -> None:
-    """Note a source file that some other loader than ours reads, or the compiled form of it."""
+    """Record a source file, or its compiled form, that another loader reads."""
     if not name.endswith((".py", ".pyc")):
-        _note_file(name, frame.f_back)  # data beside a module, read by the module's loader
+        _note_file(name, frame.f_back)  # data next to a module, read by its loader
         return
     if loading.is_surely_installed(name) or isinstance(frame.f_locals.get("self"), loading.OwnLoader):
         return
@@ -267,23 +265,23 @@ def _on_listing(arguments: tuple[Any, ...]) -> None:
         return  # installed packages count by their versions
     name = os.path.abspath(os.fsdecode(path or "."))
     if _counts(name, frame):
-        for seen in _here():
+        for seen in _recording():
             if not seen.is_ignored(name + os.sep):
                 seen.folders.setdefault(name, _state(name))
                 if is_own_file(frame.f_code.co_filename):
-                    seen.sized_folders.add(name)  # entries of os.scandir know the sizes
+                    seen.sized_folders.add(name)  # os.scandir entries hold the sizes
 
 
 def _on_rename(arguments: tuple[Any, ...]) -> None:
     for path in arguments[:2]:
         if not isinstance(path, int):
-            for seen in _here():
+            for seen in _recording():
                 seen.written.add(os.path.abspath(os.fsdecode(path)))
 
 
 def _on_created(arguments: tuple[Any, ...]) -> None:
     if arguments and not isinstance(arguments[0], int):
-        for seen in _here():
+        for seen in _recording():
             seen.written.add(os.path.abspath(os.fsdecode(arguments[0])))
 
 
@@ -296,8 +294,8 @@ def _on_database(arguments: tuple[Any, ...]) -> None:
 def _on_program(arguments: tuple[Any, ...]) -> None:
     executable, words = arguments[0], arguments[1] if len(arguments) > 1 else ()
     frame = sys._getframe(2)
-    asker = _asker(frame)
-    if asker is None or asker[0] in _QUIET_PROGRAM_CALLERS:
+    caller = _caller(frame)
+    if caller is None or caller[0] in _QUIET_PROGRAM_CALLERS:
         return
     parts = words if isinstance(words, (list, tuple)) else [words]
     names = [
@@ -310,20 +308,20 @@ def _on_program(arguments: tuple[Any, ...]) -> None:
 
 
 def _on_fork(_arguments: tuple[Any, ...]) -> None:
-    asker = _asker(sys._getframe(2))
-    if asker is None:
+    caller = _caller(sys._getframe(2))
+    if caller is None:
         return
-    if asker[1]:
-        _note_unsteady("it starts other processes, of which nothing is seen", sys._getframe(2))
-    for seen in _here():
-        seen.unsteady.setdefault("", "")  # a library's: code that runs there is not seen, so all of it counts
+    if caller[1]:
+        _note_unsteady("it starts other processes, which baton cannot observe", sys._getframe(2))
+    for seen in _recording():
+        seen.unsteady.setdefault("", "")  # by a library: its code is not observed, so all of it counts
 
 
 def _on_connection(arguments: tuple[Any, ...]) -> None:
     address = arguments[1] if len(arguments) > 1 else ""
     if isinstance(address, tuple) and address:
         frame = sys._getframe(2)
-        if _asker(frame) is not None:
+        if _caller(frame) is not None:
             _note_unsteady(f"it connects to {address[0]}", frame)
 
 
@@ -349,7 +347,7 @@ _HANDLERS: dict[str, Callable[[tuple[Any, ...]], None]] = {
 
 
 def _on_lookup(name: str, spec: importlib.machinery.ModuleSpec | None) -> None:
-    """Note a module that is looked for while it is not loaded."""
+    """Record a module that is looked up while not loaded."""
     if not _active:
         return
     frame: FrameType | None = sys._getframe(2)
@@ -358,24 +356,24 @@ def _on_lookup(name: str, spec: importlib.machinery.ModuleSpec | None) -> None:
     ):
         frame = frame.f_back
     asked_by_own = frame is not None and is_own_file(frame.f_code.co_filename)
-    watched = _here()
+    watched = _recording()
     for seen in watched:
         if spec is not None:
-            if not seen.module or seen is watched[-1]:  # the module that imports it, not all around it
+            if not seen.module or seen is watched[-1]:  # only the module that imports it
                 seen.modules.add(name)
         elif asked_by_own or "." not in name or (frame and frame.f_globals.get("__name__") == "pkgutil"):
             seen.missed.add(name)
 
 
 def _on_read(path: str) -> None:
-    """Note a file, a folder or a pattern that a library reads in native code."""
+    """Record a file, folder or pattern that a library reads in native code."""
     import glob
 
     frame = sys._getframe(2)
     name = os.path.abspath(os.path.expanduser(path))
     if os.path.isdir(name):
         for folder, _, files in os.walk(name):
-            for seen in _here():
+            for seen in _recording():
                 seen.folders.setdefault(folder, _state(folder))
             for file in files:
                 _note_file(os.path.join(folder, file), frame)
@@ -383,7 +381,7 @@ def _on_read(path: str) -> None:
         parent = name
         while glob.has_magic(parent):
             parent = os.path.dirname(parent)
-        for seen in _here():
+        for seen in _recording():
             seen.folders.setdefault(parent, _state(parent))
         for file in glob.glob(name, recursive=True):
             _note_file(file, frame)
@@ -394,15 +392,15 @@ def _on_read(path: str) -> None:
 def _note_file(name: str, frame: FrameType | None) -> None:
     if frame is not None and not _counts(name, frame):
         return
-    for seen in _here():
-        if name in seen.looked_for:  # read now, so its content counts, not only that it is there
+    for seen in _recording():
+        if name in seen.looked_for:  # now read, so its content counts, not only its existence
             seen.looked_for.discard(name)
         if name not in seen.written and name not in seen.files and not seen.is_ignored(name):
             seen.files[name] = _state(name)
 
 
 def _note_variable(name: str, value: str | None) -> None:
-    """Note a variable that is looked up; those of a session count only where own code names them."""
+    """Record a variable that is looked up; session variables only if the user's code names them."""
     frame: FrameType | None = sys._getframe(2)
     way: set[str] = set()
     while frame is not None and _is_standard_code(frame.f_code.co_filename):
@@ -414,28 +412,28 @@ def _note_variable(name: str, value: str | None) -> None:
         named = way <= _SINGLE_LOOKUPS or not way.isdisjoint(_LOOKING_UP)
         if frame is None or not named or not is_own_file(frame.f_code.co_filename):
             return
-    for seen in _here():
+    for seen in _recording():
         seen.variables.setdefault(name, _originals.get(name, value))
 
 
 _SINGLE_LOOKUPS = frozenset({"__getitem__", "get", "getenv", "getenvb", "__contains__", "pop", "setdefault"})
 _LOOKING_UP = frozenset({"expanduser", "expandvars", "home", "which"})
-"""Functions of the standard library whose result is made of a variable."""
+"""Standard library functions whose results depend on a variable."""
 
 
 _originals: dict[str, str | None] = {}
-"""What variables were before libraries, or the user's code while it was watched, set them."""
+"""Values of variables before libraries, or observed user code, set them."""
 
 
 def _keep_original(name: str) -> None:
-    if not _here() and _is_set_by_program(sys._getframe(2)):
-        _originals.pop(name, None)  # a notebook or a program says what holds from now on
+    if not _recording() and _is_set_by_program(sys._getframe(2)):
+        _originals.pop(name, None)  # set by a notebook or a program: the new value counts
     elif name not in _originals:
         _originals[name] = variable(name)
 
 
 def _is_set_by_program(frame: FrameType | None) -> bool:
-    """Whether a variable is set neither by baton nor while anything is imported, going by the frame."""
+    """Whether, judging by the frame, a variable is set neither by baton nor during an import."""
     while frame is not None and _is_standard_code(frame.f_code.co_filename):
         frame = frame.f_back
     if frame is not None and _baton() in Path(frame.f_code.co_filename).parents:
@@ -447,8 +445,8 @@ def _is_set_by_program(frame: FrameType | None) -> bool:
     return True
 
 
-def _notice_assignments() -> None:
-    """From now on keep what variables were before they are set; once is enough."""
+def _watch_assignments() -> None:
+    """From now on keep the original values of variables that are set; idempotent."""
     environ: Any = type(os.environ)
     if hasattr(environ.__setitem__, "keeps_original"):
         return
@@ -467,12 +465,12 @@ def _notice_assignments() -> None:
 
 
 def given_environ() -> dict[str, str]:
-    """Return the environment for another process of the run, as this one was given it.
+    """Return this process's original environment, for another process of the run.
 
-    What libraries and the user's code set while they are imported, they set there too.  A process
-    that began with it would take it for given.
+    Without what libraries and the user's code set on import: the other process sets that itself, and must
+    not mistake it for its original environment.
     """
-    given = dict(os.environ._data)  # type: ignore[attr-defined]  # past what stands in front
+    given = dict(os.environ._data)  # type: ignore[attr-defined]  # bypasses the patches
     for name, value in _originals.items():
         if value is None:
             given.pop(os.fsencode(name), None)
@@ -482,15 +480,15 @@ def given_environ() -> dict[str, str]:
 
 
 def variable(name: str) -> str | None:
-    """Return an environment variable as this process was given it, None where it was not set."""
+    """Return the original value of an environment variable, or None if it was not set."""
     if name in _originals:
         return _originals[name]
-    raw = os.environ._data.get(os.fsencode(name))  # type: ignore[attr-defined]  # past what stands in front
+    raw = os.environ._data.get(os.fsencode(name))  # type: ignore[attr-defined]  # bypasses the patches
     return None if raw is None else os.fsdecode(raw)
 
 
 def names_of_variables() -> frozenset[str]:
-    """Return the names of all environment variables, those of a session aside."""
+    """Return the names of all environment variables, except those of a session."""
     return frozenset(
         name
         for name in {*os.environ, *_originals}
@@ -501,19 +499,19 @@ def names_of_variables() -> frozenset[str]:
 
 
 def _note_all_variables() -> None:
-    """Note that somebody goes through all variables."""
+    """Record that all variables are iterated."""
     if not getattr(_busy, "is_set", False):
         _busy.is_set = True
         try:
             names = names_of_variables()
-            for seen in _here():
+            for seen in _recording():
                 seen.listed_variables = seen.listed_variables or names
         finally:
             _busy.is_set = False
 
 
 def _note_existence(path: Any) -> None:
-    """Note a path of which own code asks whether it is there, and how large."""
+    """Record a path whose existence or size the user's code checks."""
     if isinstance(path, int) or getattr(_busy, "is_set", False):
         return
     frame: FrameType | None = sys._getframe(2)
@@ -526,7 +524,7 @@ def _note_existence(path: Any) -> None:
     name = os.path.abspath(os.fsdecode(path))
     if name.startswith(_UNSEEN_ROOTS) or _holds(name, frame.f_code.co_filename) or _is_installed_file(name):
         return
-    for seen in _here():
+    for seen in _recording():
         if name not in seen.written and name not in seen.files and not seen.is_ignored(name + os.sep):
             seen.looked_for.add(name)
             seen.files[name] = _state(name)
@@ -535,14 +533,14 @@ def _note_existence(path: Any) -> None:
 def _note_link(path: Any, target: str) -> None:
     frame = sys._getframe(2)
     name = os.path.abspath(os.fsdecode(path))
-    if _asker(frame) is not None and not name.startswith(_UNSEEN_ROOTS):
-        for seen in _here():
+    if _caller(frame) is not None and not name.startswith(_UNSEEN_ROOTS):
+        for seen in _recording():
             if name not in seen.written and not seen.is_ignored(name):
                 seen.links.setdefault(name, os.fsdecode(target))
 
 
 def _holds(folder: str, file: str) -> bool:
-    """Whether a folder is one that the code itself, or the current folder, lies in."""
+    """Whether a folder contains the code's own file or the current folder."""
     return any(
         f"{inner}{os.sep}".startswith(folder.rstrip(os.sep) + os.sep) for inner in (file, str(Path.cwd()))
     )
@@ -555,26 +553,26 @@ def _note_unsteady(what: str, frame: FrameType | None = None) -> None:
         if is_own_file(frame.f_code.co_filename):
             place = f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
         frame = frame.f_back
-    for seen in _here():
+    for seen in _recording():
         seen.unsteady.setdefault(what, place)
 
 
 def _counts(name: str, frame: FrameType) -> bool:
-    """Whether a file that code opens can be part of what its result depends on."""
+    """Whether a file that code opens can influence the code's result."""
     if name.startswith(_UNSEEN_ROOTS) or "__pycache__" in name:
         return False
     if _is_installed_file(name):
         return False
-    asker = _asker(frame)
-    if (asker is not None and asker[1]) or name.startswith(str(Path.cwd()) + os.sep):
+    caller = _caller(frame)
+    if (caller is not None and caller[1]) or name.startswith(str(Path.cwd()) + os.sep):
         return True
     return not name.startswith(_SYSTEM_ROOTS) and "/." not in name.removeprefix(os.path.expanduser("~"))
 
 
-def _asker(frame: FrameType | None) -> tuple[str, bool] | None:
-    """Return who does something: the nearest code that is not Python's own, and whether it is own code.
+def _caller(frame: FrameType | None) -> tuple[str, bool] | None:
+    """Return the nearest caller that is not Python's own code, and whether it is the user's code.
 
-    None where a library does it while it is imported, or nobody but Python itself.
+    None if a library acts during its import, or only Python's own code is involved.
     """
     nearest: tuple[str, bool] | None = None
     while frame is not None:
@@ -590,7 +588,7 @@ def _asker(frame: FrameType | None) -> tuple[str, bool] | None:
 
 
 def _is_for_a_traceback(frame: FrameType | None) -> bool:
-    """Whether Python reads a source to show a line of it."""
+    """Whether Python reads a source file to show one of its lines."""
     inside = False
     while frame is not None and _is_standard_code(frame.f_code.co_filename):
         inside |= frame.f_globals.get("__name__") == "linecache"
@@ -622,13 +620,13 @@ _real_readlink = os.readlink
 
 
 class _Patches:
-    """What stands in front of Python's functions while something is watched."""
+    """Replacements of Python's functions during observation."""
 
     def __init__(self) -> None:
         self._replaced: list[tuple[Any, str, Any]] = []
 
-    def put(self) -> None:
-        """Put them in place."""
+    def install(self) -> None:
+        """Replace the functions."""
         environ = type(os.environ)
         lookup, iterate = environ.__getitem__, environ.__iter__
 
@@ -666,7 +664,7 @@ class _Patches:
 
         def imported(name: str, package: str | None = None) -> Any:
             module = import_module(name, package)
-            for seen in _here():
+            for seen in _recording():
                 seen.used_modules.add(module.__name__)
             return module
 
@@ -688,15 +686,15 @@ class _Patches:
             self._replaced.append((holder, name, getattr(holder, name)))
             setattr(holder, name, replacement)
 
-    def take_back(self) -> None:
-        """Put Python's own functions back."""
+    def remove(self) -> None:
+        """Restore Python's own functions."""
         while self._replaced:
             holder, name, original = self._replaced.pop()
             setattr(holder, name, original)
 
 
 def _asking(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that notes the path that another one asks about."""
+    """Wrap a function so that it records the path that it checks."""
 
     def ask(path: Any, *arguments: Any, **words: Any) -> Any:
         if words.get("dir_fd") is None:

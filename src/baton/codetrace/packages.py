@@ -20,15 +20,15 @@ _DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
-"""Spares looking through every installed package for the names that pipelines meet often."""
+"""Avoids a search through all installed packages for common names."""
 
 ABSENT = "absent"
-"""The version of what is not installed."""
+"""The version of a package that is not installed."""
 
 
 @cache
 def version_of(import_name: str) -> str:
-    """Return the version of what provides a top-level module.
+    """Return the version of the distribution that provides a top-level module.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def version_of(import_name: str) -> str:
     Returns
     -------
     str
-        For example ``"1.9.1"``; every version where several distributions share the name, a digest of
-        its files where none claims it, and ``"absent"`` where there is no such module.
+        For example ``"1.9.1"``; all versions if several distributions share the name, a digest of the
+        files if no distribution claims them, and ``"absent"`` if the module does not exist.
     """
     return version_of_distribution(distribution_of(import_name))
 
@@ -51,8 +51,8 @@ def distribution_of(import_name: str) -> str:
     Returns
     -------
     str
-        Its normalised name; several joined by ``"+"`` where they share the module; ``"module NAME"``
-        where none claims it.
+        Its normalised name; several joined by ``"+"`` if they share the module; ``"module NAME"`` if
+        none claims it.
     """
     guess = _normalised(_DISTRIBUTIONS.get(import_name, import_name))
     if guess in _installed() and import_name not in _shared_names():
@@ -63,7 +63,7 @@ def distribution_of(import_name: str) -> str:
 
 @cache
 def version_of_distribution(name: str) -> str:
-    """Return the version of what `distribution_of` named, ``"absent"`` where it is not there any more."""
+    """Return the version for a result of `distribution_of`; ``"absent"`` if no longer installed."""
     if name.startswith("module "):
         return _content_of(name.removeprefix("module "))
     return ", ".join(_installed().get(part, ABSENT) for part in name.split("+"))
@@ -71,29 +71,29 @@ def version_of_distribution(name: str) -> str:
 
 @cache
 def _installed() -> dict[str, str]:
-    """Return versions by normalised distribution name, read off the names of their folders.
+    """Return versions by normalised distribution name, taken from the folder names.
 
-    Those are ``NAME-VERSION.dist-info`` (https://packaging.python.org/en/latest/specifications/
-    recording-installed-packages/) or, as older tools write it, ``NAME-VERSION[-pyX.Y].egg-info``.  The
-    standard library would parse each one's metadata instead.
+    These are ``NAME-VERSION.dist-info`` (https://packaging.python.org/en/latest/specifications/
+    recording-installed-packages/) or, from older tools, ``NAME-VERSION[-pyX.Y].egg-info``.  The standard
+    library would parse the metadata of each instead.
     """
     found: dict[str, str] = {}
     for path in _metadata_paths():
         distribution, _, version = re.sub(r"-py\d.*$", "", path.stem).partition("-")
         if not version:
             version = _version_in(path)
-        found.setdefault(_normalised(distribution), version)  # the first on the path is imported
+        found.setdefault(_normalised(distribution), version)  # the first on the path wins
     return found
 
 
 def name_in(folder: str) -> str:
-    """Return the distribution whose metadata lies in a folder of this name."""
+    """Return the distribution whose metadata is in a folder of this name."""
     return _normalised(re.sub(r"-py\d.*$", "", Path(folder).stem).partition("-")[0])
 
 
 @cache
 def entry_points() -> dict[str, str]:
-    """Return a digest of the entry points of each distribution that offers any."""
+    """Return a digest of the entry points of each distribution that has any."""
     found: dict[str, str] = {}
     for path in _metadata_paths():
         try:
@@ -116,7 +116,7 @@ def _metadata_paths() -> list[Path]:
 
 
 def _version_in(path: Path) -> str:
-    """Return the version that a metadata file or folder states."""
+    """Return the version in a metadata file or folder."""
     for file in (path / "METADATA", path / "PKG-INFO", path):
         try:
             text = file.read_text(encoding="utf-8", errors="replace")
@@ -130,7 +130,7 @@ def _version_in(path: Path) -> str:
 
 @cache
 def _claims() -> dict[str, tuple[str, ...]]:
-    """Return the distributions that claim each top-level module, by their own lists of files."""
+    """Return the distributions that claim each top-level module in their file lists."""
     found: dict[str, list[str]] = {}
     for path in _metadata_paths():
         name = _normalised(re.sub(r"-py\d.*$", "", path.stem).partition("-")[0])
@@ -155,7 +155,7 @@ def _tops_of(path: Path) -> set[str]:
 
 @cache
 def _shared_names() -> frozenset[str]:
-    """Return the namespaces that several distributions fill: a folder without ``__init__.py``."""
+    """Return the namespace packages that several distributions share."""
     found = set()
     for place in sys.path:
         try:
@@ -168,7 +168,7 @@ def _shared_names() -> frozenset[str]:
 
 
 def _content_of(import_name: str) -> str:
-    """Return a digest of a module's files, for one that belongs to no distribution."""
+    """Return a digest of a module's files, if no distribution claims it."""
     from baton.codetrace.modules import locate
 
     place = locate(import_name)

@@ -1,9 +1,9 @@
-"""The walk from a task's function over every first-party definition reached from it.
+"""Walk from a task's function to all first-party definitions that it can reach.
 
-Names are resolved from sources, without running anything.  Where a name cannot be resolved the
-whole module counts, and the finding is named so that ``explain`` can say it.  What runs when a
-module is imported counts too, as far as it does more than bind names.  What reading cannot find is
-observed while a task runs (`baton.codetrace.observing`).
+Names are resolved from sources, without running anything.  If a name cannot be resolved, the whole module
+counts, and the reason is kept for ``explain``.  What runs when a module is imported counts too, if it does
+more than bind names.  What cannot be found by reading is observed while a task runs
+(`baton.codetrace.observing`).
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from baton.codetrace.packages import version_of
 from baton.codetrace.summary import COMPUTED_IMPORT, EMPTY, Definition, DefinitionText, ModuleSummary
 
 WHOLE = "*"
-"""Stands for the name of a definition where the whole module counts."""
+"""Replaces the name of a definition if the whole module counts."""
 
 ON_IMPORT = "(import)"
-"""Stands for the name of a definition where what runs on import counts."""
+"""Replaces the name of a definition for code that runs on import."""
 
 ORDER = "(imports)"
-"""Stands for the name of a definition where the order of imports counts."""
+"""Replaces the name of a definition for the order of imports."""
 
 NOTES = "(notes)"
-"""Ends the name of a part that covers docstrings and type hints, where they can be read."""
+"""Suffix of a part that covers docstrings and type hints, if they can be read."""
 
 NEVER_SAME = "no source "
-"""Begins the digest of a part that cannot be read: it equals no other, so nothing is remembered."""
+"""Prefix of the digest of an unreadable part: it equals no other, so nothing is cached."""
 
 _BOUND = "-> "
-"""Begins the digest of a name that an import binds."""
+"""Prefix of the digest of a name that an import binds."""
 
 _MODULE_NAMES = frozenset(
     [
@@ -67,13 +67,13 @@ class Reach:
     packages : dict of str to str
         Version of each third-party package imported on the way, by import name.
     unresolved : tuple of str
-        What could not be followed, each with the module that counts whole because of it.
+        What could not be followed, each with the module that therefore counts as a whole.
     modules : tuple of str
         The first-party modules that are imported on the way.
     computes_imports : bool
-        Whether a module may be imported, or found, by a name that is computed.
+        Whether a module may be imported or looked up by a computed name.
     outside : dict of str to str
-        What it uses of other packages and the standard library, by dotted name: who uses it.
+        Names used from other packages and the standard library, by dotted name, with their users.
     """
 
     parts: dict[str, str]
@@ -85,15 +85,15 @@ class Reach:
 
     @property
     def is_known(self) -> bool:
-        """Whether everything could be read, so that a result can be remembered."""
+        """Whether everything could be read, so that the result can be cached."""
         return not any(digest.startswith(NEVER_SAME) for digest in self.parts.values())
 
 
 @dataclass(frozen=True, slots=True)
 class ReadModule:
-    """What was read of one module: its summary, or the digest of what is no Python source.
+    """What was read of one module: its summary, or the digest of a file that is not Python source.
 
-    `texts` are those of its definitions where it was parsed now, None where its summary was remembered.
+    `texts` are the sources of its definitions if it was parsed now, None if its summary was cached.
     """
 
     identity: object
@@ -111,9 +111,9 @@ class Walk:
     read : callable
         Returns what can be read of a module.
     home_module : str
-        The module where the walk begins; its top-level package is first-party wherever it lies.
+        The module where the walk starts; its top-level package is always first-party.
     first_party : dict of str to bool
-        What is known already of top-level modules, from walks that began in the same package.
+        What earlier walks from the same package found about top-level modules.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Walk:
     def result(self) -> Reach:
         """Return what the walk has found so far."""
         for module in self._loaded:
-            self._take_order(module)
+            self._add_order(module)
         return Reach(
             dict(sorted({**self._parts, **(self._notes() if self._reads_notes else {})}.items())),
             dict(sorted(self._packages.items())),
@@ -148,10 +148,10 @@ class Walk:
             self._outside,
         )
 
-    def take(self, module: str, name: str) -> None:
-        """Take in a definition, or a whole module, and everything reached from it."""
+    def add(self, module: str, name: str) -> None:
+        """Add a definition, or a whole module, and everything reached from it."""
         if name == WHOLE:
-            self._take_whole(module, f"{module} was used by a computed name")
+            self._add_whole(module, f"{module} was used through a computed name")
         elif name == ON_IMPORT:
             self._load(module)
         else:
@@ -163,7 +163,7 @@ class Walk:
                 self._enter(hidden_module, hidden, ())
 
     def _enter(self, module: str, name: str, rest: tuple[str, ...]) -> None:
-        """Note that ``module.name`` is reached; `rest` are attributes after it."""
+        """Record that ``module.name`` is reached; `rest` are attributes after it."""
         if (module, name, rest) not in self._seen:
             self._seen.add((module, name, rest))
             self._waiting.append((module, name, rest))
@@ -173,12 +173,12 @@ class Walk:
         self._load(module)
         found = self._read(module)
         if found.summary is None:
-            self._take_unreadable(module, found.digest)
+            self._add_unreadable(module, found.digest)
             return
         summary = found.summary
         if name in summary.definitions:
             if label not in self._parts:
-                self._take_definition(module, name, summary.definitions[name])
+                self._add_definition(module, name, summary.definitions[name])
         elif name in summary.imports:
             hiding = [star for star in self._stars(module) if self._is_first_party(star)]
             hiding = [star for star in hiding if self._provides(star, name)]
@@ -197,24 +197,24 @@ class Walk:
             and not hasattr(builtins, name)
             and name not in _MODULE_NAMES
         ):
-            self._take_whole(module, f"{label} is not defined in the source")
+            self._add_whole(module, f"{label} is not defined in the source")
 
-    def _take_definition(self, module: str, name: str, definition: Definition) -> None:
+    def _add_definition(self, module: str, name: str, definition: Definition) -> None:
         label = self._user = f"{module}:{name}"
         self._parts[label] = definition.digest
-        self._take_features(module, label, definition)
+        self._add_features(module, label, definition)
         for ref in definition.refs:
             self._follow(module, ref)
-        for star in self._stars(module):  # may hide the name
+        for star in self._stars(module):  # may shadow the name
             if self._is_first_party(star) and self._provides(star, name):
                 self._enter(star, name, ())
 
-    def _take_features(self, module: str, label: str, definition: Definition) -> None:
+    def _add_features(self, module: str, label: str, definition: Definition) -> None:
         self._finds_subclasses |= definition.finds_subclasses
         self._reads_notes |= definition.reads_notes
         followed = [what for what in definition.dynamic if what not in (COMPUTED_IMPORT, "import_module")]
         if followed:
-            self._take_whole(module, f"{label} uses {', '.join(followed)}")
+            self._add_whole(module, f"{label} uses {', '.join(followed)}")
         if COMPUTED_IMPORT in definition.dynamic and not self._computes_imports:
             self._computes_imports = True
             self._unresolved.add(
@@ -235,7 +235,7 @@ class Walk:
         if not module:
             return
         if not self._is_first_party(module):
-            self._take_package(".".join([module, *([name] if name else []), *rest]))
+            self._add_package(".".join([module, *([name] if name else []), *rest]))
         elif name and module == importer and self._is_submodule(module, name):
             self._enter_module(f"{module}.{name}", rest)
         elif name:
@@ -245,24 +245,24 @@ class Walk:
 
     def _follow_dotted(self, dotted: tuple[str, ...]) -> None:
         if not self._is_first_party(dotted[0]):
-            self._take_package(".".join(dotted))
+            self._add_package(".".join(dotted))
         else:
             self._enter_module(dotted[0], dotted[1:])
 
     def _enter_module(self, module: str, names: tuple[str, ...]) -> None:
-        """Take in ``module.names``; a module used as a value counts whole."""
+        """Add ``module.names``; a module used as a value counts as a whole."""
         module, names = self._descend(module, names)
         if names:
             self._enter(module, names[0], names[1:])
         else:
-            self._take_whole(module, f"{module} is used as a value")
+            self._add_whole(module, f"{module} is used as a value")
 
     def _descend(self, module: str, names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
         while names and self._is_submodule(module, names[0]) and not self._defines(module, names[0]):
             module, names = f"{module}.{names[0]}", names[1:]
         return module, names
 
-    def _take_whole(self, module: str, why: str) -> None:
+    def _add_whole(self, module: str, why: str) -> None:
         label = f"{module}:{WHOLE}"
         if label in self._parts:
             return
@@ -270,7 +270,7 @@ class Walk:
         self._load(module)
         summary = self._read(module).summary
         if summary is None:
-            self._take_unreadable(module, self._read(module).digest)
+            self._add_unreadable(module, self._read(module).digest)
             return
         digests = sorted(f"{name}={part.digest}" for name, part in summary.definitions.items())
         digests += [summary.on_import_digest, *(f"{n}={t}" for n, t in sorted(summary.imports.items()))]
@@ -282,19 +282,19 @@ class Walk:
                 self._follow_import(module, target, ())
         for star in summary.stars:
             if self._is_first_party(star):
-                self._take_whole(star, f"all of {module} imports all of {star}")
+                self._add_whole(star, f"all of {module} imports all of {star}")
             else:
-                self._take_package(star)
+                self._add_package(star)
 
-    def _take_unreadable(self, module: str, digest: str) -> None:
+    def _add_unreadable(self, module: str, digest: str) -> None:
         self._parts[f"{module}:{WHOLE}"] = digest
         if digest.startswith(NEVER_SAME):
-            self._unresolved.add(f"{module} has no readable source: nothing that uses it is remembered")
+            self._unresolved.add(f"{module} has no readable source: nothing that uses it is cached")
         else:
             self._unresolved.add(f"{module} cannot be read as Python: all of its file counts")
 
     def _load(self, module: str) -> None:
-        """Take in what runs when a module is imported: its own acts, its parents', its imports'."""
+        """Add what runs when a module is imported: its own statements, its parents and its imports."""
         if module in self._loaded:
             return
         waiting = [module]
@@ -305,16 +305,16 @@ class Walk:
                 continue
             found = self._read(name)
             if found.place is None:
-                continue  # the name of something that is no module
+                continue  # not the name of a module
             self._loaded[name] = found.summary or EMPTY
             found_now.append(name)
             waiting.append(name.rpartition(".")[0])
             if found.summary is not None:
                 waiting += found.summary.loads
         for name in found_now:
-            self._take_acts(name)
+            self._add_acts(name)
 
-    def _take_acts(self, module: str) -> None:
+    def _add_acts(self, module: str) -> None:
         acts = self._acts_of(module)
         if not acts:
             return
@@ -327,12 +327,12 @@ class Walk:
         self._parts[label] = hashlib.sha256("\n".join(order).encode()).hexdigest()[:32]
         for act in acts:
             self._user = label
-            self._take_features(module, label, act)
+            self._add_features(module, label, act)
             for ref in act.refs:
                 self._follow(module, ref)
 
     def _acts_of(self, module: str) -> list[Definition]:
-        """Return the statements of a module that change, on import, what others can see."""
+        """Return a module's statements that have side effects on import."""
         return [one for one in self._loaded[module].on_import if self._does_act(module, one)]
 
     def _does_act(self, module: str, definition: Definition) -> bool:
@@ -348,7 +348,7 @@ class Walk:
         return all(isinstance(t, str) and t.split(".")[0] == "baton" for t in self._targets(module, ref))
 
     def _acts(self, module: str, ref: str) -> bool:
-        """Whether calling what a reference names may change what others can see."""
+        """Whether calling a reference may have side effects."""
         known = self._acting.get((module, ref))
         if known is not None:
             return known
@@ -359,7 +359,7 @@ class Walk:
         return acts
 
     def _target_acts(self, target: str | tuple[str, str, tuple[str, ...]], mark: str) -> bool:
-        """Whether something acts: called, passed to a call (``?``), or as the base of a class (``<``)."""
+        """Whether a target has side effects: called, passed to a call (``?``), or as a base class (``<``)."""
         if isinstance(target, str):
             return not mark and not is_harmless(target)
         module, name, rest = target
@@ -370,7 +370,7 @@ class Walk:
         if mark == "<":
             return definition.finds_subclasses
         if rest and rest[-1] == "register":
-            return True  # what a base class of another package brings along
+            return True  # unknown effects of another package's base class
         if definition.is_variable:
             return not mark and not (rest and rest[-1] in READING | CHANGING)
         return definition.acts or any(self._acts(module, call) for call in definition.calls)
@@ -378,7 +378,7 @@ class Walk:
     def _targets(
         self, module: str, ref: str, seen: frozenset[tuple[str, str]] = frozenset()
     ) -> Iterator[str | tuple[str, str, tuple[str, ...]]]:
-        """Yield what a reference names: definitions of this project, or dotted names of other packages."""
+        """Yield what a reference means: definitions of this project, or dotted names of other packages."""
         if (module, ref) in seen:
             return
         seen |= {(module, ref)}
@@ -411,7 +411,7 @@ class Walk:
         if names:
             yield from self._targets(module, ".".join(names), seen)
 
-    def _take_order(self, module: str) -> None:
+    def _add_order(self, module: str) -> None:
         """Count the order in which a module imports modules that act on import."""
         loads = [name for name in self._loaded[module].loads if name in self._loaded]
         if loads:
@@ -429,7 +429,7 @@ class Walk:
         )
 
     def _is_in_a_circle(self, module: str) -> bool:
-        """Whether a module is imported by what it imports, so that the order of imports matters."""
+        """Whether a module is in an import cycle, so that the order of imports matters."""
         seen: set[str] = set()
         waiting = list(self._loaded[module].loads)
         while waiting:
@@ -452,7 +452,7 @@ class Walk:
         return found
 
     def _hidden(self) -> Iterator[tuple[str, str]]:
-        """Yield the classes that are found by a base of theirs that is reached."""
+        """Yield the classes that can be found through a reached base class."""
         if not self._finds_subclasses:
             return
         for module, summary in self._loaded.items():
@@ -465,7 +465,7 @@ class Walk:
                         yield module, name
 
     def _enter_star(self, module: str, name: str, rest: tuple[str, ...]) -> bool:
-        """Follow a name through ``from ... import *``; say whether it may come from one."""
+        """Follow a name through ``from ... import *``; return whether it may come from one."""
         providers = [star for star in self._stars(module) if self._may_provide(star, name)]
         if not providers:
             return False
@@ -478,7 +478,7 @@ class Walk:
             self._enter_module(star, (name, *rest))
         for star in providers:
             if star not in own:
-                self._take_package(f"{star}.{name}")
+                self._add_package(f"{star}.{name}")
         return bool(own) or not hasattr(builtins, name)
 
     def _stars(self, module: str) -> tuple[str, ...]:
@@ -503,7 +503,7 @@ class Walk:
         summary = self._read(module).summary
         if summary is None or (name not in summary.definitions and name not in summary.imports):
             return False
-        # ``from . import name`` in a package defines nothing but the submodule itself.
+        # ``from . import name`` in a package defines only the submodule itself.
         return name in summary.definitions or summary.imports[name] != (f"{module}:{name}",)
 
     def _is_submodule(self, module: str, name: str) -> bool:
@@ -516,7 +516,7 @@ class Walk:
             self._first_party[top] = top == self._home or is_own(top)
         return self._first_party[top]
 
-    def _take_package(self, dotted: str) -> None:
+    def _add_package(self, dotted: str) -> None:
         top = dotted.partition(".")[0]
         if not top:
             return
@@ -526,7 +526,7 @@ class Walk:
 
 
 def is_own(top: str) -> bool:
-    """Whether a top-level module is the user's own: neither baton, nor Python's, nor installed."""
+    """Whether a top-level module is the user's own: not baton, Python's or installed."""
     if not top or top == "baton":
         return False
     place = locate(top)
@@ -534,5 +534,5 @@ def is_own(top: str) -> bool:
 
 
 def counts_whole(unresolved: Iterable[str], module: str) -> str:
-    """Return the finding of `Reach.unresolved` because of which a module counts whole, else nothing."""
+    """Return the `Reach.unresolved` reason why a module counts as a whole, or an empty text."""
     return next((one for one in unresolved if one.endswith(_COUNTS_WHOLE.format(module))), "")

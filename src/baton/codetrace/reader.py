@@ -1,4 +1,4 @@
-"""The code that a task can reach, read from sources and remembered by their content."""
+"""Find the code that a task can reach, from sources and summaries cached by content."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ if TYPE_CHECKING:
     from baton.codetrace.source import ReadSource
 
 _AS_LOADED: dict[str, ReadModule] = {}
-"""Modules of this process as they were when first read: an edit does not change code that runs."""
+"""Modules of this process as first read: an edit does not change code that is running."""
 
 
 class CodeReader:
-    """Follows references through sources, remembering what it parsed.
+    """Follows references through sources and caches what it parsed.
 
     Parameters
     ----------
     memory : Path or None
-        Folder in which summaries are remembered by content; None to remember nothing.
+        Folder that caches summaries by content; None to cache nothing.
     """
 
     def __init__(self, memory: Path | None = None) -> None:
         self.entry_module = ""
-        """The module of the pipeline: what it and its imports do on import counts for every task."""
+        """The pipeline's module: what it and its imports do on import counts for every task."""
         self._memory = memory
         self._writes = True
         self._modules: dict[str, ReadModule] = {}
         self._parsed: dict[str, ReadSource] = {}
-        """What was parsed here, by content: a module is read anew once it is loaded."""
+        """What was parsed here, by content: a module is read again once it is loaded."""
         self._reached: dict[tuple[str, ...], Reach] = {}
         self._first_party: dict[str, dict[str, bool]] = {}
 
     def reach(self, function: Callable[..., Any], roots: Iterable[str] = ()) -> Reach:
-        """Return what `function`, defined at the top of its module, can reach.
+        """Return what `function`, defined at the top level of its module, can reach.
 
-        Asked again, it notices modules that were edited or loaded in the meantime.
+        Later calls take into account modules that were edited or loaded meanwhile.
 
         Parameters
         ----------
         function : callable
-            Where the walk begins.
+            Where the walk starts.
         roots : iterable of str
-            Other definitions to begin at, as ``"module:name"``.
+            More definitions to start from, as ``"module:name"``.
         """
         name = function.__qualname__.split(".")[0]
         begins = (f"{function.__module__}:{name}", *sorted(roots))
@@ -65,16 +65,16 @@ class CodeReader:
             top = function.__module__.partition(".")[0]
             walk = Walk(self.module, function.__module__, self._first_party.setdefault(top, {}))
             if self.entry_module:
-                walk.take(self.entry_module, ON_IMPORT)
+                walk.add(self.entry_module, ON_IMPORT)
             for label in begins:
                 module, _, name = label.partition(":")
-                walk.take(module, name)
+                walk.add(module, name)
             self._reached[begins] = walk.result()
         return self._reached[begins]
 
     @contextmanager
     def writing_nothing(self) -> Iterator[None]:
-        """Use what is remembered and add nothing to it, for who looks around."""
+        """Use the cache without adding to it, for commands that only inspect."""
         self._writes = False
         try:
             yield
@@ -137,8 +137,8 @@ class CodeReader:
             except OSError:
                 known = None
             if known is not None:
-                return known, None  # otherwise not remembered, or torn: parse it again
-        from baton.codetrace.source import read_source  # not needed where all is remembered
+                return known, None  # not cached, or malformed: parse it again
+        from baton.codetrace.source import read_source  # not needed if everything is cached
 
         try:
             parsed = read_source(content, package)
@@ -152,7 +152,7 @@ class CodeReader:
 
 
 def _identity(name: str, place: Location | None) -> object:
-    """Return what changes when other code stands for a module: its import, or its file."""
+    """Return a value that changes when a module's code is replaced: its import, or its file."""
     loaded = sys.modules.get(name)
     if loaded is not None:
         return getattr(loaded, "__spec__", None) or loaded
@@ -166,7 +166,7 @@ def _identity(name: str, place: Location | None) -> object:
 
 
 def _is_same(one: object, other: object) -> bool:
-    """Compare identities: two imports of one file are two, though their specs are equal."""
+    """Compare identities: two imports of one file differ, although their specs are equal."""
     return one is other or (isinstance(one, tuple) and one == other)
 
 
@@ -174,4 +174,4 @@ def _remember(path: Path, content: bytes) -> None:
     try:
         write_atomically(path, content)
     except OSError:
-        return  # a read-only folder: the summary is made again next time
+        return  # a read-only folder: parse it again next time

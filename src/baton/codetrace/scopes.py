@@ -1,4 +1,4 @@
-"""Which names a piece of syntax takes from outside itself, by Python's scope rules."""
+"""Which outside names a piece of syntax uses, by Python's scope rules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SCOPES = (
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _NOTES = frozenset({"__doc__", "getdoc", "__annotations__", "get_type_hints", "get_annotations", "signature"})
 _TEXT_READERS = frozenset({"query", "eval", "evaluate", "from_formula", "ols", "glm", "dmatrices", "dmatrix"})
-"""Functions and methods that read texts as code: of pandas, numexpr, patsy and statsmodels."""
+"""Functions and methods that evaluate strings as code: of pandas, numexpr, patsy and statsmodels."""
 _NAME = re.compile(r"(?<![\w.])[^\W\d]\w*")
 CHANGING_METHODS = frozenset(
     [
@@ -43,12 +43,12 @@ CHANGING_METHODS = frozenset(
         "__setattr__",
     ]
 )
-"""Methods that change what they are called on."""
+"""Methods that change the object they are called on."""
 
 
 @dataclass
 class _Scope:
-    """The names of one scope: what each was imported from, nothing for other names."""
+    """The names of one scope, with what each was imported from, or nothing."""
 
     names: dict[str, tuple[str, ...]]
     globals: frozenset[str] = frozenset()
@@ -57,12 +57,12 @@ class _Scope:
 
 
 class ReferenceVisitor(ast.NodeVisitor):
-    """Collects the names outside itself that a statement refers to.
+    """Collects the outside names that a statement refers to.
 
     Parameters
     ----------
     package : str
-        The package that relative imports start from.
+        The base of relative imports.
     """
 
     def __init__(self, package: str) -> None:
@@ -71,17 +71,16 @@ class ReferenceVisitor(ast.NodeVisitor):
         self.maybe_refs: set[str] = set()
         """References that count only if the module defines the name."""
         self.calls: set[str] = set()
-        """References that are called; with a leading ``?`` those that are passed to a call, with a leading
-        ``<`` the bases of classes."""
+        """References that are called; ``?`` marks arguments of a call, ``<`` base classes."""
         self.dynamic: set[str] = set()
         self.acts = False
-        """Whether something that others can see is changed: a global's member, an argument's."""
+        """Whether it changes something that others can see: a global's member, an argument's."""
         self.finds_subclasses = False
         self.reads_notes = False
         self._scopes: list[_Scope] = []
 
     def generic_visit(self, node: ast.AST) -> None:
-        """Visit what a node holds."""
+        """Visit the child nodes."""
         for child in children(node):
             self.visit(child)
 
@@ -104,17 +103,17 @@ class ReferenceVisitor(ast.NodeVisitor):
             self.visit(value)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
-        """Note a member that is set or deleted, and visit what it belongs to."""
+        """Record a member that is set or deleted, and visit its object."""
         if not isinstance(node.ctx, ast.Load):
             self._changes(node)
         self.generic_visit(node)
 
     def visit_Global(self, _node: ast.Global) -> None:
-        """Note that a function binds names of its module."""
+        """Record that a function binds names of its module."""
         self.acts = True
 
     def visit_Call(self, node: ast.Call) -> None:
-        """Follow an import of a module by its name."""
+        """Follow an import of a module by name."""
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if called in ("import_module", "__import__") and node.args:
             name = node.args[0]
@@ -141,7 +140,7 @@ class ReferenceVisitor(ast.NodeVisitor):
                 self.calls |= set(self._resolve(root, _chain(decorator)))
 
     def _call(self, node: ast.Call, called: str) -> None:
-        """Note what is called and what is passed, as far as it is known outside the statement."""
+        """Record the outside names that are called and passed."""
         root = root_name(node.func)
         for ref in self._resolve(root, _chain(node.func)) if root else ():
             self.calls.add(ref)
@@ -162,7 +161,7 @@ class ReferenceVisitor(ast.NodeVisitor):
             self._names_in_texts(node)
 
     def _changes(self, node: ast.expr) -> None:
-        """Note that a member of something is changed, unless a function made it itself."""
+        """Record a change of a member, unless the function created the object."""
         root = root_name(node)
         depth = len(_chain(node))
         if root == "self":
@@ -177,13 +176,13 @@ class ReferenceVisitor(ast.NodeVisitor):
         self.acts |= bool(self._scopes)
 
     def _names_in_texts(self, node: ast.AST) -> None:
-        """Follow the names inside the texts that a call reads as code: ``query('a > @LIMIT')``."""
+        """Follow the names in strings that a call evaluates: ``query('a > @LIMIT')``."""
         for inner in all_nodes(node):
             if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
                 self.maybe_refs |= set(_NAME.findall(inner.value))
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        """Visit decorators, defaults and annotations outside the function's scope, its body inside."""
+        """Visit decorators, defaults and annotations outside the function's scope, the body inside."""
         self.finds_subclasses |= node.name == "__init_subclass__"
         self._decorate(node.decorator_list)
         self._scopes.append(_Scope(_type_parameters(node)))
@@ -211,14 +210,14 @@ class ReferenceVisitor(ast.NodeVisitor):
             self.visit(node.value)
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
-        """Visit a lambda's defaults outside its scope, its body inside."""
+        """Visit a lambda's defaults outside its scope, the body inside."""
         for default in [*node.args.defaults, *node.args.kw_defaults]:
             if default is not None:
                 self.visit(default)
         self._inside([node.body], [argument.arg for argument in _arguments(node.args)])
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        """Visit bases and decorators outside the class's scope, its body inside."""
+        """Visit bases and decorators outside the class's scope, the body inside."""
         self.finds_subclasses |= any(word.arg == "metaclass" for word in node.keywords)
         self._decorate(node.decorator_list)
         self._scopes.append(_Scope(_type_parameters(node)))
@@ -256,7 +255,7 @@ class ReferenceVisitor(ast.NodeVisitor):
                     self.refs |= {"!" + module for module in imported_modules(node, self.package)}
                     for name, target in imported_names(node, self.package):
                         names[name] = (*names.get(name, ()), target)
-                        if is_class:  # used through the class, by anybody
+                        if is_class:  # anyone can use it through the class
                             self.refs.add("@" + target.replace(":", "."))
         declared = frozenset(_global_names(body))
         self._scopes.append(_Scope(names, declared, is_class, frozenset(arguments)))
@@ -275,7 +274,7 @@ class ReferenceVisitor(ast.NodeVisitor):
                 (self.refs if certain else self.maybe_refs).add(ref)
 
     def _resolve(self, root: str, attributes: list[str]) -> list[str]:
-        """Return the references that a dotted name stands for; ``~`` where a class may hide the last one."""
+        """Return the references of a dotted name; ``~`` marks one that a class may hide."""
         found: list[str] = []
         for depth, scope in enumerate(reversed(self._scopes)):
             if root in scope.globals:
@@ -286,11 +285,11 @@ class ReferenceVisitor(ast.NodeVisitor):
                 found.append("@" + ".".join([target.replace(":", "."), *attributes]))
             if not scope.is_class:
                 return found
-            found.append("~")  # before a class binds a name, its body sees the one outside
+            found.append("~")  # until a class binds a name, its body sees the outer one
         return [*found, ".".join([root, *attributes])]
 
     def _annotation(self, annotation: ast.expr | None) -> None:
-        """Visit an annotation, and what it names in texts: ``"Item"``, ``list["Item"]``."""
+        """Visit an annotation and the names in its strings: ``"Item"``, ``list["Item"]``."""
         if annotation is None:
             return
         if not isinstance(annotation, ast.Constant):
@@ -314,13 +313,13 @@ class ReferenceVisitor(ast.NodeVisitor):
 
 
 def hints(holder: ast.AST) -> list[ast.expr]:
-    """Return the type hints that do not count as code, but whose names are followed all the same."""
+    """Return the type hints that do not count as code, but whose names are still followed."""
     found: list[ast.expr] = holder.__dict__.get("hints", [])
     return found
 
 
 def _dotted(node: ast.expr) -> tuple[list[str], ast.expr]:
-    """Return the attributes of ``a.b.c`` in order, and what they begin with."""
+    """Return the attributes of ``a.b.c`` in order, and the expression they start from."""
     attributes: list[str] = []
     while isinstance(node, ast.Attribute):
         attributes.append(node.attr)
@@ -329,7 +328,7 @@ def _dotted(node: ast.expr) -> tuple[list[str], ast.expr]:
 
 
 def _getattr_of(node: ast.Call) -> ast.Attribute | None:
-    """Return the attribute that a call of `getattr` with a literal name stands for, None for other calls."""
+    """Return the attribute that a `getattr` call with a literal name means; None for other calls."""
     if not isinstance(node.func, ast.Name) or node.func.id != "getattr" or len(node.args) < 2:
         return None
     name = node.args[1]
@@ -339,7 +338,7 @@ def _getattr_of(node: ast.Call) -> ast.Attribute | None:
 
 
 def _chain(node: ast.expr) -> list[str]:
-    """Return every attribute on the way to the root, through calls and subscripts."""
+    """Return all attributes on the way to the root, through calls and subscripts."""
     attributes: list[str] = []
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
         if isinstance(node, ast.Attribute):
@@ -351,15 +350,15 @@ def _chain(node: ast.expr) -> list[str]:
 
 
 def root_name(node: ast.AST) -> str:
-    """Return the name at the root of attributes, subscripts and calls, empty where there is none."""
+    """Return the name at the root of attributes, subscripts and calls, or an empty text."""
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else ""
 
 
 def children(node: ast.AST) -> list[ast.AST]:
-    """Return the nodes right below one, save for the marks that a name is read, set or deleted."""
-    # What `ast.iter_child_nodes` does, twice as fast: reading a module is mostly this.
+    """Return the child nodes of a node, without the marks for read, set and delete."""
+    # Like `ast.iter_child_nodes`, but twice as fast: reading a module is mostly this.
     found: list[ast.AST] = []
     for name in node._fields:
         if name != "ctx":
@@ -372,7 +371,7 @@ def children(node: ast.AST) -> list[ast.AST]:
 
 
 def all_nodes(node: ast.AST) -> list[ast.AST]:
-    """Return a node and everything below it, each after what holds it."""
+    """Return a node and all its descendants, parents first."""
     found = [node]
     for holder in found:
         found += children(holder)
@@ -380,8 +379,8 @@ def all_nodes(node: ast.AST) -> list[ast.AST]:
 
 
 def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a node and what it holds, without entering functions, classes, lambdas or comprehensions."""
-    # The hottest loop of reading a module: a stack instead of generators within generators.
+    """Yield a node and its descendants, without entering functions, classes, lambdas or comprehensions."""
+    # The hottest loop of reading a module: a stack instead of nested generators.
     waiting = [node]
     while waiting:
         found = waiting.pop()
@@ -391,7 +390,7 @@ def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def bound_names(body: Iterable[ast.AST]) -> Iterator[str]:
-    """Yield the names that statements bind in their own scope, imports aside."""
+    """Yield the names that statements bind in their own scope, except imports."""
     for statement in body:
         for node in own_nodes(statement):
             match node:
@@ -404,12 +403,12 @@ def bound_names(body: Iterable[ast.AST]) -> Iterator[str]:
                 case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
                     yield name
                 case _ if isinstance(node, _COMPREHENSIONS):
-                    # An assignment expression in a comprehension binds outside it.
+                    # An assignment expression in a comprehension binds outside the comprehension.
                     yield from _walrus_names(node)
 
 
 def imported_names(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, str]]:
-    """Yield each local name that an import binds, with ``module`` or ``module:name``."""
+    """Yield each local name that an import binds, with its ``module`` or ``module:name``."""
     if isinstance(node, ast.Import):
         for alias in node.names:
             yield (alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2
@@ -423,7 +422,7 @@ def imported_names(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[
 
 
 def imported_modules(node: ast.Import | ast.ImportFrom, package: str) -> list[str]:
-    """Return the modules that an import may load; some of the names may be no modules."""
+    """Return the modules that an import may load; some of the names may not be modules."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     module = _source_module(node, package)
@@ -440,7 +439,7 @@ def _source_module(node: ast.ImportFrom, package: str) -> str:
 
 
 def _type_parameters(node: ast.AST) -> dict[str, tuple[str, ...]]:
-    """Return the names of ``def f[T]``, which Python knows from 3.12 on."""
+    """Return the names in ``def f[T]``, which exists from Python 3.12 on."""
     return {parameter.name: () for parameter in getattr(node, "type_params", [])}
 
 

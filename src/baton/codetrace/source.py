@@ -1,4 +1,4 @@
-"""Read what a module's source defines, and what each definition refers to; nothing is imported or run."""
+"""Read what a module's source defines and what each definition refers to, without running it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _IMPORTING = (
 _IMPORTING_WORDS = frozenset(
     {"import_string", "import_object", "import_from_string", "instantiate", "locate"}
 )
-"""How libraries call what imports a thing by its name: hydra, werkzeug, Django and others."""
+"""Keywords of libraries that import an object by name: hydra, werkzeug, Django and others."""
 _HARMLESS_IMPORTLIB = ("importlib.metadata.version", "importlib.resources")
 _PLAIN_DECORATORS = frozenset(
     [
@@ -71,14 +71,13 @@ _PLAIN_DECORATORS = frozenset(
         "dataclasses.dataclass",
     ]
 )
-"""Decorators that read no type hints of functions and register nothing."""
+"""Decorators that do not read type hints and register nothing."""
 
 
 class ReadSource(NamedTuple):
-    """What was read of a module's source: its summary, and the text of each definition as it counts.
+    """What was read of a module's source: its summary, and the source of each definition.
 
-    The texts have no comments and no docstrings; what the module does on import stands under the empty
-    name.
+    The sources have no comments or docstrings; what the module does on import has the empty name.
     """
 
     summary: ModuleSummary
@@ -91,19 +90,19 @@ def read_source(source: str | bytes, package: str) -> ReadSource:
     Parameters
     ----------
     source : str or bytes
-        The module's text; bytes are decoded as Python does.
+        The module's source; bytes are decoded as Python does.
     package : str
-        The package that relative imports start from; empty for a top-level module.
+        The base of relative imports; empty for a top-level module.
 
     Raises
     ------
     SyntaxError
-        If the text is not Python.
+        If the source is not valid Python.
     """
     tree = ast.parse(source)
     found = _Collector(package)
     for statement in tree.body:
-        found.take(statement)
+        found.add(statement)
     parts, on_import = found.parts()
     summary = found.summary(parts, on_import, _digest([ast.get_docstring(tree, clean=False) or ""]))
     texts = {
@@ -119,7 +118,7 @@ def read_source(source: str | bytes, package: str) -> ReadSource:
 
 @dataclass
 class _Statement:
-    """One top-level statement, or the head of a definition: what its decorators and bases do on import."""
+    """A top-level statement, or the head of a definition: what decorators and bases do on import."""
 
     node: ast.stmt
     text: str
@@ -143,7 +142,7 @@ class _Statement:
 
 @dataclass
 class _Part:
-    """What binds or changes one name."""
+    """The code that binds or changes one name."""
 
     statements: list[_Statement] = field(default_factory=list)
     order: str = ""
@@ -166,22 +165,22 @@ class _Collector:
         self.bases: dict[str, tuple[str, ...]] = {}
         self.exported: tuple[str, ...] | None = None
 
-    def take(self, statement: ast.stmt) -> None:
-        """Take in one top-level statement."""
+    def add(self, statement: ast.stmt) -> None:
+        """Add one top-level statement."""
         if isinstance(statement, ast.If) and _is_type_checking(statement.test):
             for name in _typing_names(statement.body, self.package):
                 self.imports.setdefault(name, ())
             for inner in statement.orelse:
-                self.take(inner)
+                self.add(inner)
             return
         if isinstance(statement, ast.If) and _is_main_guard(statement.test):
             for inner in statement.orelse:
-                self.take(inner)
+                self.add(inner)
             return
-        imported = self._take_imports(statement)
+        imported = self._add_imports(statement)
         if isinstance(statement, ast.Import | ast.ImportFrom) or _is_bare_constant(statement):
             return
-        self._take_exported(statement)
+        self._add_exported(statement)
         notes = normalise(statement, self.imports)
         bound = set(bound_names([statement])) | imported
         found = self._read(statement, notes)
@@ -245,7 +244,7 @@ class _Collector:
         return parts, on_import
 
     def _order(self, parts: Mapping[str, _Part]) -> None:
-        """Note the order of statements where a name is bound or changed more than once."""
+        """Record the order of statements if a name is bound or changed more than once."""
         often = {name for name, part in parts.items() if len(part.statements) > 1}
         often |= {name for name in parts if name in self.imported_at}
         if not often:
@@ -273,7 +272,7 @@ class _Collector:
     def summary(
         self, parts: Mapping[str, _Part], on_import: Sequence[_Statement], notes: str
     ) -> ModuleSummary:
-        """Return everything that was taken in."""
+        """Return a summary of everything that was added."""
         definitions = {}
         for name, part in parts.items():
             refs = {"@" + target.replace(":", ".") for target in self.imports.get(name, ())}
@@ -296,7 +295,7 @@ class _Collector:
             notes=notes,
         )
 
-    def _take_imports(self, statement: ast.stmt) -> set[str]:
+    def _add_imports(self, statement: ast.stmt) -> set[str]:
         taken: set[str] = set()
         position = len(self.statements) + sum(map(len, self.imported_at.values()))
         for node in own_nodes(statement):
@@ -314,7 +313,7 @@ class _Collector:
                 self.imported_at.setdefault(name, []).append((position, target))
         return taken
 
-    def _take_exported(self, statement: ast.stmt) -> None:
+    def _add_exported(self, statement: ast.stmt) -> None:
         if not isinstance(statement, ast.Assign) or [ast.unparse(t) for t in statement.targets] != [
             "__all__"
         ]:
@@ -325,7 +324,7 @@ class _Collector:
             self.exported = None
 
     def _resolve(self, statement: _Statement, local: set[str]) -> None:
-        """Keep the uncertain references that mean something here, and name what cannot be followed."""
+        """Keep the uncertain references that this module defines, and list what cannot be followed."""
         known = local | set(self.imports)
         statement.refs |= {ref for ref in statement.maybe_refs if self.stars or ref.split(".")[0] in known}
         for ref in sorted(statement.refs):
@@ -344,7 +343,7 @@ class _Collector:
         if name in _DYNAMIC_NAMES or name.startswith(_DYNAMIC_ATTRIBUTES):
             statement.dynamic.add(name)
         if name in ("importlib.import_module", "__import__"):
-            if not statement.dynamic & {"import_module"}:  # else every call names its module
+            if not statement.dynamic & {"import_module"}:  # otherwise every call names its module
                 statement.dynamic.add(COMPUTED_IMPORT)
         elif (name.startswith(_IMPORTING) and not name.startswith(_HARMLESS_IMPORTLIB)) or name.rpartition(
             "."
@@ -353,18 +352,18 @@ class _Collector:
 
 
 def normalise(statement: ast.stmt, imports: Mapping[str, tuple[str, ...]]) -> str:
-    """Take out of a statement what does not change what it does; return it, as it may be read.
+    """Remove from a statement what does not affect its behaviour, and return its source.
 
-    Those are docstrings, type hints of functions that no decorator can read, bare ``pass``, the ``u`` of
-    ``u"text"``, and baton's own task decorator: it holds retries, timeouts and targets; names and kinds
-    of outputs are part of the cache key by themselves.
+    Removed are docstrings, type hints of functions that no decorator can read, bare ``pass``, the ``u`` of
+    ``u"text"``, and baton's own task decorator, which holds retries, timeouts and targets; names and kinds
+    of outputs are in the cache key anyway.
     """
     notes: list[str] = []
     for node in all_nodes(statement):
         if isinstance(node, ast.Constant) and node.kind is not None:
             node.kind = None
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            _take_hints(node, imports, notes)
+            _move_hints(node, imports, notes)
         for name, value in ast.iter_fields(node):
             if isinstance(value, ast.JoinedStr):
                 setattr(node, name, _plain_text(value))
@@ -375,17 +374,17 @@ def normalise(statement: ast.stmt, imports: Mapping[str, tuple[str, ...]]) -> st
         if "body" in node._fields:
             for block in ("body", "orelse", "finalbody"):
                 inner = getattr(node, block, None)
-                if isinstance(inner, list) and any(_says_nothing(one) for one in inner):
+                if isinstance(inner, list) and any(_is_no_op(one) for one in inner):
                     notes += [ast.dump(one) for one in inner if _is_bare_constant(one)]
-                    kept = [one for one in inner if not _says_nothing(one)]
+                    kept = [one for one in inner if not _is_no_op(one)]
                     setattr(node, block, kept or ([ast.Pass()] if block == "body" else []))
     return "\n".join(notes)
 
 
-def _take_hints(
+def _move_hints(
     node: ast.FunctionDef | ast.AsyncFunctionDef, imports: Mapping[str, tuple[str, ...]], notes: list[str]
 ) -> None:
-    """Move type hints that nothing but a type checker reads out of what counts."""
+    """Move type hints that only a type checker reads out of the code that counts."""
     node.decorator_list = [d for d in node.decorator_list if not _is_task_decorator(d, imports)]
     node.type_comment = None
     if not all(_is_plain(decorator) for decorator in node.decorator_list):
@@ -401,14 +400,14 @@ def _take_hints(
 
 
 def _set_hint(holder: ast.arg | ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> None:
-    """Replace a hint by one that `ast.dump` does not show, but that is still followed as a reference."""
+    """Replace a hint by one that `ast.dump` omits but that is still followed as a reference."""
     hint = getattr(holder, name)
     setattr(holder, name, None)
     holder.__dict__["hints"] = [*holder.__dict__.get("hints", []), hint]
 
 
 def _plain_text(node: ast.JoinedStr) -> ast.expr:
-    """Return an f-string without fields as the text that it is."""
+    """Return an f-string without fields as a plain string."""
     if all(isinstance(value, ast.Constant) for value in node.values):
         return ast.Constant(
             "".join(str(value.value) for value in node.values if isinstance(value, ast.Constant))
@@ -417,7 +416,7 @@ def _plain_text(node: ast.JoinedStr) -> ast.expr:
 
 
 def _head_of(statement: ast.stmt) -> ast.stmt:
-    """Return a definition with only what runs on import: decorators, defaults, bases, class variables."""
+    """Return the part of a definition that runs on import: decorators, defaults, bases, class variables."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
         head = type(statement)(**dict(ast.iter_fields(statement)))
         head.body = [ast.Pass()]
@@ -452,7 +451,7 @@ def _digest(texts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _says_nothing(statement: ast.stmt) -> bool:
+def _is_no_op(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Pass) or _is_bare_constant(statement)
 
 
@@ -483,7 +482,7 @@ def _is_main_guard(test: ast.expr) -> bool:
 
 
 def _typing_names(body: Iterable[ast.stmt], package: str) -> Iterator[str]:
-    """Yield names that exist for type checkers only; nothing is followed through them."""
+    """Yield names that exist only for type checkers; they are not followed."""
     yield from bound_names(body)
     for statement in body:
         for node in own_nodes(statement):

@@ -1,6 +1,6 @@
-"""What is known of a module's source once it was read (`baton.codetrace.source`).
+"""Summaries of modules' sources, made by `baton.codetrace.source`.
 
-A summary depends on the text alone, so it is remembered by the text's digest.
+A summary depends only on the source, so it is cached by the source's digest.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from typing import NamedTuple
 import msgspec
 
 SUMMARY_VERSION = 8
-"""Raise when summaries change meaning; remembered ones of another version are not used."""
+"""Increase when the meaning of summaries changes; cached ones of other versions are ignored."""
 
 COMPUTED_IMPORT = "an import of a computed name"
-"""Stands in `Definition.dynamic` where any module could be imported."""
+"""Appears in `Definition.dynamic` if any module could be imported."""
 
 
 class Definition(msgspec.Struct, frozen=True, array_like=True):
-    """One name at the top of a module: what binds or changes it, normalised.
+    """A top-level name of a module: the normalised code that binds or changes it.
 
     `digest` covers the syntax without comments, docstrings, type hints of functions, positions and
     formatting; `notes` covers the docstrings and type hints.  `refs` are dotted: ``"name.attribute"``
     starts at this module's top, ``"@package.module.attribute"`` at a module imported inside the
     definition, ``"!package.module"`` is only imported there.  `calls` are the refs that it calls,
-    those with a leading ``?`` are passed to a call.  `acts` tells whether it changes what others can
-    see, `is_variable` whether it is neither a function nor a class.  `dynamic` names what cannot be
-    followed, `finds_subclasses` whether it can reach classes that nobody names, `reads_notes` whether
-    it can read docstrings or type hints.  `name` is that of the function or class of which this is what
-    happens when it is defined.
+    with a leading ``?`` those passed to a call.  `acts` tells whether it has side effects,
+    `is_variable` whether it is neither a function nor a class.  `dynamic` names what cannot be
+    followed, `finds_subclasses` whether it can find unnamed subclasses, `reads_notes` whether it can
+    read docstrings or type hints.  `name` is the function or class for parts that run when it is
+    defined.
     """
 
     digest: str
@@ -45,12 +45,11 @@ class Definition(msgspec.Struct, frozen=True, array_like=True):
 class ModuleSummary(msgspec.Struct, frozen=True, array_like=True):
     """A module's definitions and imports.
 
-    `imports` maps a local name to every ``module`` or ``module:name`` that it may stand for, the last
-    one imported last, and to none where it exists for type checkers only.  `on_import` are the
-    statements that may do more than bind names when the module is imported, in order; `loads` the
-    modules that it imports then.  `bases` are the refs of each class's bases.  `exported` is what
-    ``__all__`` lists, None where there is none or it is computed.  `notes` covers the module's
-    docstring.
+    `imports` maps a local name to every possible ``module`` or ``module:name``, in import order, or to
+    none if it exists only for type checkers.  `on_import` are the statements that may do more than bind
+    names on import, in order; `loads` the modules that are imported then.  `bases` are the refs of each
+    class's bases.  `exported` is what ``__all__`` lists, or None if it is missing or computed.  `notes`
+    covers the module's docstring.
     """
 
     definitions: dict[str, Definition]
@@ -64,7 +63,7 @@ class ModuleSummary(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def on_import_digest(self) -> str:
-        """One digest of everything that the module may do on import; empty where it does nothing."""
+        """One digest of everything that the module may do on import; empty if nothing."""
         return "".join(statement.digest for statement in self.on_import)
 
 
@@ -73,7 +72,7 @@ EMPTY = ModuleSummary({}, {}, (), (), (), {}, None, "")
 
 
 class DefinitionText(NamedTuple):
-    """The text of one definition, with the digest that `Definition` has."""
+    """The source of one definition, with the digest in its `Definition`."""
 
     digest: str
     text: str

@@ -1,4 +1,4 @@
-"""What cannot hold still: connections, started programs, the clock, random numbers without a seed."""
+"""Sources of unsteady results: connections, started programs, the clock, unseeded random numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from baton.codetrace.modules import locate
 from baton.codetrace.observing import Seen
 from baton.codetrace.reach import Reach
 
-_WAYS_OUT = (
+_FIXES = (
     "say which state it reads with @task(version=...), make it an effect with effect=True, "
     "or make it an input of the task"
 )
@@ -37,23 +37,23 @@ _SEEDS = ("random.seed", "numpy.random.seed", "numpy.random.set_state", "random.
 
 
 def doubts(seen: Seen, reach: Reach, *, has_version: bool) -> tuple[list[str], list[str]]:
-    """Return warnings about a task's result, and why it cannot be remembered.
+    """Return warnings about a task's result, and reasons not to cache it.
 
     Parameters
     ----------
     seen : Seen
-        What was seen while the task ran.
+        Observations of the task run.
     reach : Reach
-        What reading found.
+        What was found by reading.
     has_version : bool
-        Whether the task says itself which state of the world it reads.
+        Whether the task declares with ``version`` which state of the world it reads.
 
     Returns
     -------
     warnings : list of str
-        Each names the line and the ways out.
+        Each with the line and possible fixes.
     reasons : list of str
-        Empty where the result can be remembered.
+        Empty if the result can be cached.
     """
     warnings: list[str] = []
     reasons: list[str] = []
@@ -65,25 +65,25 @@ def doubts(seen: Seen, reach: Reach, *, has_version: bool) -> tuple[list[str], l
     outside = reach.outside or {}
     for name, user in sorted(outside.items()):
         if name in _CALENDAR:
-            _doubt(f"it reads the calendar with {name}", _line_of(name, user), warnings, reasons)
+            _doubt(f"it reads the current date with {name}", _line_of(name, user), warnings, reasons)
         elif name in _CLOCK:
-            warnings.append(f"it reads the clock with {name} ({_line_of(name, user)}): {_WAYS_OUT}")
+            warnings.append(f"it reads the clock with {name} ({_line_of(name, user)}): {_FIXES}")
         elif _RANDOM.match(name) and not any(seed in outside for seed in _SEEDS):
             warnings.append(
                 f"it draws random numbers without a seed with {name} ({_line_of(name, user)}): "
-                "seed them, so that the result can be made again"
+                "seed them to make the result reproducible"
             )
     return warnings, reasons
 
 
 def _doubt(what: str, place: str, warnings: list[str], reasons: list[str]) -> None:
     where = f" ({place})" if place else ""
-    warnings.append(f"{what}{where}, so the result is not remembered: {_WAYS_OUT}")
+    warnings.append(f"{what}{where}, so the result is not cached: {_FIXES}")
     reasons.append(f"{what}{where}")
 
 
 def _line_of(name: str, user: str) -> str:
-    """Return where a definition uses a name, as well as its text tells."""
+    """Return the line where a definition uses a name, as far as its source tells."""
     module = user.partition(":")[0]
     loaded = LOADED.get(module)
     place = locate(module)

@@ -1,8 +1,8 @@
-"""One pipeline on several engines, on the same data: what each cost, and whether all made the same.
+"""Run one pipeline on several engines with the same data, and compare costs and results.
 
-Each engine runs as the command that a user would type, in a process of its own, so that what one
-engine has imported is no help to the next.  What is compared are the outputs of pure tasks, by their
-digests; what effects return (ids, times) differs from run to run by its nature.
+Each engine runs as the command that a user would type, in its own process, so that imports of one engine
+do not help the next.  Compared are the digests of pure tasks' outputs; the results of effects (ids,
+times) always differ.
 """
 
 from baton.comparison.result import Comparison, Difference, EngineRun, Machine, Unusable

@@ -1,4 +1,4 @@
-"""A comparison as a part of a Markdown page, which the program writes between two marks."""
+"""A comparison as a generated section of a Markdown page, between two markers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ END = "<!-- Generated up to here. -->"
 
 
 def as_markdown(comparison: Comparison, command: str) -> str:
-    """Return the generated part, without its marks; `command` is what makes it again."""
+    """Return the generated section, without its markers; `command` regenerates it."""
     header, rows = table_of(comparison, shortened=True)
     machine = comparison.machine
     lines = [
@@ -25,13 +25,13 @@ def as_markdown(comparison: Comparison, command: str) -> str:
         "|" + "---|" * len(header),
         *(_line((_explained(row[0]), *row[1:])) for row in rows),
         "",
-        f"What pure tasks made, compared by digest: **{_plain(comparison.verdict)}**.",
+        f"Outputs of pure tasks, compared by digest: **{_plain(comparison.verdict)}**.",
         "",
         *(f"- *{what}*: {meaning}." for what, meaning in WHAT_FIGURES_ARE.items()),
         "",
         *(f"`{one.engine}` was left out: {_plain(one.reason)}.\n" for one in comparison.unusable),
         f"On {machine.date}, {machine.system}, {machine.cores} cores, load {machine.load:.2f} before the "
-        "start (more than about 0.5 means that other programs took part of the machine).",
+        "start (above about 0.5, other programs used the machine, too).",
         "",
         f"Python {machine.python}, "
         + ", ".join(f"{name} {version}" for name, version in machine.packages.items())
@@ -41,21 +41,21 @@ def as_markdown(comparison: Comparison, command: str) -> str:
 
 
 def check_page(path: Path) -> None:
-    """Make sure that a page can take the generated part.
+    """Check that a page can hold the generated section.
 
     Raises
     ------
     UsageError
-        If its folder is missing, or it exists and has no place for a generated part.
+        If its folder is missing, or it exists without markers.
     """
     if path.exists():
         _split(path)
     elif not path.absolute().parent.is_dir():
-        raise UsageError(f"the folder of {path} does not exist", f"make it with: mkdir -p {path.parent}")
+        raise UsageError(f"the folder of {path} does not exist", f"create it with: mkdir -p {path.parent}")
 
 
 def write_part(path: Path, part: str) -> None:
-    """Put the generated part between its marks in a page, or make a page of nothing else."""
+    """Write the generated section between its markers in a page, or create the page."""
     before, after = _split(path) if path.exists() else ("", "\n")
     content = f"{before}{BEGIN}\n\n{part}\n\n{END}{after}"
     write_atomically(path.absolute(), content.encode())
@@ -65,11 +65,11 @@ def _split(path: Path) -> tuple[str, str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read as a page: {error}", "name another file") from error
+        raise UsageError(f"{path} cannot be read as a page: {error}", "choose another file") from error
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
         raise UsageError(
             f"{path} has no place for the figures",
-            f"put these two lines where they belong: {BEGIN} and {END}; or name a new file",
+            f"add these two lines where the figures belong: {BEGIN} and {END}; or choose a new file",
         )
     return text.split(BEGIN)[0], text.split(END)[1]
 
@@ -83,6 +83,6 @@ def _line(cells: tuple[str, ...]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text in which nothing is taken as Markdown or HTML."""
+    """Return a text with Markdown and HTML escaped."""
     escaped = re.sub(r"([\\`*_\[\]|#])", r"\\\1", " ".join(text.split()))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

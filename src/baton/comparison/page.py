@@ -1,4 +1,4 @@
-"""A comparison as one HTML page that opens anywhere, without a network."""
+"""A comparison as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ TEMPLATE = Path(__file__).with_name("page.html.jinja")
 
 
 def as_html(comparison: Comparison, command: str) -> str:
-    """Return the page; nothing in the comparison is taken as HTML.
+    """Return the page, with HTML in the comparison escaped.
 
     Parameters
     ----------
     comparison : Comparison
-        What is shown.
+        The comparison to show.
     command : str
-        The command that makes it again.
+        The command that regenerates it.
     """
     import jinja2
 

@@ -1,4 +1,4 @@
-"""What came of running one pipeline on several engines, as values."""
+"""The results of running one pipeline on several engines."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ class EngineRun:
     engine : str
         Name of the engine.
     command : tuple of str
-        The command that was run, fit to be shown.
+        The command that was run, safe to show.
     exit_code : int
-        How it ended.
+        Its exit code.
     wall_s : float
-        Seconds from the start of the command's process to its end.
+        Seconds from the start to the end of the process.
     record : RunRecord, optional
-        The run's record; missing where the command ended before it began to run tasks.
+        The run's record; None if the command failed before the run started.
     longest_chain_s : float
-        Seconds of the most expensive chain of tasks that had to wait for each other.
+        Seconds of the longest chain of dependent tasks.
     digests : mapping of str to str
-        Digest of each output of a pure task, by artifact, in the order of the pipeline.
+        Digest of each output of a pure task, by artifact, in pipeline order.
     experiment : str
-        The tracker's experiment; empty where the pipeline is not tracked.
+        The tracker's experiment; empty if the pipeline is not tracked.
     metrics : mapping of str to float
-        What the tracking run holds, with all digits; empty where there is none.
+        Metrics of the tracking run in full precision; empty if there are none.
     store : str
-        The store of its own that was kept to be looked into; empty where there is none.
+        The separate store that was kept for inspection; empty if there is none.
     """
 
     engine: str
@@ -64,31 +64,31 @@ class EngineRun:
 
     @property
     def in_tasks_s(self) -> float:
-        """Seconds that all tasks took together."""
+        """Total seconds of all tasks."""
         return sum(task.duration_s for task in self.tasks)
 
     @property
     def overhead_s(self) -> float:
-        """Wall time without the longest chain: what would be left if tasks ran side by side at best."""
+        """Wall time minus the longest chain: what would remain with perfect parallelism."""
         return max(self.wall_s - self.longest_chain_s, 0.0)
 
     def count(self, outcome: str) -> int:
-        """Return how many tasks ended so."""
+        """Return the number of tasks with this outcome."""
         return sum(task.outcome == outcome for task in self.tasks)
 
     @property
     def facts(self) -> dict[str, str]:
-        """What the tasks reported for people, by label."""
+        """Facts that the tasks reported, by label."""
         return dict(self.record.facts) if self.record is not None else {}
 
     @property
     def tracking_run_id(self) -> str:
-        """The tracking run's id; empty where there is none."""
+        """The tracking run's id, or empty."""
         return self.record.tracking_run_id if self.record is not None else ""
 
     @property
     def failure(self) -> str:
-        """Why the run failed, in one sentence; empty where it did not."""
+        """Why the run failed, in one sentence; empty if it did not."""
         if self.is_good:
             return ""
         for task in self.tasks:
@@ -97,7 +97,7 @@ class EngineRun:
         return f"the command ended with exit code {self.exit_code}"
 
     def figure(self, label: str) -> str:
-        """Return the fact called `label`, with all its digits where the tracker has a metric of that name."""
+        """Return the fact called `label`, in full precision if the tracker has a metric of that name."""
         fact = self.facts.get(label, "")
         exact = {name.casefold(): value for name, value in self.metrics.items()}.get(label.casefold())
         return fact if exact is None or not fact else repr(exact)
@@ -114,12 +114,12 @@ class Unusable:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An artifact that is not the same on every engine.
+    """An artifact that differs between engines.
 
     Parameters
     ----------
     artifact, task : str
-        The artifact and the task that makes it.
+        The artifact and the task that produces it.
     digests : mapping of str to str
         Its digest by engine.
     """
@@ -131,7 +131,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where and when the figures were taken; `load` is the mean number of busy programs before the start."""
+    """Where and when the figures were measured; `load` is the mean number of busy programs before."""
 
     date: str
     system: str
@@ -142,7 +142,7 @@ class Machine:
 
     @classmethod
     def here(cls) -> Machine:
-        """Describe this machine, now."""
+        """Describe this machine now."""
         wanted = [package for package in wanted_packages() if package.version]
         return cls(
             date=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
@@ -156,18 +156,18 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came of running one pipeline on several engines.
+    """The result of running one pipeline on several engines.
 
     Parameters
     ----------
     dag : Dag
         The part of the pipeline that was run.
     targets : tuple of str
-        What was asked for.
+        The requested targets.
     shared : bool
         Whether the engines shared the project's store and cache.
     runs : tuple of EngineRun
-        One for each engine, in the order in which they ran.
+        One per engine, in the order in which they ran.
     unusable : tuple of Unusable
         Engines that were left out.
     machine : Machine
@@ -188,7 +188,7 @@ class Comparison:
 
     @property
     def first_difference(self) -> Difference | None:
-        """The first artifact, in the order of the pipeline, whose digest is not the same everywhere."""
+        """The first artifact, in pipeline order, whose digests differ."""
         for name, task in pure_outputs(self.dag):
             digests = {run.engine: run.digests[name] for run in self.runs if name in run.digests}
             if len(set(digests.values())) > 1:
@@ -197,26 +197,26 @@ class Comparison:
 
     @property
     def is_good(self) -> bool:
-        """Whether every engine succeeded, and none made something else."""
+        """Whether every engine succeeded and no artifact differs."""
         return not self.failed and self.first_difference is None
 
     @property
     def is_identical(self) -> bool:
-        """Whether several engines succeeded and all made the same."""
+        """Whether several engines succeeded with identical artifacts."""
         return len(self.runs) - len(self.failed) > 1 and self.first_difference is None
 
     @property
     def verdict(self) -> str:
-        """What was found, in one line."""
+        """The result in one line."""
         if (found := self.first_difference) is not None:
-            told = ", ".join(f"{digest[:12]} on {engine}" for engine, digest in found.digests.items())
-            return f"different: first '{found.artifact}', made by task '{found.task}': {told}"
+            shown = ", ".join(f"{digest[:12]} on {engine}" for engine, digest in found.digests.items())
+            return f"different: first '{found.artifact}', made by task '{found.task}': {shown}"
         good = [run for run in self.runs if run.is_good]
         if self.is_identical:
             count = len(good[0].digests)
             names = ", ".join(run.engine for run in good)
             return f"identical: {count} artifact{'s' if count != 1 else ''} on {names}"
-        return f"nothing to compare: {f'only {good[0].engine}' if good else 'no engine'} came to its end"
+        return f"nothing to compare: {f'only {good[0].engine}' if good else 'no engine'} finished"
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -227,16 +227,16 @@ class Comparison:
 
 
 def pure_outputs(dag: Dag) -> Iterator[tuple[str, str]]:
-    """Yield each output of a pure task with the task's name, in the order of the pipeline."""
+    """Yield each output of a pure task with the task's name, in pipeline order."""
     for task in dag.order:
         if not task.effect:
             yield from ((name, task.name) for name in task.outputs)
 
 
 def longest_chain_s(dag: Dag, durations_s: Mapping[str, float]) -> float:
-    """Return the time of the most expensive chain of tasks of which each waits for the one before.
+    """Return the time of the longest chain of dependent tasks.
 
-    Tasks that come ``first`` or ``last`` wait for, or hold up, all others.
+    Tasks that come ``first`` or ``last`` block all others.
     """
     rank = {"first": 0, None: 1, "last": 2}
     ends: dict[str, float] = {}

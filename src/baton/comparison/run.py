@@ -1,4 +1,4 @@
-"""Run one pipeline on several engines, one after the other, each in a process of its own."""
+"""Run one pipeline on several engines, one after the other, each in its own process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MARK = ".running"
 _STOP_WITHIN_S = 5.0
 _RUNS_LOOKED_AT = 20
 
-Tell = Callable[[str], None]
+OnCommand = Callable[[str], None]
 
 
 def compare(
@@ -41,45 +41,44 @@ def compare(
     shared: bool = False,
     quiet: bool = False,
     anywhere: bool = False,
-    tell: Tell,
+    on_command: OnCommand,
 ) -> Comparison:
-    """Run the pipeline on several engines, one after the other, and compare what they made.
+    """Run the pipeline on several engines, one after the other, and compare the results.
 
     A failing engine does not stop the others.
 
     Parameters
     ----------
     project : Project
-        As `baton.runs.project.open_project` returns it; what its options set holds for every engine.
+        As returned by `baton.runs.project.open_project`; its options apply to every engine.
     engines : sequence of str
-        The engines to run; every one that can be used unless given.
+        The engines to run; every available one unless given.
     targets : sequence of str
-        Groups or tasks; the pipeline's default target where there is none.
+        Groups or tasks; the pipeline's default target if there are none.
     jobs : int
-        How many tasks may run at once, on engines that can.
+        Maximum number of concurrent tasks, on engines that support it.
     shared : bool
-        Whether the engines share the project's store, so that what one made no other makes again.
-        Else each begins with an empty store, which is removed after a run of which nothing is asked.
+        Whether the engines share the project's store and reuse each other's results.  Otherwise each starts
+        with an empty store, which is deleted unless it is worth inspecting.
     quiet : bool
-        Whether the engines' own progress is not shown.
+        Whether to hide the engines' own progress.
     anywhere : bool
-        Whether the commands name the project's folder, so that they can be repeated from any other.
-    tell : callable
-        Is told of each command before it runs.
+        Whether the commands include the project's folder, so that they work in any folder.
+    on_command : callable
+        Called with each command before it runs.
 
     Raises
     ------
     UsageError
-        If an engine or a target does not exist, or a store is named that would not be used.
+        If an engine or a target does not exist, or a given store would not be used.
     Unavailable
-        If an engine that was asked for, the folder or the tracking server cannot be used; nothing was
-        run then.
+        If a requested engine, the folder or the tracking server cannot be used; then nothing has run.
     """
     usable, unusable = _choose(engines)
     if "store" in given_options(project) and not shared:
         raise UsageError(
-            "each engine begins with an empty store of its own, so --store would not be used",
-            "share one store with: --shared",
+            "each engine starts with its own empty store, so --store would have no effect",
+            "use one store for all engines with: --shared",
         )
     execution = Execution.begin(project, targets, usable[0])
     execution.check()
@@ -91,7 +90,7 @@ def compare(
             if not shared:
                 stores.update((engine, _new_store(project, engine, marks)) for engine in usable)
             runs = [
-                _run_apart(execution, engine, stores.get(engine, ""), [*targets, *common], tell)
+                _run_apart(execution, engine, stores.get(engine, ""), [*targets, *common], on_command)
                 for engine in usable
             ]
     except BaseException:
@@ -100,13 +99,13 @@ def compare(
     runs = [replace(run, metrics=_metrics(project, run)) for run in runs]
     made = Comparison(execution.dag, execution.targets, shared, tuple(runs), unusable, machine)
     if made.first_difference is not None:
-        return made  # somebody will look into what differs
+        return made  # keep the stores to inspect the difference
     _remove(project, [run.store for run in runs if run.is_good])
     return replace(made, runs=tuple(replace(run, store="") if run.is_good else run for run in runs))
 
 
 def _choose(engines: Sequence[str]) -> tuple[tuple[str, ...], tuple[Unusable, ...]]:
-    """Return the engines to run, and those that cannot be, unless they were asked for."""
+    """Return the engines to run, and those that are unavailable unless they were requested."""
     for name in engines:
         find_engine(name).check()
     if engines:
@@ -122,9 +121,9 @@ def _choose(engines: Sequence[str]) -> tuple[tuple[str, ...], tuple[Unusable, ..
 
 
 def _new_store(project: Project, engine: str, marks: contextlib.ExitStack) -> str:
-    """Make an empty folder for the artifacts of one run, and return it as the setting names it.
+    """Create an empty folder for the artifacts of one run, and return it as a store setting.
 
-    Until `marks` close, a file beside it says that its comparison goes on.
+    Until `marks` closes, a file next to it marks the comparison as in progress.
     """
     place = project.home / _FOLDER
     place.mkdir(parents=True, exist_ok=True)
@@ -135,7 +134,7 @@ def _new_store(project: Project, engine: str, marks: contextlib.ExitStack) -> st
 
 
 def _remove_abandoned(place: Path) -> None:
-    """Remove the stores of comparisons that were killed: their marks are there, and nobody is at work."""
+    """Delete the stores of killed comparisons, whose marks exist but are not in use."""
     for mark in place.glob(f"*{_MARK}"):
         if not is_at_work(mark):
             shutil.rmtree(mark.with_suffix(""), ignore_errors=True)
@@ -143,21 +142,23 @@ def _remove_abandoned(place: Path) -> None:
 
 
 def _remove(project: Project, stores: Iterable[str]) -> None:
-    """Remove stores that nobody needs any more."""
+    """Delete stores that are no longer needed."""
     for store in stores:
         if store:
             shutil.rmtree(project.folder / store, ignore_errors=True)
-    with contextlib.suppress(OSError):  # it holds another comparison's, or was never made
+    with contextlib.suppress(OSError):  # not empty, or never created
         (project.home / _FOLDER).rmdir()
 
 
-def _run_apart(execution: Execution, engine: str, store: str, words: Sequence[str], tell: Tell) -> EngineRun:
-    """Run one engine in a process of its own, and gather what came of it."""
+def _run_apart(
+    execution: Execution, engine: str, store: str, words: Sequence[str], on_command: OnCommand
+) -> EngineRun:
+    """Run one engine in a separate process, and collect the results."""
     project, dag = execution.project, execution.dag
     how = ["--no-cache", f"--store={store}"] if store else ["--cache"]
     words = ["run", f"--engine={engine}", *how, *words]
     command = ("baton", *map(shown_word, words))
-    tell(shlex.join(command))
+    on_command(shlex.join(command))
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     began = time.perf_counter()
     child = subprocess.Popen(tied("baton.cli.app", *words), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
@@ -187,7 +188,7 @@ def _run_apart(execution: Execution, engine: str, store: str, words: Sequence[st
 
 
 def _record_of(project: Project, process: int, started_at: str) -> RunRecord | None:
-    """Return the record of the run that a process made, if it came so far."""
+    """Return the record of the run in a process, if it was started."""
     for record in list_runs(project.home, _RUNS_LOOKED_AT):
         if record.process == process and record.started_at >= started_at:
             return record
@@ -195,7 +196,7 @@ def _record_of(project: Project, process: int, started_at: str) -> RunRecord | N
 
 
 def _end(child: subprocess.Popen[bytes], *, at_once: bool) -> None:
-    """End the command, which a Ctrl-C at the terminal reaches by itself."""
+    """Stop the command, which receives a Ctrl-C at the terminal by itself."""
     if not at_once:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_STOP_WITHIN_S)
@@ -208,4 +209,4 @@ def _metrics(project: Project, run: EngineRun) -> dict[str, float]:
     try:
         return project.tracker(run.engine).metrics(run.tracking_run_id)
     except Unavailable:
-        return {}  # the facts tell the same, with fewer digits
+        return {}  # the facts have the same values, with fewer digits

@@ -1,4 +1,4 @@
-"""The one table of a comparison: a row for each figure, a column for each engine."""
+"""The table of a comparison: one row per figure, one column per engine."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Row = tuple[str, ...]
 _HEXADECIMAL = re.compile(r"\b[0-9a-f]{32,64}\b")
 
 WHAT_FIGURES_ARE = {
-    "wall": "seconds from the start of the engine's process to its end, imports and all",
+    "wall": "seconds from the start to the end of the engine's process, including imports",
     "in tasks": "seconds of all tasks added up",
     "overhead": (
-        "wall minus the longest chain of tasks of which each waits for the one before: starting, importing, "
-        "orchestrating, and doing one after another what could be done side by side"
+        "wall minus the longest chain of dependent tasks: starting, importing, orchestrating, and running "
+        "tasks one after another that could run in parallel"
     ),
-    "run / cached": "tasks that ran, and tasks whose remembered result was used",
+    "run / cached": "tasks that ran, and tasks whose cached result was used",
 }
-"""What the figures that are not facts of the pipeline mean."""
+"""The meaning of figures that are not facts of the pipeline."""
 
 
 def table_of(comparison: Comparison, *, shortened: bool = False) -> tuple[Row, list[Row]]:
@@ -28,9 +28,9 @@ def table_of(comparison: Comparison, *, shortened: bool = False) -> tuple[Row, l
     Parameters
     ----------
     comparison : Comparison
-        What is told.
+        The comparison to show.
     shortened : bool
-        Whether long digests and ids are cut to 12 digits.
+        Whether to cut long digests and ids to 12 digits.
     """
     runs = comparison.runs
     rows: list[Row] = [

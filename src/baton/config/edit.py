@@ -1,4 +1,4 @@
-"""Change a configuration file from a program: what cannot be used is refused when it is set."""
+"""Edit a configuration file from a program: invalid values are refused when they are set."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from baton.errors import SettingsError, nearest
 
 
 class ConfigurationFile:
-    """A configuration file with changes that are yet to be saved.
+    """A configuration file with unsaved changes.
 
     Parameters
     ----------
     parameters : type
         The pipeline's parameters.
     path : Path, optional
-        The file, which need not exist; the current folder's unless ``BATON_CONFIG`` names another.
+        The file, which need not exist; ``BATON_CONFIG`` or the one in the current folder unless given.
     own_defaults : mapping of str to Any, optional
-        Values by bare name that a new file holds instead of the defaults.
+        Values by short name that a new file contains instead of the defaults.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ConfigurationFile:
 
     @property
     def is_changed(self) -> bool:
-        """Whether there is something to save."""
+        """Whether there are unsaved changes."""
         return bool(self._changes)
 
     def update(self, section: str, **values: Any) -> None:
@@ -51,14 +51,14 @@ class ConfigurationFile:
         Raises
         ------
         SettingsError
-            If a name is unknown in the section, or a value has another type or is out of range.
+            If the section does not have the name, or a value has the wrong type or is out of range.
         """
         known = {leaf.name: leaf for leaf in self._leaves if leaf.path[0] == section}
         given = {name: value for name, value in values.items() if value is not None}
         problems, changes = [], {}
         for name, value in given.items():
             if name not in known:
-                problems.append(f"there is no '{name}' in section '{section}'{nearest(name, known)}")
+                problems.append(f"section '{section}' has no '{name}'{nearest(name, known)}")
                 continue
             try:
                 changes[known[name]] = typed(known[name].type, value, from_text=False)
@@ -69,7 +69,7 @@ class ConfigurationFile:
         self._changes.update(changes)
 
     def save(self) -> Path:
-        """Write the changes into the file, keep everything else, and return its path.
+        """Write the changes to the file, keep everything else, and return its path.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class ConfigurationFile:
         Returns
         -------
         Path or None
-            The copy of the file that was there; None where there was none.
+            The copy of the previous file, or None.
 
         Raises
         ------
@@ -102,18 +102,18 @@ class ConfigurationFile:
         return kept
 
     def resolve(self) -> Configuration:
-        """Return all values as a run would see them after saving, each with where it came from.
+        """Return all values as a run would see them after saving, each with its origin.
 
         Raises
         ------
         SettingsError
-            If a value of any source cannot be used.
+            If a value from any source is invalid.
         """
         changes = {leaf.name: value for leaf, value in self._changes.items()}
         return resolve(self._parameters, path=self.path, environ=os.environ, options=changes)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all values as a run would see them, in the file's sections and as JSON has them."""
+        """Return all values as a run would see them, in the file's sections and in JSON form."""
         configuration = self.resolve()
         content: dict[str, Any] = {}
         for leaf in configuration.leaves:

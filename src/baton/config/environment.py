@@ -1,4 +1,4 @@
-"""The environment: ``BATON_`` and a setting's or parameter's name in capitals."""
+"""The environment: ``BATON_`` and the name of a setting or parameter in capitals."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 PREFIX = "BATON_"
 OWN = frozenset({"BATON_CONFIG", "BATON_PROJECT"})
-"""Variables that say where to look, and are no settings themselves."""
+"""Variables that locate the project and are not settings."""
 TESTS = "BATON_TEST_"
 """Prefix of variables that belong to the test suite."""
 
 
 def read(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what the environment sets, by the variable's name; empty texts count as not set."""
+    """Return the values set by the environment, by variable; empty values count as not set."""
     return {
         name: text
         for name, text in environ.items()

@@ -16,22 +16,22 @@ DEFAULT_NAME = "orchestration_config.json"
 
 
 def read(path: Path, *, required: bool) -> dict[str, Any]:
-    """Return the file's sections; nothing where it is empty, or does not exist and is not `required`.
+    """Return the file's sections, or nothing if it is empty or a missing file is not `required`.
 
     Raises
     ------
     SettingsError
-        If it cannot be read, is not JSON, or holds something else than sections.
+        If it cannot be read, is not JSON, or contains anything but sections.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
+        text = path.read_text(encoding="utf-8-sig")  # some editors write a byte order mark
     except FileNotFoundError:
         if required:
             raise SettingsError(
-                [f"configuration file {path} does not exist"], "make one with: baton config set"
+                [f"configuration file {path} does not exist"], "create one with: baton config set"
             ) from None
         return {}
-    except (OSError, ValueError) as error:  # ValueError: bytes that are no text, or a path that is none
+    except (OSError, ValueError) as error:  # ValueError: not valid text, or not a valid path
         raise SettingsError([f"configuration file {path} cannot be read: {error}"]) from error
     if not text.strip():
         return {}
@@ -43,21 +43,21 @@ def read(path: Path, *, required: bool) -> dict[str, Any]:
         else:
             place = "nested too deep" if isinstance(error, RecursionError) else str(error).partition(":")[0]
         raise SettingsError(
-            [f"configuration file {path} is not JSON: {place}"], "mend it, or move it away"
+            [f"configuration file {path} is not JSON: {place}"], "fix it, or move it away"
         ) from error
     if not isinstance(content, dict):
-        raise SettingsError([f"configuration file {path} must hold an object with sections"])
+        raise SettingsError([f"configuration file {path} must contain an object with sections"])
     return content
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def leaves_of(
     content: Mapping[str, Any], known: frozenset[tuple[str, ...]]
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield each value with its path; a mapping is followed unless its path is a known leaf."""
+    """Yield each value with its path; mappings are entered unless their path is a known leaf."""
 
     def walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
         if isinstance(value, dict) and path not in known:
@@ -70,7 +70,7 @@ def leaves_of(
 
 
 def write_value(path: Path, key: tuple[str, ...], value: Any) -> None:
-    """Set one value in the file, which is made where there is none, and keep everything else.
+    """Set one value in the file, which is created if missing, and keep everything else.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def write_value(path: Path, key: tuple[str, ...], value: Any) -> None:
 
 
 def write_values(path: Path, values: Mapping[tuple[str, ...], Any], *, alone: bool = False) -> None:
-    """Set several values in the file, which is made where there is none.
+    """Set several values in the file, which is created if missing.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def write_values(path: Path, values: Mapping[tuple[str, ...], Any], *, alone: bo
     values : mapping
         The values by section and key.
     alone : bool
-        Whether the file is to hold nothing else; otherwise everything else in it is kept.
+        Whether to drop everything else in the file.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def write_values(path: Path, values: Mapping[tuple[str, ...], Any], *, alone: bo
 
 
 def remove_value(path: Path, key: tuple[str, ...]) -> None:
-    """Take one value out of the file, if it is there, and keep everything else.
+    """Remove one value from the file, if present, and keep everything else.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def remove_value(path: Path, key: tuple[str, ...]) -> None:
 
 
 def keep_copy(path: Path) -> Path:
-    """Copy the file to ``.bak`` beside it, with a number behind where there is one, and return the copy.
+    """Copy the file to ``.bak``, with a number if that exists, and return the copy.
 
     Raises
     ------
@@ -146,8 +146,8 @@ def keep_copy(path: Path) -> Path:
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     try:
-        path = path.resolve()  # a link stays one
-        mode = path.stat().st_mode & 0o777 if path.exists() else None  # who hid it meant it
+        path = path.resolve()  # keeps symbolic links
+        mode = path.stat().st_mode & 0o777 if path.exists() else None  # keep restricted permissions
         write_atomically(path, (json.dumps(content, indent=2) + "\n").encode(), durable=True, mode=mode)
     except OSError as error:
         raise SettingsError([f"configuration file {path} cannot be written: {error.strerror}"]) from error

@@ -1,4 +1,4 @@
-"""Bring the sources together: typed values, each with where it came from, or every problem at once."""
+"""Combine the sources: typed values, each with its origin, or all problems at once."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Source = Literal["default", "file", "environment", "command line"]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value came from.
+    """The source of a value.
 
     Parameters
     ----------
     source : str
         The kind of source.
     place : str
-        The file, variable or option that set it; empty for a default.
+        The file, variable or option that set it; empty for defaults.
     """
 
     source: Source
@@ -43,13 +43,13 @@ class Configuration:
     Parameters
     ----------
     settings : Settings
-        The tool's own.
+        baton's own settings.
     parameters : Parameters
-        The pipeline's.
+        The pipeline's parameters.
     leaves : tuple of Leaf
         Every setting and parameter, settings first.
     origins : dict of str to Origin
-        Where each came from, by dotted key.
+        Origin of each value, by dotted key.
     path : Path
         The configuration file, which need not exist.
     """
@@ -72,7 +72,7 @@ class Configuration:
         return next(section for section in sections if isinstance(section, declared))
 
     def given(self, source: Source) -> dict[str, Any]:
-        """Return what one source sets, by bare name, each value as JSON has it."""
+        """Return the values set by one source, by short name, in JSON form."""
         return {
             leaf.name: as_plain(self.value(leaf))
             for leaf in self.leaves
@@ -100,17 +100,17 @@ def resolve(
     required : bool
         Whether the file must exist.
     environ : mapping, optional
-        Environment variables; others than ``BATON_...`` are not looked at.
+        Environment variables; only ``BATON_...`` is used.
     options : mapping, optional
-        What the command line sets, by bare name: values, or texts as people write them.
+        Values from the command line, by short name: typed or as text.
     parameters_known : bool
-        False while the pipeline itself is still to be found: what the tool's own settings do not
-        know is then left alone instead of refused.
+        False until the pipeline is found: then unknown names, which may be its parameters, are ignored
+        instead of refused.
 
     Raises
     ------
     SettingsError
-        Every unknown key, wrong type and value out of range, at once.
+        For every unknown key, wrong type and value out of range, at once.
     """
     problems: list[str] = []
     known = [*leaves(all_settings()), *leaves(parameters)]
@@ -124,7 +124,7 @@ def resolve(
     }
     origins = {leaf.key: Origin("default") for leaf in known}
 
-    def take(leaf: Leaf, given: Any, origin: Origin, *, from_text: bool) -> None:
+    def add(leaf: Leaf, given: Any, origin: Origin, *, from_text: bool) -> None:
         try:
             values[leaf.path] = typed(leaf.type, given, from_text=from_text)
             origins[leaf.key] = origin
@@ -134,7 +134,7 @@ def resolve(
 
     for key, given in file.leaves_of(file.read(path, required=required), frozenset(by_path)):
         if key in by_path:
-            take(by_path[key], given, Origin("file", str(path)), from_text=False)
+            add(by_path[key], given, Origin("file", str(path)), from_text=False)
         elif any(known_path[: len(key)] == key for known_path in by_path):
             problems.append(f"{path}: '{'.'.join(key)}' must be a section")
         elif parameters_known:
@@ -142,14 +142,14 @@ def resolve(
     for variable, given in environment.read(environ or {}).items():
         leaf = by_name.get(variable.removeprefix(environment.PREFIX).lower())
         if leaf is not None:
-            take(leaf, given, Origin("environment", variable), from_text=True)
+            add(leaf, given, Origin("environment", variable), from_text=True)
         elif parameters_known and not variable.startswith(environment.TESTS):
             names = [environment.variable_for(leaf.name) for leaf in known]
             problems.append(f"unknown environment variable {variable}{nearest(variable, names)}")
     for name, given in (options or {}).items():
         if name in by_name:
             option = "--" + name.replace("_", "-")
-            take(by_name[name], given, Origin("command line", option), from_text=True)
+            add(by_name[name], given, Origin("command line", option), from_text=True)
         elif parameters_known:
             problems.append(f"unknown parameter '{name}'{nearest(name, by_name)}")
     if problems:
@@ -168,12 +168,12 @@ def resolve(
 
 
 def convert_one(leaf: Leaf, text: str) -> Any:
-    """Return a text as the value of one setting or parameter.
+    """Convert a text to the value of one setting or parameter.
 
     Raises
     ------
     SettingsError
-        If the text is not of its type or out of its range.
+        If the text has the wrong type or is out of range.
     """
     try:
         return typed(leaf.type, text, from_text=True)

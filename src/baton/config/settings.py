@@ -1,4 +1,4 @@
-"""The settings of the tool itself, in the sections of the configuration file."""
+"""baton's own settings, in the sections of the configuration file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from baton.core.values import read_path
 
 
 def _read_folder(settings: Parameters, section: str, name: str, *, address: bool = False) -> None:
-    """Expand ``~`` in a folder, and refuse an address unless it may be one."""
+    """Expand ``~`` in a folder, and refuse an address unless allowed."""
     text: str | None = getattr(settings, name)
     if text is None:
         return
     if is_address(text) and not address:
-        raise ValueError(f"{section}.{name} must be a folder of this machine, not an address")
+        raise ValueError(f"{section}.{name} must be a local folder, not an address")
     try:
         msgspec.structs.force_setattr(settings, name, read_path(text))
     except ValueError as error:
@@ -33,19 +33,19 @@ class MlflowSettings(Parameters, frozen=True):
         str | None,
         parameter("host of an MLflow server, used as http://HOST:5000; none means the local store"),
     ] = None
-    tracking_uri: Annotated[str | None, parameter("MLflow tracking URI; wins over tracking_server_host")] = (
+    tracking_uri: Annotated[str | None, parameter("MLflow tracking URI; overrides tracking_server_host")] = (
         None
     )
     aws_profile: Annotated[
         str | None, parameter("AWS profile for artifact stores and object stores on S3")
     ] = None
     experiment_name: Annotated[
-        str | None, parameter("MLflow experiment, completed by '-' and the engine; none means the pipeline's")
+        str | None, parameter("MLflow experiment, extended by '-' and the engine; none means the pipeline's")
     ] = None
 
 
 class ArtifactsSettings(Parameters, frozen=True):
-    """Where files for people lie."""
+    """Folders for files that people use."""
 
     models_dir: Annotated[
         str | None, parameter("folder for deployment records and reports; none means models in home")
@@ -65,21 +65,19 @@ class BatonSettings(Parameters, frozen=True):
         "tripduration.pipeline:dag"
     )
     engine: Annotated[str, parameter("engine that runs the pipeline")] = "simple"
-    home: Annotated[str, parameter("folder of everything that baton writes, from the project's folder")] = (
-        ".baton"
-    )
+    home: Annotated[str, parameter("folder for baton's files, relative to the project's folder")] = ".baton"
     store: Annotated[
         str | None, parameter("store of artifacts, a folder or an fsspec URL; none means store in home")
     ] = None
 
     def __post_init__(self) -> None:
-        """Expand ``~``, and refuse an address where only a folder can be."""
+        """Expand ``~``, and refuse addresses for folders."""
         _read_folder(self, "baton", "home")
         _read_folder(self, "baton", "store", address=True)
 
 
 class Settings(Parameters, frozen=True):
-    """The settings that hold for every engine."""
+    """The settings that apply to every engine."""
 
     mlflow: MlflowSettings = MlflowSettings()
     artifacts: ArtifactsSettings = ArtifactsSettings()
@@ -87,12 +85,12 @@ class Settings(Parameters, frozen=True):
 
 
 ENGINES = {"prefect": "baton.engines.prefect.settings:PrefectSettings"}
-"""Settings that engines declare: by the section of the configuration file, the class as module:object."""
+"""Settings classes of engines, as module:object, by section of the configuration file."""
 
 
 @cache
 def all_settings() -> type[Settings]:
-    """Return the class of all settings, those of engines included, each engine's in its section."""
+    """Return the class of all settings, with a section for each engine."""
     sections = []
     for section, reference in ENGINES.items():
         module, _, name = reference.partition(":")

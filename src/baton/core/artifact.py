@@ -1,6 +1,6 @@
-"""Artifacts: what travels between tasks, and what a kind of value must be able to do.
+"""Artifacts: the values that pass between tasks, and what a kind of value must implement.
 
-The kinds themselves stand in `baton.kinds`, one module for each library.
+The kinds themselves are in `baton.kinds`, one module per library.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Artifact:
     digest : str
         SHA-256 of the stored bytes, 64 hexadecimal digits.
     size : int
-        Number of stored bytes; for ``files``, of all the members together.
+        Number of stored bytes; for ``files``, the sum over all members.
     code : str
-        Digest of the code that the bytes name and do not hold, see `Kind.code`; empty where there is none.
+        Digest of the code that the bytes refer to but do not contain, see `Kind.code`; empty if none.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Artifact:
 
     @property
     def identity(self) -> str:
-        """What tells the value from others in a cache key: its bytes, and the code that they name."""
+        """What identifies the value in a cache key: its bytes and the code that they refer to."""
         return hashlib.sha256(f"{self.digest} {self.code}".encode()).hexdigest() if self.code else self.digest
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,12 +48,12 @@ class Artifact:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Artifact:
-        """Build a reference from what `as_dict` returned."""
+        """Build a reference from the result of `as_dict`."""
         return cls(fields["name"], fields["kind"], fields["digest"], fields["size"], fields.get("code", ""))
 
 
 class Kind:
-    """How values of one kind become a file and come back; subclass to add a kind.
+    """How values of one kind are written to a file and read back; subclass to add a kind.
 
     The same value must always give the same bytes: digests of artifacts are part of cache keys.
     """
@@ -61,30 +61,30 @@ class Kind:
     name: ClassVar[str]
     suffix: ClassVar[str] = ""
     module: ClassVar[str] = ""
-    """What reading a value imports, so that a worker can load it early."""
+    """What reading a value imports, so that a worker can import it early."""
     packages: ClassVar[tuple[str, ...]] = ()
-    """Packages whose values these are: a task works with them even where it imports none."""
+    """Packages that define these values: a task depends on them even if it does not import them."""
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
         """Write `value` to the new file `path`; raise TypeError if it is not of this kind."""
-        raise NotImplementedError(f"kind {cls.__name__} does not say how to write a value")
+        raise NotImplementedError(f"kind {cls.__name__} does not implement write")
 
     @classmethod
     def read(cls, path: Path) -> Any:
-        """Return the value that `write` put into `path`."""
-        raise NotImplementedError(f"kind {cls.__name__} does not say how to read a value")
+        """Return the value that `write` stored in `path`."""
+        raise NotImplementedError(f"kind {cls.__name__} does not implement read")
 
     @classmethod
     def code(cls, value: Any) -> Iterable[Callable[..., Any]]:  # noqa: ARG003
-        """Return the functions and classes of your own that the bytes of `value` name and do not hold.
+        """Return your own functions and classes that the bytes of `value` refer to but do not contain.
 
-        A pickle is such a case: it holds the name of a function, so that its bytes are the same after the
-        function changed.  What takes the value runs again when code changes that is named here.
+        A pickle, for example, holds only the name of a function, so its bytes stay the same when the
+        function changes.  Tasks that take the value rerun when the code returned here changes.
         """
         return ()
 
 
 def mismatch(expected: str, value: object) -> str:
-    """Return what is said of a value that is not of its kind."""
+    """Return the message for a value that is not of its kind."""
     return f"expected {expected}, got {type(value).__module__}.{type(value).__qualname__}"

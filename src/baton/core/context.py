@@ -1,4 +1,4 @@
-"""What a running task may use besides its inputs and parameters."""
+"""What a running task can use besides its inputs and parameters."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from baton.core.events import Reporter, TaskLogged, TaskProgressed, ignore_event
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What an effect may tell the outside world about the run that it belongs to.
+    """What an effect can tell the outside world about its run.
 
     Parameters
     ----------
     run_id, pipeline, engine : str
         The run, the pipeline's name and the engine's name.
     parameters : dict of str to object
-        Every parameter by its bare name.
+        Every parameter by its short name.
     digests : dict of str to str
         Digest of every artifact made so far in this run, by artifact name.
     code_digest : str
@@ -34,24 +34,24 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
-    """Handed to a task that asks for it with an argument annotated ``TaskContext``.
+    """Passed to a task that has an argument annotated ``TaskContext``.
 
-    Nothing here may change what a pure task returns: it is not part of the cache key.
+    Nothing here may change what a pure task returns, because it is not part of the cache key.
 
     Parameters
     ----------
     task : str
         Name of the running task.
     scratch : Path
-        An empty folder of this task run, deleted afterwards.
+        An empty folder for this task run, deleted afterwards.
     data_dir : Path
-        Folder that outlives runs, for downloads; safe to delete at any time.
+        Folder that is kept between runs, for downloads; safe to delete at any time.
     models_dir : Path
-        Folder for what an effect leaves for people.
+        Folder for files that an effect leaves for people.
     project : Path
         The project's folder.
     provenance : Provenance
-        What an effect may tell about the run; empty for a pure task.
+        What an effect can tell about the run; empty for a pure task.
     """
 
     task: str
@@ -66,23 +66,23 @@ class TaskContext:
     unremembered: list[str] = field(default_factory=list)
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
-        """Tell how far the task got, in its own unit (bytes, rounds, files)."""
+        """Report progress in the task's own unit (bytes, rounds, files)."""
         self.report(TaskProgressed(self.task, done, total, message))
 
     def log(self, message: str) -> None:
-        """Say something worth a line while the task runs."""
+        """Print a line while the task runs."""
         self.report(TaskLogged(self.task, message))
 
     def do_not_remember(self, reason: str) -> None:
         """Keep this result out of the cache, because the next attempt may give a better one."""
         self.unremembered.append(reason)
-        self.log(f"the result is not remembered: {reason}")
+        self.log(f"the result is not cached: {reason}")
 
     def fact(self, label: str, value: object) -> None:
-        """Report a result for people; it is shown at the end of the run, also when cached."""
+        """Report a result for people; it is shown at the end of the run, even if cached."""
         self.facts.append((label, str(value)))
 
     def product(self, path: Path) -> Path:
-        """Tell that an effect leaves a file for people; gone, the effect is not up to date any more."""
+        """Declare a file that an effect leaves for people; if it is deleted, the effect reruns."""
         self.products.append(path.absolute())
         return path

@@ -1,6 +1,6 @@
-"""A DAG of tasks: what depends on what, in which order, which part a target needs, and what makes it valid.
+"""A DAG of tasks: dependencies, order, the part that a target needs, and validation.
 
-Each rule of a valid DAG is one function; a DAG reports all findings at once.
+Each validation rule is one function; a DAG reports all problems at once.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ class Dag:
     tasks : iterable of Task
         The tasks; their order here breaks ties in `order`.
     parameters : type
-        The `Parameters` class that tasks may take values from.
+        The `Parameters` class that provides the tasks' parameters.
     default : str, optional
-        The target where none is named; every task where None.
+        The target if none is given; None means every task.
     description : str
         One line for people.
     experiment : str, optional
-        Name under which a tracker keeps its runs; the pipeline's name unless given.
+        The tracker's name for the pipeline's runs; the pipeline's name unless given.
     headline : str, optional
-        Label of the fact that says most about a run, such as ``"RMSE"``.
+        Label of the most important fact of a run, such as ``"RMSE"``.
     health : mapping of str to callable, optional
-        What ``baton doctor`` tries for this pipeline, by label: each takes parameters by name and
-        returns a line, or raises an exception with a ``hint``.
+        Checks that ``baton doctor`` runs for this pipeline, by label: each takes parameters by name
+        and returns a line, or raises an exception with a ``hint``.
     period : Period, optional
-        Which parameters say what year, month or day a run is about; schedules fill them in.
+        Which parameters hold the year, month or day of a run; schedules set them.
 
     Raises
     ------
     InvalidPipeline
-        If a rule of `RULES` is broken, with all findings.
+        If the DAG breaks any of `RULES`; lists all problems.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Dag:
         self.period = period
         problems = [problem for rule in RULES for problem in rule(self)]
         if not self.tasks:
-            problems.append("it has no task")
+            problems.append("it has no tasks")
         if problems:
             raise InvalidPipeline(name, problems)
 
@@ -94,7 +94,7 @@ class Dag:
 
     @cached_property
     def groups(self) -> Mapping[str, tuple[AnyTask, ...]]:
-        """The tasks of each group, in the order declared."""
+        """The tasks of each group, in declaration order."""
         found: dict[str, list[AnyTask]] = {}
         for task in self.tasks:
             found.setdefault(task.group, []).append(task)
@@ -102,7 +102,7 @@ class Dag:
 
     @property
     def target_names(self) -> tuple[str, ...]:
-        """Everything that can be named as a target: groups, then tasks."""
+        """All valid targets: groups, then tasks."""
         return tuple(dict.fromkeys([*self.groups, *self._by_name]))
 
     def task(self, name: str) -> AnyTask:
@@ -111,7 +111,7 @@ class Dag:
         Raises
         ------
         UsageError
-            If there is none, with the nearest name.
+            If it does not exist, with the nearest name.
         """
         try:
             return self._by_name[name]
@@ -122,14 +122,14 @@ class Dag:
             ) from None
 
     def upstream_of(self, task: AnyTask) -> tuple[AnyTask, ...]:
-        """Return the tasks that must be good before `task` runs, each once."""
+        """Return the tasks that must succeed before `task` runs, without duplicates."""
         names = [self.producers[name].name for name in task.inputs if name in self.producers]
         names += [name for name in task.after if name in self._by_name]
         return tuple(self._by_name[name] for name in dict.fromkeys(names))
 
     @cached_property
     def order(self) -> tuple[AnyTask, ...]:
-        """The tasks in topological order; ``first`` ones before, ``last`` ones after the others."""
+        """The tasks in topological order; ``first`` ones before, ``last`` ones after all others."""
         placed: dict[str, AnyTask] = {}
 
         def place(task: AnyTask) -> None:
@@ -144,7 +144,7 @@ class Dag:
         return tuple(placed.values())
 
     def ancestors(self, names: Iterable[str]) -> frozenset[str]:
-        """Return the tasks called `names` and all that they need."""
+        """Return the tasks called `names` and everything that they need."""
         found: set[str] = set()
         waiting = list(names)
         while waiting:
@@ -155,7 +155,7 @@ class Dag:
         return frozenset(found)
 
     def descendants(self, name: str) -> frozenset[str]:
-        """Return the tasks that need the task called `name`, itself not included."""
+        """Return the tasks that need the task called `name`, excluding itself."""
         found = {name}
         for task in self.order:
             if any(upstream.name in found for upstream in self.upstream_of(task)):
@@ -163,12 +163,12 @@ class Dag:
         return frozenset(found - {name})
 
     def members(self, target: str) -> tuple[AnyTask, ...]:
-        """Return the tasks that `target` names: a group's members, or one task.
+        """Return the tasks that `target` names: the members of a group, or one task.
 
         Raises
         ------
         UsageError
-            If it names neither, with the nearest name.
+            If there is no such group or task, with the nearest name.
         """
         if target in self.groups:
             return self.groups[target]
@@ -180,13 +180,13 @@ class Dag:
         )
 
     def targets_or_default(self, targets: Sequence[str]) -> tuple[str, ...]:
-        """Return `targets`, or the default target where there is none."""
+        """Return `targets`, or the default target if there are none."""
         if targets:
             return tuple(targets)
         return (self.default,) if self.default is not None else tuple(self.groups)
 
     def subset(self, targets: Sequence[str] = ()) -> Dag:
-        """Return the part of the DAG that `targets` need; the default target where there is none.
+        """Return the part of the DAG that `targets` need; the default target if there are none.
 
         Raises
         ------
@@ -209,14 +209,14 @@ class Dag:
 
 
 def tasks_are_well_declared(dag: Dag) -> Iterator[str]:
-    """Every task's own declaration is sound."""
+    """Every task is well declared."""
     for task in dag.tasks:
         for problem in task.problems:
             yield f"task '{task.name}': {problem}"
 
 
 def functions_are_plain(dag: Dag) -> Iterator[str]:
-    """Each function is a plain one, so that its code can be found and read."""
+    """Every function is a plain function, so that its source can be read."""
     for task in dag.tasks:
         function: Any = task.function
         if not inspect.isfunction(function):
@@ -244,7 +244,7 @@ def names_are_usable(dag: Dag) -> Iterator[str]:
 
 
 def names_are_unique(dag: Dag) -> Iterator[str]:
-    """No two tasks share a name, and a group never hides a task outside it."""
+    """Task names are unique, and no group has the name of a task outside it."""
     seen: set[str] = set()
     for task in dag.tasks:
         if task.name in seen:
@@ -256,7 +256,7 @@ def names_are_unique(dag: Dag) -> Iterator[str]:
 
 
 def outputs_have_one_producer(dag: Dag) -> Iterator[str]:
-    """Each artifact is made by one task."""
+    """Each artifact has one producer."""
     producers: dict[str, str] = {}
     for task in dag.tasks:
         for output in task.outputs:
@@ -266,14 +266,14 @@ def outputs_have_one_producer(dag: Dag) -> Iterator[str]:
 
 
 def pure_tasks_make_something(dag: Dag) -> Iterator[str]:
-    """Pure tasks make something, as they could never matter otherwise."""
+    """Pure tasks return something; otherwise they would have no use."""
     for task in dag.tasks:
         if not task.effect and not task.outputs and not task.problems:
-            yield f"task '{task.name}' returns nothing; if it is run for its effect, say effect=True"
+            yield f"task '{task.name}' returns nothing; if it has side effects, set effect=True"
 
 
 def inputs_are_known(dag: Dag) -> Iterator[str]:
-    """Each input is made by some task, as the kind that is asked for."""
+    """Each input is an output of some task, of the same kind."""
     made = dag.producers
     for task in dag.tasks:
         for name, kind in task.inputs.items():
@@ -309,24 +309,24 @@ def parameters_are_known(dag: Dag) -> Iterator[str]:
 
 
 def versions_take_what_is_known(dag: Dag) -> Iterator[str]:
-    """Let ``version`` take parameters of its task only; an effect's may take the model registry."""
+    """Let ``version`` take parameters of its task and, for an effect, the model registry."""
     for task in dag.tasks:
         for name, takes_registry in task.version_arguments.items():
             if takes_registry:
                 if not task.effect:
                     yield (
-                        f"task '{task.name}': version= takes the model registry, which only an effect's may: "
-                        "a pure task's result must not depend on it"
+                        f"task '{task.name}': version= takes the model registry, which only effects can use: "
+                        "the result of a pure task must not depend on it"
                     )
             elif name not in task.parameters:
                 yield (
-                    f"task '{task.name}': version= takes '{name}', which is no parameter of the task"
+                    f"task '{task.name}': version= takes '{name}', which is not a parameter of the task"
                     f"{nearest(name, task.parameters)}"
                 )
 
 
 def parameter_names_are_unique(dag: Dag) -> Iterator[str]:
-    """No two parameters share the bare name by which they are called."""
+    """No two parameters share a short name."""
     seen: dict[str, str] = {}
     for leaf in leaves(dag.parameters):
         if leaf.name in seen:
@@ -338,14 +338,14 @@ def parameter_names_are_unique(dag: Dag) -> Iterator[str]:
 
 
 def parameters_have_defaults(dag: Dag) -> Iterator[str]:
-    """Parameters have defaults, so that a run needs nothing but what the user wants to change."""
+    """Parameters have defaults, so that users set only what they want to change."""
     for leaf in leaves(dag.parameters):
         if leaf.default is msgspec.NODEFAULT:
             yield f"parameter {leaf.key} has no default"
 
 
 def parameters_can_be_given(dag: Dag) -> Iterator[str]:
-    """Each parameter has a type that every source and engine can give, and a default of that type."""
+    """Each parameter has a type that every source and engine supports, and a default of that type."""
     for leaf in leaves(dag.parameters):
         problem = why_unusable(leaf.type)
         if problem:
@@ -358,7 +358,7 @@ def parameters_can_be_given(dag: Dag) -> Iterator[str]:
 
 
 def period_fits_parameters(dag: Dag) -> Iterator[str]:
-    """Let the period name parameters that can hold it."""
+    """Let the period name only parameters that can hold it."""
     if dag.period is not None:
         yield from dag.period.problems(dag.parameters)
 
@@ -369,13 +369,13 @@ def after_is_known(dag: Dag) -> Iterator[str]:
     for task in dag.tasks:
         for name in task.after:
             if name not in known:
-                yield f"task '{task.name}' is to run after '{name}', which is no task{nearest(name, known)}"
+                yield f"task '{task.name}' runs after '{name}', which is not a task{nearest(name, known)}"
             elif known[name].position == "last":
-                yield f"task '{task.name}' is to run after '{name}', which is last"
+                yield f"task '{task.name}' runs after '{name}', which is last"
 
 
 def positioned_tasks_stand_alone(dag: Dag) -> Iterator[str]:
-    """Tasks that are first or last are effects without artifacts, as they may run alone."""
+    """Tasks marked first or last are effects without artifacts, because they may run alone."""
     for task in dag.tasks:
         if task.position and (not task.effect or task.inputs or task.outputs or task.after):
             yield (

@@ -1,7 +1,7 @@
-"""The effect scope: what the effects of a pipeline act on, as seen from one project's folder.
+"""The effect scope: what a pipeline's effects act on, as seen from a project folder.
 
-Two runs have the same scope where they use the same tracker, on whichever engine or machine.  What
-effects did last in a scope is remembered in the store, where machines meet.
+Two runs have the same scope if they use the same tracker, on any engine or machine.  The store, which
+machines share, keeps each effect's last result per scope.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from baton.errors import BatonError, Unavailable
 
 AnyTask = Task[..., Any]
 
-CANNOT_TELL = "cannot be told: "
-"""Begins what stands for a state that nobody can tell; it is the same as no other state."""
+UNKNOWN_STATE = "unknown: "
+"""Prefix of an unknown state, which never equals another state."""
 
 
 class FolderIdentity:
-    """Tells this folder on this machine from every other one, copies of it included.
+    """Identifies this folder on this machine; a copy of the folder has another identity.
 
-    An id drawn by chance lies in the folder, with the file's own inode, its path and the machine's id:
-    where these do not fit, the file is a copy and another id is drawn.
+    The folder holds a random id with the inode and path of its file and the machine's id: if these do not
+    match, the file is a copy, and a new id is drawn.
 
     Parameters
     ----------
     folder : Path
-        The folder of what baton writes.
+        The folder that baton writes to.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,12 +45,12 @@ class FolderIdentity:
 
     @property
     def id(self) -> str:
-        """The id that is kept or, where there is none, one that no record can have."""
+        """The stored id, or a new one that no record can have."""
         self._kept = self._kept or self._read()
         return self._kept or self._drawn
 
     def keep(self) -> None:
-        """Keep the id; one that another process kept first is taken over.
+        """Store the id; if another process stored one first, use that one.
 
         Raises
         ------
@@ -78,12 +78,12 @@ class FolderIdentity:
                 )
                 file.write(msgspec.json.encode(drawn))
             if self._file.exists() and not self._read():
-                self._file.unlink(missing_ok=True)  # a copy's
+                self._file.unlink(missing_ok=True)  # from a copy
             try:
-                self._file.hardlink_to(temporary)  # unlike a rename it never replaces what is there
+                self._file.hardlink_to(temporary)  # unlike a rename, never replaces a file
             except FileExistsError:
                 self._drawn = self._read() or self._drawn
-            except OSError:  # a file system without links
+            except OSError:  # no hard links on this file system
                 temporary.replace(self._file)
         finally:
             temporary.unlink(missing_ok=True)
@@ -106,40 +106,40 @@ class _Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def machine_id() -> str:
-    """Return what tells this machine from others: the id of its installation, else its name."""
+    """Return an id of this machine: that of its installation, else its name."""
     return _installed_machine() or os.uname().nodename
 
 
 def _installed_machine() -> str:
     try:
         return Path("/etc/machine-id").read_text(encoding="ascii").strip()
-    except (OSError, ValueError):  # not a Linux, or a container
+    except (OSError, ValueError):  # not Linux, or a container
         return ""
 
 
 @dataclass(frozen=True)
 class EffectScope:
-    """What effects act on, and how one looks at what they left.
+    """What effects act on, and how to check what they left behind.
 
     Parameters
     ----------
     pipeline : str
         The pipeline's name.
     tracker : str
-        What tells the tracker's place from every other one; empty for the database in the project's own
-        folder, which is another one in every folder.
+        Identifies the tracker's location; empty for the database in the project folder, which differs
+        from folder to folder.
     folder : FolderIdentity
-        Tells the project's own folder from every other one.
+        Identifies the project folder.
     roots : mapping of str to Path
-        The project's folders by the names under which what lies there is remembered.
+        The project's folders by the names used in stored paths.
     experiment : str
-        Where the tracker keeps the runs; empty where nothing is tracked.
-    leaves_out_done : bool
-        Whether an effect that is done is left out.
+        The tracker's experiment; empty if nothing is tracked.
+    skips_done : bool
+        Whether to skip an effect that is up to date.
     registry : ModelRegistry
-        Answers quickly what is registered.
+        Gives quick answers about the model registry.
     effects_before : callable
-        Returns the effects that a task, by its name, comes after.
+        Returns the effects that a task, given by name, comes after.
     """
 
     pipeline: str
@@ -147,20 +147,20 @@ class EffectScope:
     folder: FolderIdentity
     roots: Mapping[str, Path]
     experiment: str
-    leaves_out_done: bool
+    skips_done: bool
     registry: ModelRegistry
     effects_before: Callable[[str], tuple[AnyTask, ...]] = lambda _task: ()
 
     @property
     def key(self) -> str:
-        """What tells the scope from others, 16 hexadecimal digits; it gives nothing away."""
+        """An id of the scope, 16 hexadecimal digits; it reveals nothing."""
         named = f"tracker {self.tracker}" if self.tracker else f"folder {self.folder.id}"
         return hashlib.sha256(named.encode()).hexdigest()[:16]
 
     def state(self, task: AnyTask, parameters: Mapping[str, Any]) -> str:
-        """Return what an effect's ``version`` says of the world now; empty where it has none.
+        """Return the state of the world according to an effect's ``version``; empty if it has none.
 
-        Where it fails, the text begins with `CANNOT_TELL`.
+        If it fails, the text begins with `UNKNOWN_STATE`.
         """
         if task.version is None:
             return ""
@@ -171,6 +171,6 @@ class EffectScope:
             }
             return task.version(**arguments)
         except BatonError as error:
-            return CANNOT_TELL + error.message
-        except Exception as error:  # the task's own code; the effect then runs, and shows what is wrong
-            return f"{CANNOT_TELL}{type(error).__name__}: {error}"
+            return UNKNOWN_STATE + error.message
+        except Exception as error:  # the task's code; the effect runs and shows the error
+            return f"{UNKNOWN_STATE}{type(error).__name__}: {error}"

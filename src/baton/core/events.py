@@ -1,4 +1,4 @@
-"""What happens during a run, told to reporters as it happens, in whichever process that is."""
+"""Events of a run, sent to reporters as they happen, in any process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from baton.core.outcome import RunReport, TaskReport
 
 
 class RunStarted(msgspec.Struct, frozen=True, tag=True):
-    """A run begins; `tasks` are the selected ones in topological order."""
+    """A run starts; `tasks` are the selected ones in topological order."""
 
     run_id: str
     pipeline: str
@@ -21,20 +21,20 @@ class RunStarted(msgspec.Struct, frozen=True, tag=True):
 
 
 class RunNoted(msgspec.Struct, frozen=True, tag=True):
-    """The engine says something about the whole run that the user must know."""
+    """The engine has a message for the user about the whole run."""
 
     message: str
 
 
 class TaskStarted(msgspec.Struct, frozen=True, tag=True):
-    """A task is about to be called (not sent for a task found in the cache)."""
+    """A task is about to be called (not sent for a cached task)."""
 
     task: str
     reason: str
 
 
 class TaskProgressed(msgspec.Struct, frozen=True, tag=True):
-    """A running task got further: `done` of `total` (None where unknown), in the task's own unit."""
+    """A task's progress: `done` of `total` (None if unknown), in the task's own unit."""
 
     task: str
     done: float
@@ -43,14 +43,14 @@ class TaskProgressed(msgspec.Struct, frozen=True, tag=True):
 
 
 class TaskLogged(msgspec.Struct, frozen=True, tag=True):
-    """A running task says something worth a line."""
+    """A running task prints a line."""
 
     task: str
     message: str
 
 
 class TaskRetried(msgspec.Struct, frozen=True, tag=True):
-    """An attempt failed and the next one follows after `delay_s` seconds."""
+    """An attempt failed; the next one starts after `delay_s` seconds."""
 
     task: str
     attempt: int
@@ -60,7 +60,7 @@ class TaskRetried(msgspec.Struct, frozen=True, tag=True):
 
 
 class TaskFinished(msgspec.Struct, frozen=True, tag=True):
-    """A task ended, whatever the outcome."""
+    """A task ended, with any outcome."""
 
     report: TaskReport
 
@@ -89,11 +89,11 @@ def ignore_events(_event: Event) -> None:
 
 
 def one_at_a_time(report: Reporter) -> Reporter:
-    """Return a reporter for several threads that tells the events to `report` one after another."""
+    """Return a thread-safe reporter that passes events to `report` one at a time."""
     lock = threading.Lock()
 
-    def tell(event: Event) -> None:
+    def emit(event: Event) -> None:
         with lock:
             report(event)
 
-    return tell
+    return emit

@@ -1,6 +1,6 @@
-"""Run one task: the only place where a task's function is called.
+"""Run one task: the only place that calls a task's function.
 
-Engines decide when and where; what a task run *is* stands here, once.
+Engines decide when and where; what a task run *is* is defined here, once.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from baton.core.tracker import TrackingRun
 from baton.errors import BatonError, CorruptObject, MissingObject, StoreError, TaskError, Unavailable
 
 _PANIC = "PanicException"
-"""How libraries written in Rust name a defect of theirs; it is no `Exception`, and no reason to end a run."""
+"""Rust libraries raise this for their own bugs; not an `Exception`, but no reason to end a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """What is remembered of a finished task.
+    """What the cache holds about a finished task.
 
     Parameters
     ----------
     outputs : mapping of str to Artifact
-        What it made, by output name.
+        Its outputs by name.
     facts : tuple of (str, str)
-        What it reported for people.
+        The facts that it reported.
     tracking_run_id : str
-        The tracking run that an effect added to; empty where it added to none.
+        The tracking run that an effect added to; empty if none.
     """
 
     outputs: Mapping[str, Artifact]
@@ -60,13 +60,13 @@ class CacheDecision:
     Parameters
     ----------
     key : str
-        The cache key; empty for an effect that is repeated in every run.
+        The cache key; empty for an effect that runs every time.
     entry : CacheEntry or None
-        What can be used instead of running; None where the task must run.
+        The cached result to use instead of running; None if the task must run.
     reason : str
-        Why it must run, or why it need not, in one line.
+        Why it must or need not run, in one line.
     causes : tuple of Cause
-        Why it must run, each by itself; empty where a remembered result can be used.
+        The separate causes for running; empty if a cached result can be used.
     """
 
     key: str
@@ -77,14 +77,14 @@ class CacheDecision:
 
 @dataclass(slots=True)
 class Observed:
-    """What was seen of a task run; filled when it has ended.
+    """What was observed during a task run; complete once it has ended.
 
     Parameters
     ----------
     warnings : list of str
-        What makes its result doubtful, each with the line and the ways out.
+        What makes the result unreliable, each with the line and possible fixes.
     unremembered : list of str
-        Why its result cannot be remembered; empty where it can.
+        Why the result cannot be cached; empty if it can.
     """
 
     warnings: list[str] = field(default_factory=list)
@@ -92,16 +92,16 @@ class Observed:
 
 
 class ArtifactStore(Protocol):
-    """Where artifacts and the memory of finished tasks are kept."""
+    """Stores artifacts and the results of finished tasks."""
 
     def save(self, name: str, kind: type[Kind], value: Any) -> Artifact:
         """Store a value and return the reference; raise TypeError if it is not of the kind."""
 
     def load(self, artifact: Artifact, kind: type[Kind]) -> Any:
-        """Return the value; raise `baton.errors.CorruptObject` if its bytes are not its digest's."""
+        """Return the value; raise `baton.errors.CorruptObject` if the bytes do not match the digest."""
 
     def has(self, artifact: Artifact) -> bool:
-        """Whether every object of an artifact is there, without reading the large ones."""
+        """Whether every object of an artifact exists, without reading the large ones."""
 
     def decide(
         self,
@@ -112,30 +112,30 @@ class ArtifactStore(Protocol):
         use: bool,
         scope: EffectScope | None = None,
     ) -> CacheDecision:
-        """Say whether a remembered result can be used; with `use` false only the key is made.
+        """Decide whether a cached result can be used; if `use` is false, only build the key.
 
-        What an effect did is remembered where its `scope` is given, and used where that says so.
+        With a `scope`, effects are recorded too, and reused if the scope says so.
         """
 
     def difference(self, one: Artifact, other: Artifact, kind: type[Kind]) -> str:
-        """Say where two values of a kind differ first."""
+        """Describe the first difference between two values of a kind."""
 
     def begin_effect(self, task: AnyTask, run: TaskRun) -> None:
-        """Note that an effect begins to act, so that what it did before is not taken for what is there."""
+        """Record that an effect starts, so that its earlier state no longer counts as current."""
 
     def claim(self, decision: CacheDecision, on_wait: Callable[[], None]) -> AbstractContextManager[bool]:
-        """Keep others from doing the same work meanwhile; `on_wait` is called where others do it now.
+        """Keep others from doing the same work meanwhile; call `on_wait` if others are doing it now.
 
-        The context's value says whether others did it first, so that it is worth another look.
+        The context's value is true if others finished it first, so that the cache is worth another look.
         """
 
     def observing(
         self, task: AnyTask, decision: CacheDecision, folders: Folders
     ) -> AbstractContextManager[Observed]:
-        """Watch what a task looks at while it runs: its result is used only while that is the same."""
+        """Watch what a task reads while it runs: its result is valid only while that stays the same."""
 
     def remember(self, task: AnyTask, decision: CacheDecision, report: TaskReport, run: TaskRun) -> None:
-        """Remember a finished task under its key."""
+        """Record a finished task under its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class Folders:
     project : Path
         The project's folder.
     scratch : Path
-        Parent of the folders that task runs get for themselves.
+        Parent of the task runs' scratch folders.
     data_dir, models_dir : Path
         As in `baton.core.context.TaskContext`.
     """
@@ -159,42 +159,41 @@ class Folders:
 
 
 def no_tracking() -> TrackingRun:
-    """Refuse: the run has no tracker."""
+    """Raise an error, because the run has no tracker."""
     raise Unavailable("this run has no tracker", "set a tracking URI: baton config set tracking_uri URI")
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRun:
-    """Everything but the task and its inputs that one task run needs.
+    """Everything that one task run needs besides the task and its inputs.
 
     Parameters
     ----------
     run_id, pipeline, engine : str
         The run, the pipeline's name, the engine's name.
     parameters : msgspec.Struct
-        The run's parameters; a task sees those in its signature.
+        The run's parameters; a task sees only those in its signature.
     store : ArtifactStore
         Where artifacts are kept.
     folders : Folders
         Where a run may write.
     use_cache : bool
-        Whether a remembered result may be used instead of running.
+        Whether to use cached results.
     forced : mapping of str to str
-        Tasks that run whatever the cache remembers, with the reason.
+        Tasks that run even if cached, with the reason.
     recheck_share : float
-        Share of the pure tasks, 0 to 1, that are computed again although their result is remembered, to
-        compare both.
+        Share of the cached pure tasks, 0 to 1, to compute again and compare with the cached result.
     effect_scope : EffectScope, optional
-        What effects of this run act on, and whether one that is done is left out.  Without it every effect
-        runs, and nothing of it is remembered.
+        What the effects of this run act on, and whether to skip those up to date.  Without it every
+        effect runs and none is recorded.
     tracking : callable
         Returns the tracking run; called for effects that ask for it.
     report : callable
-        Takes events as they happen.
+        Receives events as they happen.
     code_digest : callable
         Returns the digest of the pipeline's code; called for effects only.
     parameters_by_name : mapping of str to object
-        Every parameter by its bare name, without secrets in addresses: effects tell the world.
+        Every parameter by its short name, without secrets in addresses: effects publish them.
     """
 
     run_id: str
@@ -213,7 +212,7 @@ class TaskRun:
     parameters_by_name: Mapping[str, object] = field(default_factory=dict)
 
     def rechecks(self, task: AnyTask) -> bool:
-        """Whether a remembered result of the task is computed again, to compare both."""
+        """Whether to compute a cached result of the task again and compare."""
         return not task.effect and _is_sampled(self.run_id, task.name, self.recheck_share)
 
     def seen_by(self, task: AnyTask) -> dict[str, Any]:
@@ -224,14 +223,14 @@ class TaskRun:
 def execute_task(
     task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun, *, attempt: int = 1
 ) -> TaskReport:
-    """Make one attempt at a task: look in the cache, load, call, store, report.
+    """Make one attempt at a task: check the cache, load, call, store, report.
 
     Parameters
     ----------
     task : Task
         What to run.
     inputs : mapping of str to Artifact
-        Every artifact made so far, by name; the task's own are taken from it.
+        Every artifact made so far, by name; the task uses its own.
     run : TaskRun
         What the run provides.
     attempt : int
@@ -240,12 +239,12 @@ def execute_task(
     Returns
     -------
     TaskReport
-        The end of this attempt.  Whatever the task raised is in it; only an interrupt passes.
+        The end of this attempt, including anything the task raised; only an interrupt propagates.
     """
     began = time.perf_counter()
     try:
         report = _attempt(task, inputs, run)
-    except (Exception, SystemExit) as error:  # the task boundary: it becomes an outcome
+    except (Exception, SystemExit) as error:  # the task boundary: becomes an outcome
         report = TaskReport(task.name, Outcome.FAILED, failure=describe(error))
     except BaseException as error:
         if type(error).__name__ != _PANIC:
@@ -255,7 +254,7 @@ def execute_task(
 
 
 def describe(error: BaseException) -> Failure:
-    """Turn what a task raised into what the user reads.
+    """Turn an exception of a task into what the user reads.
 
     An exception with a string attribute ``hint`` explains itself; any other keeps its traceback.
     """
@@ -277,7 +276,7 @@ def describe(error: BaseException) -> Failure:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # whoever wrote the exception's own words failed at it
+    except Exception:  # a broken __str__ of the exception
         return ""
 
 
@@ -288,14 +287,14 @@ def finish(report: TaskReport, run: TaskRun) -> TaskReport:
 
 
 def look_up(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> tuple[TaskReport | None, str]:
-    """Say what the cache says of a task, for engines that hand tasks to other processes.
+    """Return the cache's answer for a task, for engines that hand tasks to other processes.
 
     Returns
     -------
     report : TaskReport or None
-        The end of a task whose remembered result can be used; None where it must run.
+        The end of a task whose cached result can be used; None if it must run.
     reason : str
-        Why.  What goes wrong here goes wrong again in `execute_task`, which tells it.
+        Why.  An error here happens again in `execute_task`, which reports it.
     """
     began = time.perf_counter()
     try:
@@ -303,7 +302,7 @@ def look_up(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> tupl
     except (Exception, SystemExit):  # the task boundary, as in execute_task
         return None, ""
     if decision.entry is not None and run.rechecks(task):
-        return None, ""  # whoever executes it compares
+        return None, ""  # the process that executes it compares
     report = _remembered(task, decision)
     reason = run.forced.get(task.name, decision.reason)
     return report and replace(report, duration_s=time.perf_counter() - began), reason
@@ -331,7 +330,7 @@ def _remembered(task: AnyTask, decision: CacheDecision) -> TaskReport | None:
 
 
 def _recheck(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> TaskReport | None:
-    """Compute a remembered result again and compare; None where nothing is remembered."""
+    """Compute a cached result again and compare; None if nothing is cached."""
     own = {name: inputs[name] for name in task.inputs}
     decision = run.store.decide(task, own, run.seen_by(task), use=True)
     entry = decision.entry
@@ -355,10 +354,10 @@ def _attempt(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> Tas
     if task.effect or not run.use_cache:
         return _compute(task, inputs, run, decision)
 
-    def tell() -> None:
+    def waiting() -> None:
         run.report(TaskLogged(task.name, "another run is computing the same; waiting for it"))
 
-    with run.store.claim(decision, tell) as others_did:
+    with run.store.claim(decision, waiting) as others_did:
         again = _remembered(task, _decide(task, inputs, run)) if others_did else None
         return again or _compute(task, inputs, run, decision)
 
@@ -445,7 +444,7 @@ def _call(
     values = returned if isinstance(returned, tuple) and len(task.outputs) > 1 else (returned,)
     if len(values) != len(task.outputs):
         wanted = ", ".join(task.outputs)
-        raise BatonError(f"task '{task.name}' must return ({wanted}), it returned {len(values)} value(s)")
+        raise BatonError(f"task '{task.name}' must return ({wanted}), but returned {len(values)} value(s)")
     return values
 
 
@@ -465,7 +464,7 @@ def _save(task: AnyTask, values: tuple[Any, ...], store: ArtifactStore) -> dict[
 
 
 def _is_sampled(run_id: str, task: str, share: float) -> bool:
-    """Whether a run computes a task again to check it; every process of the run says the same."""
+    """Whether a run checks a task by computing it again; the same in every process of the run."""
     if share <= 0:
         return False
     drawn = int.from_bytes(hashlib.sha256(f"{run_id} {task}".encode()).digest()[:8], "big")
@@ -473,7 +472,7 @@ def _is_sampled(run_id: str, task: str, share: float) -> bool:
 
 
 def _differences(task: AnyTask, report: TaskReport, entry: CacheEntry, store: ArtifactStore) -> Iterator[str]:
-    """Yield for each output what differs between what is remembered and what was computed now."""
+    """Yield for each output how the cached value differs from the new one."""
     for name, made in report.outputs.items():
         then = entry.outputs[name]
         if made.identity != then.identity:

@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever sees half of one."""
+"""Atomic writes: readers never see half a file."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = False, mode: int | None = None) -> None:
-    """Write a whole file: a temporary one beside it, then renamed.
+    """Write a temporary file next to `path`, then rename it.
 
     Parameters
     ----------
     path : Path
-        The file; its folder is made where it is missing.
+        The file; its folder is created if missing.
     content : bytes
-        All of it.
+        The whole content.
     durable : bool
-        Whether to wait until the disk has it, for what cannot be computed again.
+        Whether to flush to disk before returning, for data that cannot be computed again.
     mode : int, optional
-        Its permissions; as the umask says unless given.
+        File permissions; the umask's default unless given.
 
     Raises
     ------
     OSError
-        If the folder cannot be written, or what is there is no file, as a device is; nothing is left
-        behind.
+        If the folder cannot be written, or `path` exists and is not a regular file; nothing is
+        left behind.
     """
     if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:80]}.{os.urandom(6).hex()}.tmp")
     try:

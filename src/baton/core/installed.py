@@ -1,4 +1,4 @@
-"""Which packages baton wants, and which of them are installed, told by the distribution itself."""
+"""Which packages baton needs and which are installed, according to the distribution's metadata."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+)[^;]*(?:;.*extra == ['\"](?P<extra
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package that baton wants.
+    """A package that baton needs.
 
     Parameters
     ----------
     name : str
         The distribution's name.
     extra : str
-        The extra that brings it; empty for what every installation needs.
+        The extra that installs it; empty for packages that every installation needs.
     version : str
-        The installed version; empty where it is missing.
+        The installed version; empty if missing.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Package:
 
 
 def wanted_packages() -> tuple[Package, ...]:
-    """Return what baton needs, itself first, then what each extra for users brings."""
+    """Return what baton needs: itself first, then the packages of each user-facing extra."""
     found = [Package(DISTRIBUTION, "", version_of(DISTRIBUTION))]
     try:
         requirements = importlib.metadata.requires(DISTRIBUTION) or []
@@ -45,7 +45,7 @@ def wanted_packages() -> tuple[Package, ...]:
 
 
 def version_of(distribution: str) -> str:
-    """Return the installed version of a distribution; nothing where it is missing."""
+    """Return the installed version of a distribution, or an empty text if it is missing."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:

@@ -1,16 +1,15 @@
-"""Whether work is still in progress: a file that is locked and touched for as long as it takes.
+"""Whether work is still in progress: a file that is locked and touched while the work lasts.
 
-The number of a process says nothing about that: the first process of every container has the number
-1, and several machines may share a folder.  So who works holds a lock of the operating system, which
-the system releases however the process ends, and touches the locked file every 20 seconds.  Who asks
-goes by one rule:
+A process id is not enough: the first process of every container has the id 1, and several machines
+may share a folder.  So a worker holds an operating system lock, which the system releases however the
+process ends, and touches the locked file every 20 seconds.  The rules for a reader:
 
 1. a locked file belongs to work in progress;
-2. a file that is not locked, and that this machine made since it booted, belongs to work that ended;
-3. a file that another machine made, whose locks may not be visible here, belongs to work in progress
-   until nobody has touched it for five minutes.
+2. an unlocked file that this machine created since it booted belongs to work that ended;
+3. a file from another machine, whose locks may not be visible here, belongs to work in progress
+   until it has not been touched for five minutes.
 
-A machine is known by the id that its kernel draws when it boots.  All its containers see the same.
+A machine is identified by its kernel's boot id, which all its containers share.
 """
 
 from __future__ import annotations
@@ -28,22 +27,22 @@ from pathlib import Path
 
 TOUCHED_EVERY_S = 20.0
 GONE_AFTER_S = 300.0
-"""Much more than the time between two touches: the clocks of two machines differ."""
+"""Much longer than the time between two touches, because the clocks of two machines differ."""
 
 _held: set[int] = set()
-"""Descriptors of the files that this process holds."""
+"""Descriptors of the files that this process has locked."""
 
 
 @contextmanager
 def at_work(file: Path) -> Iterator[None]:
-    """Say that work is in progress, by a file that is made at the beginning and removed at the end.
+    """Mark work as in progress with a file that exists until the work ends.
 
     Raises
     ------
     OSError
-        If the file cannot be made.
+        If the file cannot be created.
     """
-    descriptor = _take(file)
+    descriptor = _lock(file)
     ended = threading.Event()
     touching = threading.Thread(target=_touch, args=(descriptor, ended), name="at-work", daemon=True)
     touching.start()
@@ -60,17 +59,17 @@ def at_work(file: Path) -> Iterator[None]:
 
 
 def is_at_work(file: Path) -> bool:
-    """Return whether the work that a file stands for is in progress; where nobody can tell, it is."""
+    """Return whether the work behind a file is in progress; true if that cannot be determined."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     except OSError:
-        return True  # it is somebody else's
+        return True  # another user's file
     try:
         with contextlib.suppress(OSError):  # a file system without locks
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: askers do not meet
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # readers share it
             except BlockingIOError:
                 return True
         if os.read(descriptor, 100) == _machine():
@@ -80,10 +79,10 @@ def is_at_work(file: Path) -> bool:
         os.close(descriptor)
 
 
-def _take(file: Path) -> int:
-    """Make and lock a file, then write into it which machine did; return its descriptor.
+def _lock(file: Path) -> int:
+    """Create and lock a file, write the machine's id into it, and return its descriptor.
 
-    Without a lock the file stays empty, so that rule 3 applies everywhere.
+    Without a lock the file stays empty, so that rule 3 applies on every machine.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -101,8 +100,8 @@ def _touch(descriptor: int, ended: threading.Event) -> None:
             os.utime(descriptor)
 
 
-def _let_go() -> None:
-    """Give up, in a forked process, what its parent holds: it would keep the lock for longer."""
+def _close_in_child() -> None:
+    """Close the parent's descriptors in a forked process, which would otherwise keep the locks."""
     for descriptor in _held:
         with contextlib.suppress(OSError):
             os.close(descriptor)
@@ -117,4 +116,4 @@ def _machine() -> bytes:
         return platform.node().encode()
 
 
-os.register_at_fork(after_in_child=_let_go)
+os.register_at_fork(after_in_child=_close_in_child)

@@ -1,4 +1,4 @@
-"""How a task or a run ended.  An end is data: engines pass it along, reporters show it."""
+"""How a task or a run ended.  Outcomes are data: engines pass them on, reporters show them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Outcome(Enum):
 
     @property
     def is_good(self) -> bool:
-        """Whether what depends on the task can run."""
+        """Whether dependent tasks can run."""
         return self in (Outcome.SUCCEEDED, Outcome.CACHED)
 
 
@@ -31,16 +31,16 @@ class Failure:
     Parameters
     ----------
     message : str
-        One sentence: the task's own words, or the exception's type and text.
+        One sentence: the task's own message, or the exception's type and text.
     hint : str
-        What the user can do; empty where the task gave none.
+        What the user can do; empty if the task gave none.
     traceback : str
-        The full traceback where the task did not explain itself, else empty.
+        The full traceback, or empty if the task explained its failure.
     is_final : bool
-        Whether another attempt could not end otherwise, so that none is made.
+        Whether a retry could not change the outcome, so none is made.
     has_lost_input : bool
-        Whether an input was gone from the store, or corrupt and removed: an engine that makes it again
-        can go on.
+        Whether an input was missing from the store, or corrupt and removed: an engine can rebuild it
+        and continue.
     """
 
     message: str
@@ -52,7 +52,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class TaskReport:
-    """The end of one task run, with references to what it made.
+    """The end of one task run, with references to its outputs.
 
     Parameters
     ----------
@@ -63,25 +63,25 @@ class TaskReport:
     outputs : mapping of str to Artifact
         The references by output name; empty unless the outcome is good.
     reason : str
-        Why it ran, or why it did not.
+        Why it ran or did not run.
     duration_s : float
-        Wall time of this task run in seconds, loading and storing included.
+        Wall time of this task run in seconds, including loading and storing.
     facts : tuple of (str, str)
-        What the task reported for people, for example ``("RMSE", "6.6077")``.
+        Facts that the task reported, for example ``("RMSE", "6.6077")``.
     failure : Failure, optional
         Set when the outcome is `Outcome.FAILED`.
     attempts : int
-        How often the task was tried, at least 1 where it ran.
+        Number of attempts, at least 1 if it ran.
     key : str
-        Cache key; empty for an effect of which nothing is remembered.
+        Cache key; empty for an effect that keeps no record.
     tracking_run_id : str
-        The tracking run that the task added to; empty where it added to none.
+        The tracking run that the task added to; empty if none.
     products : tuple of str
-        Paths of what an effect left for people.
+        Paths of the files that an effect left for people.
     unremembered : str
-        Why the task asked not to have its result remembered; empty where it did not.
+        Why the task kept its result out of the cache; empty if it did not.
     wrongly_remembered : str
-        What differed from the remembered result that was computed again to check it; else empty.
+        How the cached result differs from a new one computed to check it; empty if it does not.
     """
 
     task: str
@@ -108,11 +108,11 @@ class RunReport:
     run_id : str
         Identifies the run in the project's folder.
     tasks : tuple of TaskReport
-        One for each selected task.
+        One per selected task.
     duration_s : float
         Wall time of the run in seconds.
     tracking_run_id : str
-        The tracking run's id; empty where none was made.
+        The tracking run's id; empty if there is none.
     """
 
     run_id: str
@@ -122,17 +122,17 @@ class RunReport:
 
     @property
     def is_good(self) -> bool:
-        """Whether every task succeeded, was cached, or was skipped on purpose."""
+        """Whether every task succeeded, was cached, or was skipped deliberately."""
         return all(t.outcome.is_good or t.outcome is Outcome.SKIPPED for t in self.tasks)
 
     @property
     def facts(self) -> tuple[tuple[str, str], ...]:
-        """What all tasks reported for people, in the order of the tasks."""
+        """The facts that all tasks reported, in task order."""
         return tuple(fact for report in self.tasks for fact in report.facts)
 
     @property
     def wrongly_remembered(self) -> tuple[TaskReport, ...]:
-        """The tasks whose remembered result was computed again and was another."""
+        """The tasks whose cached result differs from the one computed again."""
         return tuple(report for report in self.tasks if report.wrongly_remembered)
 
     def outcome_of(self, task: str) -> Outcome:
@@ -159,10 +159,10 @@ class RunReport:
         raise KeyError(task)
 
     def tracked(self, run_id: str) -> RunReport:
-        """Return the report with the tracking run's id."""
+        """Return a copy of the report with the tracking run's id."""
         return replace(self, tracking_run_id=run_id)
 
     @property
     def artifacts(self) -> dict[str, Artifact]:
-        """References to everything that the run's tasks made, by artifact name."""
+        """References to all outputs of the run, by artifact name."""
         return {name: made for report in self.tasks for name, made in report.outputs.items()}

@@ -1,8 +1,8 @@
-"""Typed parameters: what may be chosen for a run, with types, ranges and descriptions.
+"""Typed parameters: the choices of a run, with types, ranges and descriptions.
 
 A pipeline declares its parameters as a `Parameters` class, in groups that mirror the sections of
 the configuration file.  A task names single parameters (or a whole group) in its signature and
-sees nothing else.
+sees no others.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def parameter(
     lt: float | None = None,
     pattern: str | None = None,
 ) -> msgspec.Meta:
-    """Describe one parameter: what a form, ``--help`` and the checks need to know.
+    """Describe one parameter for forms, ``--help`` and validation.
 
     Parameters
     ----------
     description : str
-        One line for ``--help`` and the reference, with the unit.
+        One line for ``--help`` and the reference, including the unit.
     ge, le, gt, lt : float, optional
         Bounds of a number.
     pattern : str, optional
@@ -48,7 +48,7 @@ def parameter(
     Returns
     -------
     msgspec.Meta
-        To stand in an ``Annotated`` type beside the field's own type.
+        To use in an ``Annotated`` type, next to the field's own type.
 
     Examples
     --------
@@ -73,9 +73,9 @@ class Leaf:
     type : Any
         The annotation, with its bounds.
     default : Any
-        The value where nobody sets one.
+        The value if none is set.
     description : str
-        One line for people.
+        One line for users.
     """
 
     path: tuple[str, ...]
@@ -85,7 +85,7 @@ class Leaf:
 
     @property
     def name(self) -> str:
-        """The last key, by which tasks, options and environment variables call it."""
+        """The last key: its name in tasks, options and environment variables."""
         return self.path[-1]
 
     @property
@@ -100,20 +100,20 @@ class Leaf:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The allowed texts where the type is a ``Literal`` or an enum, else nothing."""
+        """The allowed texts if the type is a ``Literal`` or an enum, else nothing."""
         return choices(self.type)
 
 
 @cache
 def leaves(model: type[msgspec.Struct]) -> tuple[Leaf, ...]:
-    """Return every leaf of a `Parameters` class, groups first to last, in the order declared."""
+    """Return every leaf of a `Parameters` class, in declaration order."""
     return tuple(_leaves(model, (), None))
 
 
 def _leaves(
     model: type[msgspec.Struct], prefix: tuple[str, ...], group: msgspec.Struct | None
 ) -> Iterator[Leaf]:
-    """Yield the leaves of a group; `group` is its default where it has one of its own."""
+    """Yield the leaves of a group; `group` is its default instance, if it has one."""
     for field in msgspec.structs.fields(model):
         path = (*prefix, field.name)
         default = _default_of(field) if group is None else getattr(group, field.name)
@@ -125,7 +125,7 @@ def _leaves(
 
 
 def _description_of(annotation: Any) -> str:
-    """Return what `parameter` says of a type, or of one of the types that it is made of."""
+    """Return the description that `parameter` attached to a type or to one of its parts."""
     for one in getattr(annotation, "__metadata__", ()):
         if isinstance(one, msgspec.Meta) and one.description:
             return one.description
@@ -133,7 +133,7 @@ def _description_of(annotation: Any) -> str:
 
 
 def groups(model: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
-    """Return the groups of a `Parameters` class by name, the nested ones included."""
+    """Return the groups of a `Parameters` class by name, including nested ones."""
     found: dict[str, type[msgspec.Struct]] = {}
     for field in msgspec.structs.fields(model):
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
@@ -143,12 +143,12 @@ def groups(model: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
 
 
 def value_of(parameters: msgspec.Struct, name: str) -> Any:
-    """Return the parameter or group called `name`, wherever it is nested.
+    """Return the parameter or group called `name`, at any depth.
 
     Raises
     ------
     KeyError
-        If there is none of that name.
+        If there is none with that name.
     """
     for field in parameters.__struct_fields__:
         value = getattr(parameters, field)
@@ -163,17 +163,17 @@ def value_of(parameters: msgspec.Struct, name: str) -> Any:
 
 
 def flatten(parameters: msgspec.Struct) -> dict[str, Any]:
-    """Return every leaf's value by its bare name, in the order declared."""
+    """Return every leaf's value by its short name, in declaration order."""
     return {leaf.name: value_of(parameters, leaf.name) for leaf in leaves(type(parameters))}
 
 
 def flatten_plain(parameters: msgspec.Struct) -> dict[str, Any]:
-    """Return what `flatten` does, each value as JSON has it."""
+    """Return the same as `flatten`, with values in their JSON form."""
     return {name: as_plain(value) for name, value in flatten(parameters).items()}
 
 
 def build(model: type[Model], values: Mapping[tuple[str, ...], Any]) -> Model:
-    """Build the parameters from typed values by path; what is not named keeps its default."""
+    """Build the parameters from typed values by path; all others keep their defaults."""
     nested: dict[str, Any] = {}
     for path, value in values.items():
         place = nested

@@ -1,4 +1,4 @@
-"""The period of a pipeline: which of its parameters say what time a run is about."""
+"""The period of a pipeline: which of its parameters hold the year, month or day of a run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _PARTS = ("year", "month", "day")
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A run is about one year, month or day, which the parameters named here hold.
+    """A run covers one year, month or day, held by the parameters named here.
 
     Parameters
     ----------
     unit : str
         ``"year"``, ``"month"`` or ``"day"``.
     parameters : sequence of str
-        Names of whole-number parameters, one for each part down to the unit: year, month, day.  Or
-        the name of one parameter of type `datetime.date`, which holds the period's first day.
+        Names of whole-number parameters, one per part down to the unit: year, month, day.  Or the
+        name of one parameter of type `datetime.date`, which holds the first day of the period.
     lag : int
-        From the period that a schedule falls into back to the one that its run is about, where an
-        engine schedules by moments and not by intervals.
+        How many periods a run lies behind its scheduled moment, for engines whose schedules are
+        moments rather than intervals.
 
     Examples
     --------
@@ -46,15 +46,15 @@ class Period:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What a period's name is made of: year, month, day, down to the unit."""
+        """The parts of a period's name: year, month, day, down to the unit."""
         return _PARTS[: _PARTS.index(self.unit) + 1]
 
     def problems(self, declared: type[Parameters]) -> Iterator[str]:
-        """Yield what does not fit the parameters of the pipeline."""
+        """Yield what does not match the pipeline's parameters."""
         types = {leaf.name: leaf.plain_type for leaf in leaves(declared)}
         for name in self.parameters:
             if name not in types:
-                yield f"its period names '{name}', which is no parameter"
+                yield f"its period names '{name}', which is not a parameter"
         if any(name not in types for name in self.parameters) or self._is_one_date(types):
             return
         if len(self.parameters) != len(self.parts) or any(types[name] is not int for name in self.parameters):
@@ -64,7 +64,7 @@ class Period:
             )
 
     def at(self, moment: datetime.date) -> dict[str, Any]:
-        """Return the parameters of the period into which a moment falls, a moment with a zone in UTC."""
+        """Return the parameters of the period that contains a moment; a moment with a zone counts in UTC."""
         if isinstance(moment, datetime.datetime):
             moment = (moment.astimezone(datetime.UTC) if moment.tzinfo else moment).date()
         if len(self.parameters) != len(self.parts):
@@ -73,22 +73,22 @@ class Period:
         return dict(zip(self.parameters, found, strict=False))
 
     def before(self, moment: datetime.date, lag: int | None = None) -> dict[str, Any]:
-        """Return the parameters of the period `lag` periods before that of a moment, or as declared."""
+        """Return the parameters of the period `lag` periods before the moment's (default: as declared)."""
         if isinstance(moment, datetime.datetime):
             moment = (moment.astimezone(datetime.UTC) if moment.tzinfo else moment).date()
         return self.at(self._moved(self._first_day(moment), -(self.lag if lag is None else lag)))
 
     def between(self, first: str, last: str) -> list[dict[str, Any]]:
-        """Return the parameters of all periods from one to another, both named as `name_of` does.
+        """Return the parameters of all periods from `first` to `last`, both named as by `name_of`.
 
         Raises
         ------
         UsageError
-            If a name is none, or the last comes before the first.
+            If a name is invalid, or `last` comes before `first`.
         """
         begins, ends = self._day_of(first), self._day_of(last)
         if ends < begins:
-            raise UsageError(f"{last} comes before {first}", "name the first period first")
+            raise UsageError(f"{last} comes before {first}", "put the earlier period first")
         found = []
         while begins <= ends:
             found.append(self.at(begins))
@@ -96,7 +96,7 @@ class Period:
         return found
 
     def name_of(self, given: Mapping[str, Any]) -> str:
-        """Return the name of a period, such as ``"2021-01"``, by the values of its parameters."""
+        """Return a period's name, such as ``"2021-01"``, from the values of its parameters."""
         if len(self.parameters) != len(self.parts):
             day = given[self.parameters[0]]
             text = day if isinstance(day, str) else day.isoformat()
@@ -104,17 +104,17 @@ class Period:
         return "-".join(f"{int(given[name]):02d}" for name in self.parameters)
 
     def completed(self, given: Mapping[str, Any], implied: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters of the period: none where the run was given all, else the implied ones.
+        """Return no parameters if `given` has all of the period's, else the implied ones.
 
         Raises
         ------
         UsageError
-            If the run was given some and not all of them.
+            If `given` has some of them but not all.
         """
         missing = [name for name in self.parameters if given.get(name) is None]
         if missing and len(missing) < len(self.parameters):
             wanted = " and ".join(self.parameters)
-            raise UsageError(f"the run was given no {missing[0]}", f"give it {wanted}, or neither")
+            raise UsageError(f"missing parameter {missing[0]}", f"set {wanted}, or neither")
         return dict(implied) if missing else {}
 
     def _is_one_date(self, types: Mapping[str, Any]) -> bool:
@@ -140,4 +140,4 @@ class Period:
             return datetime.date(year, month, day)
         except ValueError:
             example = "-".join(("2021", "01", "31")[: len(self.parts)])
-            raise UsageError(f"'{name}' is no {self.unit}", f"write it as {example}") from None
+            raise UsageError(f"'{name}' is not a {self.unit}", f"write it as {example}") from None

@@ -1,4 +1,4 @@
-"""Why a task runs: one vocabulary for plans, explanations, events and the records of runs."""
+"""Why a task runs: one vocabulary for plans, explanations, events and run records."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-_TOLD_AT_ONCE = 3
+_SHOWN_AT_ONCE = 3
 _NAMED_AT_ONCE = 2
 
 
 class CauseKind(Enum):
-    """What kind of cause it is, most important first."""
+    """The kinds of cause, most important first."""
 
     FAILS = "would fail"
     FORCED = "forced"
@@ -42,7 +42,7 @@ class CauseKind(Enum):
 
     @property
     def is_difference(self) -> bool:
-        """Whether it comes from comparing with earlier work."""
+        """Whether it comes from a comparison with earlier work."""
         return _RANK[CauseKind.RULE] <= _RANK[self] <= _RANK[CauseKind.INPUT]
 
 
@@ -51,25 +51,24 @@ _RANK = {kind: rank for rank, kind in enumerate(CauseKind)}
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One cause for which a task runs, as facts; `sentence` tells it.
+    """One cause why a task runs, as facts; `sentence` puts it into words.
 
     Parameters
     ----------
     kind : CauseKind
-        What kind of cause.
+        The kind of cause.
     subject : str
-        What changed: a parameter, an input, a package, ``"module:name"`` of a definition, a task
-        upstream; or why, where the kind asks for a reason.
+        What changed: a parameter, an input, a package, ``"module:name"`` of a definition, an upstream
+        task; or the reason, for kinds that have one.
     before, after : str or None
-        The value, version or digest at the earlier work and now, fit to be shown; None where it was
-        not there.
+        The value, version or digest then and now, safe to show; None if absent.
     place : str
-        For code, where it stands, for example ``"trips/clean.py: keep_plausible"``; for a product, its
+        For code, its location, for example ``"trips/clean.py: keep_plausible"``; for a product, its
         path.
     note : str
-        What else is known, for example which task made an input.
+        Additional information, for example which task made an input.
     diff : str
-        For code, the change itself, where it was asked for and is known.
+        For code, the diff, if requested and known.
     """
 
     kind: CauseKind
@@ -82,7 +81,7 @@ class Cause:
 
     @property
     def sentence(self) -> str:
-        """The cause in one line."""
+        """The cause as one line."""
         match self.kind:
             case CauseKind.FAILS:
                 return f"it would fail: {self.subject}"
@@ -93,7 +92,7 @@ class Cause:
             case CauseKind.EFFECT:
                 return "an effect always runs"
             case CauseKind.UNCACHEABLE:
-                return f"not remembered: {self.subject}"
+                return f"not cached: {self.subject}"
             case CauseKind.MISSING:
                 what = f"its output '{self.subject}'" if self.subject else "its earlier result"
                 return f"{what} is missing from the store"
@@ -104,8 +103,8 @@ class Cause:
             case CauseKind.PRODUCT:
                 return f"{self.place}, which it made, {'is gone' if self.after is None else 'was changed'}"
             case CauseKind.TRACKING_RUN:
-                done = "cannot be looked for" if self.note else "was deleted"
-                return f"tracking run {self.subject}, to which it added, {done}"
+                done = "cannot be checked" if self.note else "was deleted"
+                return f"its tracking run {self.subject} {done}"
             case CauseKind.NEVER_BUILT:
                 return self.subject or "never built"
             case CauseKind.RULE:
@@ -117,9 +116,9 @@ class Cause:
             case CauseKind.FILE | CauseKind.FOLDER | CauseKind.VARIABLE:
                 return f"{self.kind.value} {self.subject} {self._event}"
             case CauseKind.MODULE:
-                return f"module {self.subject}, which was looked for, is installed now"
+                return f"module {self.subject}, which was missing, is now installed"
             case CauseKind.WORLD:
-                return f"input from outside {self._change}"
+                return f"external input {self._change}"
             case CauseKind.INPUT:
                 return f"input '{self.subject}' {self._event}"
             case CauseKind.UPSTREAM:
@@ -156,20 +155,20 @@ class Cause:
 
 
 def by_importance(causes: Iterable[Cause]) -> tuple[Cause, ...]:
-    """Return causes, the most important first; those of one kind keep their order."""
+    """Return causes, most important first; causes of one kind keep their order."""
     return tuple(sorted(causes, key=lambda cause: _RANK[cause.kind]))
 
 
 def in_one_line(causes: Iterable[Cause]) -> str:
-    """Tell causes in one line, the most important first, and how many are left out."""
+    """Describe causes in one line, most important first, with the number left out."""
     ordered = by_importance(causes)
     sentences = [cause.sentence for cause in ordered if cause.kind is not CauseKind.UPSTREAM]
     upstream = [cause.subject for cause in ordered if cause.kind is CauseKind.UPSTREAM]
     if upstream and not any(cause.kind is CauseKind.NEVER_BUILT for cause in ordered):
         sentences.append(f"after {_named(upstream)}, which would run")
-    told = "; ".join(sentences[:_TOLD_AT_ONCE])
-    left = len(sentences) - _TOLD_AT_ONCE
-    return f"{told}; and {left} more" if left > 0 else told
+    shown = "; ".join(sentences[:_SHOWN_AT_ONCE])
+    left = len(sentences) - _SHOWN_AT_ONCE
+    return f"{shown}; and {left} more" if left > 0 else shown
 
 
 def _named(tasks: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Reading small JSON records that others may have written, torn or meant ill."""
+"""Read small JSON records that may be truncated, malformed or written by someone else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Record = TypeVar("Record")
 
 
 def decode_record(content: str | bytes, kind: type[Record]) -> Record | None:
-    """Return a record, or None where the content is no such record, whatever else it is."""
+    """Return a record, or None if the content is anything else."""
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

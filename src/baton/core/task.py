@@ -1,9 +1,9 @@
-"""A task: a plain typed function with its name, inputs, outputs and running conditions.
+"""A task: a plain typed function with its name, inputs, outputs and settings.
 
-A task's arguments say what it needs: an argument annotated with a kind (``Table``, ``Json``...)
-takes the artifact of that name, one annotated ``TaskContext`` takes the context, one annotated
-``TrackingRun`` the execution's record with the tracker, every other one the parameter of that name.
-Outputs are named after the task unless ``outputs`` names them.
+A task's arguments declare what it needs: an argument annotated with a kind (``Table``, ``Json``...)
+takes the artifact of that name, ``TaskContext`` the context, ``TrackingRun`` the tracker's record of
+the execution, and any other the parameter of that name.  The output has the task's name unless
+``outputs`` is given.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Position = Literal["first", "last"]
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """When a failed attempt is followed by another.
+    """When to retry a failed attempt.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Retry:
     delay_s : float
         Seconds before the second attempt, at least 0.
     backoff : float
-        Factor from one delay to the next, at least 1.
+        Factor between consecutive delays, at least 1.
     """
 
     retries: int = 0
@@ -51,7 +51,7 @@ class Retry:
 
 @dataclass(frozen=True, eq=False)
 class Task(Generic[P, R]):
-    """A declared task; calling it calls the function as it is.
+    """A declared task; calling it calls the function directly.
 
     Parameters
     ----------
@@ -64,33 +64,33 @@ class Task(Generic[P, R]):
     parameters : mapping of str to Any
         Annotation by argument; the argument's name is the parameter's or group's name.
     context : str or None
-        The argument that takes the `TaskContext`.
+        Name of the argument for the `TaskContext`.
     tracking : str or None
-        The argument of an effect that takes the execution's `TrackingRun`.
+        Name of an effect's argument for the `TrackingRun` of the execution.
     outputs : mapping of str to type
         Kind by artifact name, in the order of the returned tuple.
     effect : bool
-        Whether it talks to the world; an effect must be safe to repeat.
+        Whether it has side effects; an effect must be safe to repeat.
     retry : Retry
         What happens after a failed attempt.
     timeout_s : float or None
-        Seconds after which an attempt is ended.
+        Time limit of an attempt in seconds.
     pool : str or None
-        A limited resource of which it takes one slot while it runs, such as ``"gpu"``; for engines
+        A limited resource that it takes one slot of while it runs, such as ``"gpu"``; for engines
         whose orchestrator has pools.
     group : str
-        The target that it belongs to; its own name where none is given.
+        The group it belongs to; its own name unless given.
     after : tuple of str
-        Tasks that must be good before it runs, without passing anything.
+        Tasks that must succeed before it runs, without passing anything.
     position : "first", "last" or None
-        ``first`` runs before, ``last`` after everything else selected and whatever its outcome.
+        ``first`` runs before, ``last`` after every other selected task, whatever their outcomes.
     version : callable or None
-        Says, from the task's own parameters, which state of the world the task reads (for
-        example the digest of a local file).  What it returns is part of a pure task's cache key; an
-        effect is done as long as it returns what it returned after the effect's last success.  An
-        effect's may also take the `baton.core.tracker.ModelRegistry`.
+        Returns, from the task's own parameters, the state of the world that the task reads (for
+        example the digest of a local file).  The result is part of a pure task's cache key; an
+        effect is up to date while the result equals that of its last success.  For an effect it may also
+        take the `baton.core.tracker.ModelRegistry`.
     problems : tuple of str
-        What is wrong with the declaration; a DAG that holds the task reports it.
+        Problems of the declaration, which the DAG that holds the task reports.
     """
 
     name: str
@@ -111,11 +111,11 @@ class Task(Generic[P, R]):
     problems: tuple[str, ...]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function itself: no store, no cache, no events."""
+        """Call the function directly: no store, no cache, no events."""
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
-        """Show the name, the kinds of inputs and outputs, and where the function stands."""
+        """Show the name, the inputs and outputs, and the function's location."""
         takes = ", ".join(self.inputs)
         gives = ", ".join(self.outputs)
         return f"<Task {self.name}: {takes or '-'} -> {gives or '-'} ({self.reference})>"
@@ -127,7 +127,7 @@ class Task(Generic[P, R]):
 
     @cached_property
     def version_arguments(self) -> Mapping[str, bool]:
-        """The arguments of ``version``, and of each whether it takes the model registry."""
+        """The arguments of ``version``, and whether each takes the model registry."""
         if self.version is None:
             return {}
         try:
@@ -138,12 +138,12 @@ class Task(Generic[P, R]):
 
     @property
     def description(self) -> str:
-        """First line of the function's docstring, empty where it has none."""
+        """First line of the function's docstring, or empty."""
         return (inspect.getdoc(self.function) or "").split("\n", 1)[0]
 
 
 AnyTask = Task[..., Any]
-"""A task, whatever it takes and returns."""
+"""A task with any arguments and result."""
 
 
 @overload
@@ -188,16 +188,16 @@ def task(
     Parameters
     ----------
     function : callable, optional
-        The function, where the decorator stands without arguments.
+        The function, if the decorator is used without arguments.
     name, outputs, effect, timeout_s, pool, group, after, position, version
-        As in `Task`; one output may be given as a string.
+        As in `Task`; a single output may be given as a string.
     retries, retry_delay_s, retry_backoff
         As in `Retry`.
 
     Returns
     -------
     Task
-        Still callable like the function.
+        Callable like the function.
 
     Examples
     --------
@@ -218,12 +218,12 @@ def task(
         hints = _annotations(target, problems)
         arguments = _arguments(target, hints, problems)
         if arguments.tracking is not None and not effect:
-            problems.append("it takes the tracking run, so it must say effect=True")
+            problems.append("it takes the tracking run, so it must set effect=True")
         kinds = _outputs(task_name, named, hints.get("return"), problems)
         if retries < 0 or not (0 <= retry_delay_s < math.inf and 1 <= retry_backoff < math.inf):
-            problems.append("retries and retry_delay_s are at least 0, retry_backoff at least 1")
+            problems.append("retries and retry_delay_s must be at least 0, retry_backoff at least 1")
         if timeout_s is not None and not 0 < timeout_s < math.inf:
-            problems.append("timeout_s is more than 0, and finite")
+            problems.append("timeout_s must be more than 0 and finite")
         return Task(
             name=task_name,
             function=target,
@@ -247,7 +247,7 @@ def task(
 
 
 def as_kind(annotation: Any) -> type[Kind] | None:
-    """Return the kind that an annotation names, or None: a kind itself, or ``Annotated`` with one."""
+    """Return the kind that an annotation is, or has in ``Annotated``; None if there is none."""
     if isinstance(annotation, type) and issubclass(annotation, Kind):
         return annotation
     for extra in getattr(annotation, "__metadata__", ()):
@@ -266,7 +266,7 @@ def _annotations(function: Callable[..., Any], problems: list[str]) -> dict[str,
 
 @dataclass
 class _Arguments:
-    """What a function's arguments ask for, by argument."""
+    """A function's arguments by what they ask for."""
 
     inputs: dict[str, type[Kind]] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -278,14 +278,14 @@ def _arguments(function: Callable[..., Any], hints: Mapping[str, Any], problems:
     found = _Arguments()
     for argument in inspect.signature(function).parameters.values():
         if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
-            problems.append(f"argument '*{argument.name}' names neither an artifact nor a parameter")
+            problems.append(f"argument '*{argument.name}' is neither an artifact nor a parameter")
             continue
         if argument.kind is argument.POSITIONAL_ONLY:
-            problems.append(f"argument '{argument.name}' cannot be given by name")
+            problems.append(f"argument '{argument.name}' cannot be passed by name")
         if argument.default is not argument.empty:
             problems.append(
-                f"argument '{argument.name}' has a default, which would never be used: "
-                "defaults stand in the pipeline's parameters"
+                f"argument '{argument.name}' has a default, which is never used: "
+                "defaults belong in the pipeline's parameters"
             )
         if argument.annotation is argument.empty:
             problems.append(f"argument '{argument.name}' has no type")

@@ -1,4 +1,4 @@
-"""What an experiment tracker must offer; `baton.tracking` has the implementations."""
+"""The interface of an experiment tracker; `baton.tracking` has the implementations."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from baton.errors import TaskError
 
 
 class UnusableModel(TaskError, ValueError):
-    """A stored model that cannot predict; the message is half a sentence about it, as "it is gone".
+    """A stored model that cannot predict; the message is a clause about it, such as "it is gone".
 
-    It is a ValueError too, for code that does not know baton.
+    Also a ValueError, for code that does not know baton.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The registered model version that serves now.
+    """The registered model version that is in use.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Champion:
     tags : mapping of str to str
         The version's tags.
     uri : str
-        Where the tracker can load it from.
+        Where the tracker loads it from.
     """
 
     version: str
@@ -37,36 +37,36 @@ class Champion:
 
 
 class TrackingRun(Protocol):
-    """One execution's record with the tracker.  Every method can be repeated safely."""
+    """The tracker's record of one execution.  Every method is safe to repeat."""
 
     @property
     def run_id(self) -> str:
-        """The tracker's id of the run; the run is made when it is first asked for."""
+        """The tracker's id of the run; the first access creates the run."""
 
     @property
     def started(self) -> bool:
-        """Whether the run is made already."""
+        """Whether the run has been created."""
 
     @property
     def url(self) -> str:
-        """Where a person sees the run, or how to get there."""
+        """Where to see the run, or how to get there."""
 
     def log_parameters(self, parameters: Mapping[str, object]) -> None:
         """Record the parameters."""
 
     def log_metrics(self, final: Mapping[str, float], series: Mapping[str, Sequence[float]]) -> None:
-        """Record final metrics, and one value a step for each series, in one request."""
+        """Record final metrics and, per series, one value per step, in one request."""
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Label the run."""
 
     def log_files(self, files: Mapping[str, Path]) -> None:
-        """Attach files under the given names; a slash in a name makes a folder."""
+        """Attach files under the given names; a slash in a name creates a folder."""
 
     def log_table(
         self, name: str, *, digest: str, source: str, columns: Mapping[str, str], rows: int, context: str
     ) -> None:
-        """Record which data set was used and for what, without copying it."""
+        """Record which data set was used, and for what, without copying it."""
 
     def log_model(self, model: Any, name: str, *, flavor: str, requirements: Sequence[str]) -> str:
         """Attach a model; return its URI.
@@ -78,9 +78,9 @@ class TrackingRun(Protocol):
         name : str
             Its name in the run.
         flavor : str
-            The library whose model it is, by MLflow's name: ``"xgboost"``, ``"sklearn"``, ``"lightgbm"``.
+            The model's library as MLflow names it: ``"xgboost"``, ``"sklearn"``, ``"lightgbm"``.
         requirements : sequence of str
-            What must be installed to use it.
+            Packages that it needs.
         """
 
     def log_python_model(
@@ -103,11 +103,11 @@ class TrackingRun(Protocol):
         Raises
         ------
         UnusableModel
-            If the model is gone, cannot be loaded here, or does not take the records.
+            If the model is gone, cannot be loaded here, or rejects the records.
         """
 
     def register(self, model: str, uri: str, tags: Mapping[str, str]) -> str:
-        """Register the model at `uri` as a new version, once for each run; return the version."""
+        """Register the model at `uri` as a new version, once per run; return the version."""
 
     def promote(self, model: str, version: str) -> None:
         """Give `version` the alias ``champion``."""
@@ -117,27 +117,27 @@ class TrackingRun(Protocol):
 
 
 class ModelRegistry(Protocol):
-    """Answers within milliseconds, without loading the tracker, what is there.
+    """Answers questions about the registry within milliseconds, without loading the tracker.
 
-    An effect's ``version`` asks for it with an argument annotated ``ModelRegistry``.  Every method raises
-    `baton.errors.Unavailable` where it cannot tell quickly.
+    An effect's ``version`` gets it through an argument annotated ``ModelRegistry``.  Every method
+    raises `baton.errors.Unavailable` if it has no quick answer.
     """
 
     def champion(self, model: str) -> str:
-        """Say in one line which version has the alias ``champion``, and from what it is."""
+        """Describe in one line the version with the alias ``champion`` and its source."""
 
     def has_run(self, run_id: str) -> bool:
-        """Whether a tracking run is there and not deleted."""
+        """Whether a tracking run exists and is not deleted."""
 
 
 class Tracker(Protocol):
-    """Makes tracking runs."""
+    """Creates tracking runs."""
 
     def check(self) -> None:
         """Raise `baton.errors.Unavailable` within 10 s if the tracker cannot be used."""
 
     def start(self, *, name: str, tags: Mapping[str, str]) -> TrackingRun:
-        """Return a new tracking run, made at the latest when its id is asked for."""
+        """Return a new tracking run, created at the latest on the first access to its id."""
 
     def resume(self, run_id: str) -> TrackingRun:
         """Return the tracking run that another process started."""

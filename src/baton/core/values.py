@@ -1,8 +1,8 @@
-"""A parameter's value in its three forms: typed in Python, plain in JSON, and as text.
+"""The three forms of a parameter's value: typed in Python, plain in JSON, and text.
 
-The text form is the same on the command line, in the environment and in ``baton config set``, and
-the plain form in the configuration file, in a run's record and on every engine.  `typed` reads
-both, `as_plain` and `as_text` write them.
+Text is the form on the command line, in the environment and in ``baton config set``; plain is the
+form in the configuration file, in a run's record and on every engine.  `typed` reads both,
+`as_plain` and `as_text` write them.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ _WORDS: dict[type, tuple[str, str]] = {
     known.DateTimeType: ("date and time", "a date and time such as 2021-01-31T12:00:00"),
     known.TimeType: ("time", "a time such as 12:00:00"),
 }
-"""What a type is called, and what is expected where a value does not fit."""
+"""The name of a type, and what is expected if a value does not fit."""
 
 USABLE = "bool, int, float, str, Path, date, datetime, time, Literal, an enum, or a list or tuple of these"
 
 
 def why_unusable(annotation: Any) -> str:
-    """Return why a parameter cannot have this type; nothing where it can."""
+    """Return why a parameter cannot have this type, or an empty text if it can."""
     try:
         kind, or_none = _known(annotation)
     except (TypeError, ValueError, NameError) as error:
@@ -69,30 +69,30 @@ def why_unusable(annotation: Any) -> str:
         one for one in items if not isinstance(one, _SCALARS) and not _choices(one) and not _is_path(one)
     ]
     if any(isinstance(one, known.StructType) for one in wrong):
-        return "a group is declared with its class alone"
+        return "a group's type must be its class alone"
     if wrong:
         return f"its type {spelled(annotation)} has no form as text; use {USABLE}, or a group for a mapping"
     if or_none and "none" in _choices(kind):
-        return "'none' cannot be one of its values, as it stands for None"
+        return "'none' cannot be one of its values, because it means None"
     return ""
 
 
 def typed(annotation: Any, given: Any, *, from_text: bool) -> Any:
-    """Return what was given as a value of a parameter's type.
+    """Convert a given value to a parameter's type.
 
     Parameters
     ----------
     annotation : Any
         The parameter's type, with its bounds.
     given : Any
-        A value in its plain form, or typed already.
+        A value in plain or typed form.
     from_text : bool
-        Whether a text is the value's text form; otherwise a text is taken as JSON has it.
+        Whether strings are in the text form; otherwise they are in the JSON form.
 
     Raises
     ------
     ValueError
-        If it does not fit; the message says what was expected.
+        If it does not fit; the message says what is expected.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def typed(annotation: Any, given: Any, *, from_text: bool) -> Any:
 
 
 def as_plain(value: Any) -> Any:
-    """Return a value, or a group of them, as JSON has it."""
+    """Return a value, or a group of them, in its JSON form."""
     match value:
         case enum.Enum():
             return as_plain(value.value)
@@ -138,7 +138,7 @@ def as_plain(value: Any) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """Return a value in the text form, which `typed` reads back.
+    """Return a value in its text form, which `typed` reads.
 
     Examples
     --------
@@ -158,19 +158,19 @@ def as_text(value: Any) -> str:
 
 
 def choices(annotation: Any) -> tuple[str, ...]:
-    """Return the texts of which one is to be chosen, none included; nothing where any value may be."""
+    """Return the allowed texts, including none; empty if any value is allowed."""
     kind, or_none = _known(annotation)
     texts = tuple(_choices(kind))
     return (*texts, "none") if texts and or_none else texts
 
 
 def is_list(annotation: Any) -> bool:
-    """Whether a parameter takes several values."""
+    """Whether a parameter holds several values."""
     return _items(_known(annotation).kind) is not None
 
 
 def in_words(annotation: Any) -> str:
-    """Return a parameter's type for people, with its bounds.
+    """Describe a parameter's type and bounds for users.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def in_words(annotation: Any) -> str:
 
 
 def placeholder(annotation: Any) -> str:
-    """Return what stands for a value in ``--help``."""
+    """Return the placeholder of a value in ``--help``."""
     kind = _known(annotation).kind
     items = _items(kind)
     if items is None:
@@ -197,12 +197,12 @@ def placeholder(annotation: Any) -> str:
 
 
 def spelled(annotation: Any) -> str:
-    """Return a type as it is written in a declaration."""
+    """Return a type as written in a declaration."""
     return annotation.__name__ if type(annotation) is type else str(without_bounds(annotation))
 
 
 def without_bounds(annotation: Any) -> Any:
-    """Return a type without bounds and descriptions, those of its elements included.
+    """Return a type without bounds and descriptions, including those of its elements.
 
     Examples
     --------
@@ -221,15 +221,15 @@ def without_bounds(annotation: Any) -> Any:
 
 
 def read_path(text: str) -> str:
-    """Return the path that somebody wrote, with ``~`` expanded.
+    """Return a path as the user wrote it, with ``~`` expanded.
 
     Raises
     ------
     ValueError
-        If there is no such home folder, or the path is one of Windows.
+        If there is no such home folder, or the path is a Windows path.
     """
     if _WINDOWS_PATH.match(text):
-        raise ValueError("expected a path of Linux or macOS, not one of Windows; in WSL C:\\ is /mnt/c/")
+        raise ValueError("expected a Linux or macOS path, not a Windows one; in WSL C:\\ is /mnt/c/")
     if not text.startswith("~"):
         return text
     try:
@@ -239,7 +239,7 @@ def read_path(text: str) -> str:
 
 
 class _Known(typing.NamedTuple):
-    """A parameter's type as `msgspec.inspect` tells it, without what only describes it."""
+    """A parameter's type according to `msgspec.inspect`, without descriptions."""
 
     kind: known.Type
     or_none: bool
@@ -251,7 +251,7 @@ def _known(annotation: Any) -> _Known:
 
 @cache
 def _known_as(annotation: Any, _spelling: str) -> _Known:
-    # Python takes two Literals for equal whose values stand in another order.
+    # Python considers two Literals equal if they hold the same values in another order.
     found = _in_declared_order(_undescribed(known.type_info(annotation)), annotation)
     if isinstance(found, known.UnionType) and len(found.types) == 2:
         others = [one for one in found.types if not isinstance(one, known.NoneType)]
@@ -264,7 +264,7 @@ def _known_as(annotation: Any, _spelling: str) -> _Known:
 
 
 def _in_declared_order(found: known.Type, annotation: Any) -> known.Type:
-    """Return a type with the values of its ``Literal`` in the order declared, which msgspec sorts."""
+    """Return a type with the values of its ``Literal`` in declaration order, which msgspec sorts."""
     if isinstance(found, known.LiteralType):
         orders = (order for order in _literals(annotation) if set(order) == set(found.values))
         return known.LiteralType(next(orders, found.values))
@@ -290,7 +290,7 @@ def _undescribed(found: known.Type) -> known.Type:
 
 
 def _items(found: known.Type) -> list[known.Type] | None:
-    """Return the types of a list's elements, one where all are alike; None where it is no list."""
+    """Return the types of a list's elements, one if all are alike; None if it is not a list."""
     if isinstance(found, known.TupleType):
         return [_undescribed(one) for one in found.item_types]
     if isinstance(found, known.ListType | known.VarTupleType):
@@ -299,7 +299,7 @@ def _items(found: known.Type) -> list[known.Type] | None:
 
 
 def _choices(found: known.Type) -> dict[str, Any]:
-    """Return the plain values of which one is to be chosen, by their texts."""
+    """Return the allowed plain values by their texts."""
     values: list[Any] = []
     if isinstance(found, known.LiteralType):
         values = list(found.values)
@@ -314,7 +314,7 @@ def _is_path(found: known.Type) -> bool:
 
 
 def _named(found: known.Type) -> str:
-    """Return the type of one value for people, with its bounds."""
+    """Describe the type and bounds of one value for users."""
     found = _undescribed(found)
     texts = _choices(found)
     if texts:
@@ -340,7 +340,7 @@ def _placeholder(found: known.Type) -> str:
 
 
 def _read(found: known.Type, text: str) -> Any:
-    """Return the plain form of a value, not of None, that is written as text."""
+    """Return the plain form of a value, other than None, given as text."""
     items = _items(found)
     if items is None:
         return _read_one(found, text)
@@ -372,7 +372,7 @@ def _read_one(found: known.Type, text: str) -> Any:
     texts = _choices(found)
     if texts:
         if text not in texts and _INTEGER.fullmatch(text):
-            text = str(_whole_number(text))  # 08 chooses 8
+            text = str(_whole_number(text))  # 08 means 8
         if text not in texts:
             raise ValueError(_expected_choice(texts, text))
         return texts[text]
@@ -391,8 +391,8 @@ def _read_one(found: known.Type, text: str) -> Any:
 def _whole_number(text: str) -> int:
     try:
         return int(text)
-    except ValueError:  # Python reads no number of more than some thousand digits
-        raise ValueError("expected a whole number of fewer digits") from None
+    except ValueError:  # Python limits the digits of a number
+        raise ValueError("expected a whole number with fewer digits") from None
 
 
 def _expected_choice(texts: Iterable[str], given: Any) -> str:
@@ -415,7 +415,7 @@ def _convert_path(cls: type, given: Any) -> Any:
 
 
 def _reason(error: msgspec.ValidationError, found: known.Type, given: Any) -> str:
-    """Return in words for people why a plain value is not of a type."""
+    """Explain to users why a plain value does not match a type."""
     place = _PLACE.search(str(error))
     items = _items(found)
     if items is not None and place is not None and place[1] is not None:
@@ -435,7 +435,7 @@ def _reason_of_one(error: msgspec.ValidationError, found: known.Type, given: Any
 
 
 def in_plain_words(error: msgspec.ValidationError) -> str:
-    """Return msgspec's reason in words for people."""
+    """Return msgspec's reason in plain words."""
     text = str(error).partition(" - at `$")[0].replace("`", "").replace("Expected", "expected")
     text = text.replace(" | null", " or none")
     for ours, theirs in (

@@ -1,1 +1,1 @@
-"""What runs a DAG; no engine imports another."""
+"""Engines run a DAG; no engine imports another."""

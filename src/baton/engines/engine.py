@@ -1,4 +1,4 @@
-"""What an engine is: it decides when and where the tasks of an execution run."""
+"""The interface of an engine, which decides when and where the tasks of an execution run."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from baton.runs.execution import Execution
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How to run, whatever the pipeline.
+    """Options of a run that do not depend on the pipeline.
 
     Parameters
     ----------
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
     jobs : int, optional
-        How many tasks may run at once, at least 1; the engine chooses where None.
+        Maximum number of concurrent tasks, at least 1; None lets the engine choose.
     """
 
     keep_going: bool = False
@@ -26,23 +26,23 @@ class EngineOptions:
 
 
 class Engine(Protocol):
-    """Runs executions.  A third party adds one with an entry point in the group ``baton.engines``.
+    """Runs executions.  To add an engine, register an entry point in the group ``baton.engines``.
 
-    An engine proves itself with `baton.testing.EngineSuite`.
+    Test an engine with `baton.testing.EngineSuite`.
     """
 
     name: str
     description: str
     uses_cache: bool
-    """Whether remembered results are used where the user says neither ``--cache`` nor ``--no-cache``."""
+    """Whether to use cached results if neither ``--cache`` nor ``--no-cache`` is given."""
     effects_once: bool
-    """Whether an effect that was the same work when it last succeeded is left out."""
+    """Whether to skip an effect that already succeeded with the same work."""
 
     def check(self) -> None:
         """Raise `baton.errors.Unavailable` if the engine cannot be used here."""
 
     def run(self, execution: Execution, options: EngineOptions) -> RunReport:
-        """Run every task of the execution's DAG, close its tracking run, and report the ends.
+        """Run every task of the execution's DAG, close its tracking run, and return the outcomes.
 
-        A failed task is part of the report, never an exception; an interrupt passes.
+        A failed task is part of the report, never an exception; an interrupt propagates.
         """

@@ -1,4 +1,4 @@
-"""Find an engine by its name: one of ours, or one that an installed package offers."""
+"""Find an engine by name: a built-in one, or one from an installed package."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def find_engine(name: str) -> Engine:
     Raises
     ------
     UsageError
-        If there is none.
+        If it does not exist.
     """
     reference = OWN.get(name) or _offered().get(name)
     if reference is None:
         known = engine_names()
         raise UsageError(
-            f"there is no engine '{name}'{nearest(name, known)}", f"engines are {', '.join(known)}"
+            f"engine '{name}' does not exist{nearest(name, known)}", f"engines are {', '.join(known)}"
         )
     module, _, attribute = reference.partition(":")
     return cast(Engine, getattr(importlib.import_module(module), attribute)())
 
 
 def engine_names() -> tuple[str, ...]:
-    """Return the names of all engines, ours first."""
+    """Return the names of all engines, built-in ones first."""
     return tuple(dict.fromkeys([*OWN, *sorted(_offered())]))
 
 

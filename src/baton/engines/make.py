@@ -1,8 +1,8 @@
-"""The make engine: runs what is stale, as much at once as asked for.
+"""The make engine: runs only what is stale, in parallel if requested.
 
-The scheduler stays in this process: it looks up what is remembered, and hands what must run to
-worker processes, so that tasks run side by side whatever they do.  With one job, pure tasks run in
-this process, as nothing is gained by another.
+The scheduler stays in this process: it checks the cache and hands tasks to worker processes, so that they
+run truly in parallel.  With one job, pure tasks run in this process, where a worker would gain
+nothing.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class MakeEngine:
     effects_once = True
 
     def check(self) -> None:
-        """Be always usable."""
+        """Do nothing: the engine is always available."""
 
     def run(self, execution: Execution, options: EngineOptions) -> RunReport:
         """Run what is stale.
 
-        After a failure nothing more is started, except tasks that are ``last`` and, with
-        ``keep_going``, tasks that do not depend on the failed one; what runs already is finished.
+        After a failure no more tasks start, except those that are ``last`` and, with ``keep_going``,
+        those that do not depend on the failed one; running tasks finish.
         """
         shared = replace(execution, report=one_at_a_time(execution.report))
         with Pool(shared, recorder_modules(shared)) as pool:
@@ -47,7 +47,7 @@ class MakeEngine:
 
 
 class _Build:
-    """One run: what starts where, and the ends of what runs in workers."""
+    """One run: starts tasks here or in workers, and collects their reports."""
 
     def __init__(self, execution: Execution, options: EngineOptions, pool: Pool) -> None:
         self._execution = execution
@@ -57,7 +57,7 @@ class _Build:
         self._ends: queue.SimpleQueue[TaskReport] = queue.SimpleQueue()
 
     def run(self) -> RunReport:
-        """Go on until every task has ended."""
+        """Run until every task has ended."""
         self._schedule.run(self._execution.dag.order, self._start, self._ends.get, jobs=self._jobs)
         ended = self._schedule.report()
         return ended.tracked(self._pool.finish_tracking(good=ended.is_good).run_id)
@@ -76,14 +76,14 @@ class _Build:
             inputs=tuple(made.values()),
             number=1,
             is_timed=True,
-            # A pure task looks again: another run may have computed it in the meantime.
+            # A pure task checks the cache again: another run may have computed it meanwhile.
             forced=reason if task.effect else "",
         )
         threading.Thread(target=self._run, args=(task, request), name=task.name, daemon=True).start()
         return None
 
     def _run(self, task: AnyTask, request: Attempt) -> None:
-        """Run a task in a worker, from a thread of its own; the scheduler waits for its report."""
+        """Run a task in a worker, from its own thread; the scheduler waits for the report."""
 
         def attempt(number: int) -> TaskReport:
             return self._pool.attempt(
@@ -92,6 +92,6 @@ class _Build:
 
         try:
             report = with_retries(task, attempt, self._execution.report)
-        except Exception as error:  # the thread's boundary, as where the reporter fails
+        except Exception as error:  # the thread's boundary, for example if the reporter fails
             report = TaskReport(task.name, Outcome.FAILED, failure=describe(error))
         self._ends.put(report)

@@ -1,6 +1,6 @@
-"""Two processes of a run: one asks over the other's standard streams, in the words of `protocol`.
+"""Two processes of a run: a parent sends requests over the child's standard streams, see `protocol`.
 
-Who answers ends when its standard input does, so that none outlives its starter.
+The child exits when its standard input closes, so that it never outlives its parent.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ Send = Callable[[Answer], None]
 
 _STOP_WITHIN_S = 5.0
 _LOOK_EVERY_MS = 100
-"""How soon whoever waits notices that nobody wants the answer any more."""
+"""How often the parent checks whether it still wants the answer."""
 
 
 def always() -> bool:
-    """Say that an answer is wanted, however long it takes."""
+    """Return True: the answer is wanted, however long it takes."""
     return True
 
 
 class Peer:
-    """Starts a process that does what it is asked to.
+    """Starts a child process and sends it requests.
 
     Parameters
     ----------
     module : str
-        The program, which calls `answer_starter`.
+        The program, which calls `serve_parent`.
     report : callable
-        Takes the events that it sends.
+        Receives the events that it sends.
     name, hint : str
-        What people call it, and what to do where it ends too early.
+        What users call it, and a hint for when it exits early.
     environ : mapping of str to str, optional
-        Its environment; that which this process was given unless told otherwise.
+        Its environment; this process's original one unless given.
     leads : bool
-        Whether it leads a group of processes of its own, so that a Ctrl-C comes here first.
+        Whether it leads its own process group, so that Ctrl-C reaches only this process.
     """
 
     def __init__(
@@ -73,21 +73,21 @@ class Peer:
         self._unread = b""
 
     def ask(self, request: Request, kind: type[Answered], is_wanted: Callable[[], bool] = always) -> Answered:
-        """Return the answer to a request; events that come before it are reported here as they happen.
+        """Return the answer to a request; pass on events that arrive before it.
 
         Parameters
         ----------
         request : Request
-            What to do.
+            The request.
         kind : type
-            What is answered to such a request.
+            Type of the answer.
         is_wanted : callable
-            Asked now and then while the other is busy.
+            Called regularly while waiting.
 
         Raises
         ------
         Unavailable
-            If the other cannot do it, its process ended, or the answer is not wanted any more.
+            If the child refuses, exits, or the answer is no longer wanted.
         """
         self.send(request)
         for line in self._lines(is_wanted):
@@ -101,23 +101,23 @@ class Peer:
         raise Unavailable(f"{self._name} ended with code {self.process.wait()}", self._hint)
 
     def send(self, request: Request) -> None:
-        """Send a request to which there is no answer."""
-        with contextlib.suppress(BrokenPipeError):  # it has ended, as the next missing answer tells
+        """Send a request that has no answer."""
+        with contextlib.suppress(BrokenPipeError):  # it has exited, which the next request reports
             _stream(self.process.stdin).write(encode(request))
             _stream(self.process.stdin).flush()
 
     def kill(self) -> None:
-        """End the other while it is busy, also from another thread than the one that waits for it."""
+        """Kill the child while it is busy; safe to call from any thread."""
         self.process.kill()
         self.process.wait()
 
     def dismiss(self) -> None:
-        """Ask for nothing more, so that the other ends; `close` waits for that."""
+        """Send no more requests, so that the child exits; `close` waits for that."""
         with contextlib.suppress(BrokenPipeError):
             _stream(self.process.stdin).close()
 
     def close(self) -> None:
-        """End the other, if need be by force."""
+        """Stop the child, by force if necessary."""
         self.dismiss()
         try:
             self.process.wait(_STOP_WITHIN_S)
@@ -126,9 +126,9 @@ class Peer:
         _stream(self.process.stdout).close()
 
     def _lines(self, is_wanted: Callable[[], bool]) -> Iterator[bytes]:
-        """Yield what the other says until it ends.
+        """Yield the child's output lines until it exits.
 
-        Between two looks an exception of another thread can reach this one.
+        Polls, so that another thread can raise an exception in this one.
         """
         stream = _stream(self.process.stdout).fileno()
         says = select.poll()
@@ -147,16 +147,16 @@ class Peer:
             yield line
 
 
-def answer_starter(serve: Callable[[IO[bytes], Send], None]) -> NoReturn:
-    """Do what the starter of this process asks for, then leave.
+def serve_parent(serve: Callable[[IO[bytes], Send], None]) -> NoReturn:
+    """Answer the requests of this process's parent, then exit.
 
-    Both standard streams are between the two: whatever else is printed goes to standard error, and
-    nobody else reads.
+    Standard input and output belong to the two processes: all other output goes to standard error, and
+    nothing else reads standard input.
 
     Parameters
     ----------
     serve : callable
-        Takes the stream of requests and what sends an answer.
+        Takes the stream of requests and a function that sends an answer.
     """
     collect_garbage_seldom()
     requests, answers = os.fdopen(keep_stdin(), "rb"), os.fdopen(keep_stdout(), "wb")
@@ -169,8 +169,8 @@ def answer_starter(serve: Callable[[IO[bytes], Send], None]) -> NoReturn:
     try:
         serve(requests, send)
     except BrokenPipeError:
-        pass  # the starter is gone
-    except Exception:  # a defect: the starter tells that these are the last words
+        pass  # the parent is gone
+    except Exception:  # a bug: the parent reports the exit
         traceback.print_exc()
         code = 1
     flush_or_discard(answers.fileno(), answers)

@@ -1,7 +1,7 @@
-"""A pool of workers: processes of this machine that run the tasks of one execution.
+"""A pool of workers: local processes that run the tasks of one execution.
 
-A process can be ended when a task takes too long, when the run is stopped, or by the system when memory
-runs out, and the run goes on; a thread cannot.
+A process, unlike a thread, can be killed when a task takes too long or the run is stopped, and the run
+survives if the system kills it for lack of memory.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from baton.errors import Unavailable
 from baton.runs.execution import Execution
 
 
-class Described(Protocol):
-    """An execution as far as one must know it to start workers: itself, or what another process says."""
+class ExecutionDescription(Protocol):
+    """What a pool needs to know of an execution: the execution itself, or its description."""
 
     @property
     def report(self) -> Reporter:
-        """Takes events as they happen."""
+        """Receives events as they happen."""
 
     def spec(self) -> Mapping[str, Any]:
-        """Return what `baton.runs.execution.Execution.join` takes."""
+        """Return the argument of `baton.runs.execution.Execution.join`."""
 
 
 def recorder_modules(execution: Execution) -> tuple[str, ...] | None:
-    """Return what a worker imports to load the inputs of tasks that record; None where none records."""
+    """Return the modules that load the inputs of recording tasks; None if no task records."""
     if not execution.is_tracked:
         return None
     tracked = [task for task in execution.dag.tasks if task.tracking]
@@ -54,24 +54,24 @@ def recorder_modules(execution: Execution) -> tuple[str, ...] | None:
 
 
 class Pool:
-    """Starts workers as they are needed, one for each task that runs, and keeps them for the next.
+    """Starts workers as needed, one per running task, and keeps them for later tasks.
 
-    Tasks that record run in the *recorder* where it is free: a worker that loads the tracker beforehand,
-    at low priority, while other tasks compute.
+    Tasks that record run in the *recorder* if it is free: a worker that loads the tracker in advance, at
+    low priority, while other tasks compute.
 
     Parameters
     ----------
-    execution : Execution or what describes one
-        What the workers take part in; its reporter is called from the threads that ask for attempts.
+    execution : Execution or ExecutionDescription
+        What the workers take part in; its reporter is called from the threads that request attempts.
     recorder_modules : sequence of str, optional
-        What the recorder imports at once, from `recorder_modules`; None where the pool has no recorder.
+        Modules for the recorder to import first, from `recorder_modules`; None for no recorder.
     environ : mapping of str to str, optional
-        The environment of its workers; that of this process unless given.
+        The workers' environment; that of this process unless given.
     """
 
     def __init__(
         self,
-        execution: Described,
+        execution: ExecutionDescription,
         recorder_modules: Sequence[str] | None = None,
         *,
         environ: Mapping[str, str] | None = None,
@@ -89,13 +89,13 @@ class Pool:
         self._tracking_lock = threading.Lock()
 
     def __enter__(self) -> Pool:
-        """Start nothing yet."""
+        """Start no worker yet."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the workers, at once where something went wrong."""
+        """Stop the workers, immediately after an error."""
         self.close(at_once=kind is not None)
 
     def start_worker(self) -> None:
@@ -104,28 +104,28 @@ class Pool:
             self._idle.append(self._new_worker())
 
     def start_recorder(self) -> None:
-        """Start the recorder, unless nothing records or it was started before."""
+        """Start the recorder, unless it is not needed or already started."""
         with self._lock:
             if self._recorder_modules is not None and self._recorder is None:
-                self._recorder = self._new_worker(self._recorder_modules, steps_back=True)
+                self._recorder = self._new_worker(self._recorder_modules, low_priority=True)
                 self._idle.append(self._recorder)
 
     def attempt(
         self, request: Attempt, *, is_tracked: bool, is_wanted: Callable[[], bool] = always
     ) -> TaskReport:
-        """Make one attempt at a task in a worker; a worker that dies makes it a failed one.
+        """Make one attempt at a task in a worker; if the worker dies, the attempt fails.
 
-        Whatever goes wrong is in the report.  An exception that another thread raises in this one, as
-        Prefect does at a timeout, ends the worker and passes.
+        The report includes any error.  An exception that another thread raises in this one, as Prefect
+        does at a timeout, kills the worker and propagates.
 
         Parameters
         ----------
         request : Attempt
-            What to do; without a tracking run's id it adds to the run that the pool makes.
+            The attempt; without a tracking run's id it uses the pool's tracking run.
         is_tracked : bool
             Whether the task records.
         is_wanted : callable
-            Asked now and then; when it says no, the worker is ended.
+            Called regularly; the worker is killed when it returns False.
         """
         began = time.perf_counter()
         try:
@@ -133,7 +133,7 @@ class Pool:
                 request = msgspec.structs.replace(request, tracking_run_id=self.open_tracking_run())
             with self._worker(records=is_tracked) as worker:
                 return worker.ask(request, Ended, is_wanted).report
-        except Exception as error:  # mostly a worker that ended
+        except Exception as error:  # usually because the worker exited
             failure = replace(describe(error), is_final=self._is_closed)
         took_s = time.perf_counter() - began
         return TaskReport(
@@ -141,30 +141,30 @@ class Pool:
         )
 
     def may_retry(self, retried: TaskRetried) -> bool:
-        """Whether another attempt is still wanted; tell that it follows."""
+        """Whether another attempt is still wanted; if so, report it."""
         if self._is_closed:
             return False
         self._execution.report(retried)
         return True
 
     def look_for(self, note: str, text: str) -> Seen:
-        """Let a worker make sure that it can take part, and look for a note in what is to be shared.
+        """Have a worker check that it can take part, and look for a note in the shared places.
 
         Raises
         ------
         Unavailable
-            If it cannot take part: no pipeline, no folder, no store, no tracker.
+            If it cannot take part because of the pipeline, folder, store or tracker.
         """
         with self._worker() as worker:
             return worker.ask(LookFor(note=note, text=text), Seen)
 
     def continue_tracking(self, run_id: str) -> None:
-        """Let what records from now on add to an earlier tracking run, unless this run has its own."""
+        """Record into an earlier tracking run from now on, unless this run already has its own."""
         if run_id and not self._has_recorded:
             self._tracking_run_id = run_id
 
     def open_tracking_run(self) -> str:
-        """Return the id of the execution's tracking run, which is made once.
+        """Return the id of the execution's tracking run, which is created once.
 
         Raises
         ------
@@ -179,14 +179,14 @@ class Pool:
             return self._tracking_run_id
 
     def finish_tracking(self, *, good: bool) -> Tracked:
-        """Close the tracking run if any task recorded; return which it is, and its page."""
+        """Close the tracking run if any task recorded; return it and its page."""
         if not self._has_recorded:
             return Tracked(run_id=self._tracking_run_id)
         with self._worker(records=True) as worker:
             return worker.ask(FinishTracking(tracking_run_id=self._tracking_run_id, good=good), Tracked)
 
     def end_idle(self) -> None:
-        """End the workers that have nothing to do."""
+        """Stop the idle workers."""
         with self._lock:
             idle, self._idle = self._idle, []
         for worker in idle:
@@ -195,7 +195,7 @@ class Pool:
             worker.close()
 
     def close(self, *, at_once: bool = False) -> None:
-        """End all workers: those that have nothing to do in good order, unless `at_once`."""
+        """Stop all workers; let idle ones exit cleanly unless `at_once`."""
         with self._lock:
             self._is_closed = True
             ended = [*self._busy, *(self._idle if at_once else ())]
@@ -205,8 +205,8 @@ class Pool:
 
     @contextmanager
     def _worker(self, *, records: bool = False) -> Iterator[Peer]:
-        """Yield a worker of one's own; it is ended where what was asked of it got no answer."""
-        worker = self._take(records=records)
+        """Yield a worker for exclusive use; kill it if it fails to answer."""
+        worker = self._acquire(records=records)
         try:
             yield worker
         except BaseException:
@@ -219,10 +219,10 @@ class Pool:
             self._busy.discard(worker)
             self._idle.append(worker)
 
-    def _take(self, *, records: bool) -> Peer:
+    def _acquire(self, *, records: bool) -> Peer:
         with self._lock:
             if self._is_closed:
-                raise Unavailable("the run is over")
+                raise Unavailable("the run has ended")
             fitting = [worker for worker in self._idle if records or worker is not self._recorder]
             preferred = self._recorder if records and self._recorder in fitting else None
             if fitting:
@@ -233,14 +233,14 @@ class Pool:
             self._busy.add(chosen)
             return chosen
 
-    def _new_worker(self, modules: Sequence[str] = (), *, steps_back: bool = False) -> Peer:
+    def _new_worker(self, modules: Sequence[str] = (), *, low_priority: bool = False) -> Peer:
         worker = Peer(
             "baton.engines.worker_process",
             self._execution.report,
             name="a worker process",
-            hint="look above for its last words, and run again",
+            hint="see its output above, and run again",
             environ=self._environ,
         )
         spec = dict(self._execution.spec())
-        worker.send(Join(spec=spec, modules=tuple(modules), steps_back=steps_back))
+        worker.send(Join(spec=spec, modules=tuple(modules), low_priority=low_priority))
         return worker

@@ -1,4 +1,4 @@
-"""What the processes of a run say to each other: one JSON document a line, each of a type of its own."""
+"""Messages between the processes of a run: one JSON document per line, one type per message."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class Join(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     Parameters
     ----------
     spec : mapping
-        As `baton.runs.execution.Execution.spec` returns it.
+        As returned by `baton.runs.execution.Execution.spec`.
     modules : tuple of str
-        What the worker imports at once, before it is asked for anything.
-    steps_back : bool
-        Whether it gets ready for tasks that record, and leaves the processor to whoever wants it.
+        Modules that the worker imports first.
+    low_priority : bool
+        Whether it prepares for recording tasks at low priority.
     """
 
     spec: dict[str, Any]
     modules: tuple[str, ...] = ()
-    steps_back: bool = False
+    low_priority: bool = False
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -39,15 +39,15 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     task : str
         Name of the task.
     inputs : tuple of Artifact
-        Every artifact made so far.
+        All artifacts made so far.
     number : int
-        The attempt's number, from 1.
+        Number of the attempt, from 1.
     is_timed : bool
-        Whether the worker sees to the task's timeout; else whoever asks does.
+        Whether the worker enforces the task's timeout; otherwise the sender does.
     forced : str
-        Why the task runs whatever is remembered; nothing where the worker decides.
+        Why the task runs even if cached; empty if the worker decides.
     tracking_run_id : str
-        The tracking run to add to; the worker's own where empty.
+        The tracking run to add to; the worker's own if empty.
     """
 
     task: str
@@ -59,35 +59,35 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class BeginTracking(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Make the execution's tracking run; the answer is `Tracked`."""
+    """Create the execution's tracking run; the answer is `Tracked`."""
 
 
 class FinishTracking(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Close the execution's tracking run; the answer is `Tracked`, with nothing where there is none."""
+    """Close the execution's tracking run; the answer is `Tracked`, empty if there is none."""
 
     tracking_run_id: str
     good: bool
 
 
 class LookFor(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Look for a note of this text in the places that are to be shared; the answer is `Seen`."""
+    """Look for a note with this text in the shared places; the answer is `Seen`."""
 
     note: str
     text: str
 
 
 class RunInAirflow(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The one request to the process of a local run in Airflow; the answer is `RunEnded`.
+    """The only request to the process of a local Airflow run; the answer is `RunEnded`.
 
     Parameters
     ----------
     spec : mapping
-        As `baton.runs.execution.Execution.spec` returns it.
+        As returned by `baton.runs.execution.Execution.spec`.
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
     home, kept, log : str
-        The run's ``AIRFLOW_HOME``, the folder of what is kept for the next run, and the file that takes
-        what Airflow itself writes.
+        The run's ``AIRFLOW_HOME``, the folder kept for the next run, and the log file for Airflow's own
+        output.
     """
 
     spec: dict[str, Any]
@@ -104,14 +104,14 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Tracked(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The tracking run, and its page or the command that serves it where the run is closed."""
+    """The tracking run and, if it is closed, its page or the command that serves it."""
 
     run_id: str
     page: str = ""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Whether the note is in the store, and in the folder of what baton writes."""
+    """Whether the note is in the store, and in the folder for baton's files."""
 
     in_store: bool
     in_home: bool
@@ -125,7 +125,7 @@ class RunEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What was asked for cannot be done, in the words of the error."""
+    """The request cannot be fulfilled, with the error's message and hint."""
 
     message: str
     hint: str
@@ -136,29 +136,29 @@ Answer = Event | Ended | Tracked | Seen | RunEnded | Refused
 
 
 def encode(message: Request | Answer) -> bytes:
-    """Return a message as a line."""
-    # msgspec's own encoder takes neither what is no number nor file names that are no text.
+    """Return a message as one line."""
+    # msgspec's own encoder rejects nan and file names that are not valid text.
     return json.dumps(msgspec.to_builtins(message)).encode() + b"\n"
 
 
 def decode_request(line: bytes) -> Request:
-    """Return the request that `encode` was given."""
+    """Return the request encoded by `encode`."""
     request: Request = msgspec.convert(json.loads(line), Request)
     return request
 
 
 def decode_answer(line: bytes) -> Answer:
-    """Return the answer that `encode` was given."""
+    """Return the answer encoded by `encode`."""
     answer: Answer = msgspec.convert(json.loads(line), Answer)
     return answer
 
 
 def encode_report(report: TaskReport) -> dict[str, Any]:
-    """Return a report as plain JSON values, for what orchestrators pass along and keep."""
+    """Return a report as plain JSON values, for orchestrators to pass on and store."""
     fields: dict[str, Any] = msgspec.to_builtins(report)
     return fields
 
 
 def decode_report(fields: Mapping[str, Any]) -> TaskReport:
-    """Return the report that `encode_report` was given."""
+    """Return the report encoded by `encode_report`."""
     return msgspec.convert(fields, TaskReport)

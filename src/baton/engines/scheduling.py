@@ -1,8 +1,8 @@
-"""What may start, what must not, what is tried again: one rule for all engines.
+"""Which tasks may start, which must not, and which are retried: one rule for all engines.
 
-A task starts once everything that must end before it has ended.  It does not run where a task that it
-needs is not good, nor after any failure, unless it is ``last`` or the run keeps going.  Where it finds
-an input gone from the store or corrupt, what made it runs again first.
+A task starts once everything that must end before it has ended.  It does not run if an upstream task is not
+good, or after any failure, unless it is ``last`` or the run keeps going.  If an input is missing from the
+store or corrupt, the task that made it reruns first.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from baton.runs.execution import Execution
 _RANKS: Mapping[Position | None, int] = {"first": 0, None: 1, "last": 2}
 
 Start = Callable[[AnyTask, TaskReport | None], TaskReport | None]
-"""Starts a task, or takes the report of one that must not run.
+"""Starts a task, or receives the report of one that must not run.
 
-It returns the end where there is one already, or None where the schedule is to wait for it.
+Returns the task's report if it has ended, or None if the schedule must wait for it.
 """
 
 
 class Schedule:
-    """Decides which task of an execution is next, and keeps how the others ended.
+    """Decides which task of an execution is next, and collects the reports.
 
     Parameters
     ----------
     execution : Execution
-        What is run.
+        The execution to run.
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
     reports : iterable of TaskReport
-        Ends that are known from elsewhere; an upstream task of which nothing is known counts as good.
+        Reports that are already known; an upstream task without a report counts as good.
     announce : callable, optional
-        Takes each end; the execution's reporter unless given.
+        Receives each report; the execution's reporter unless given.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Schedule:
 
     @property
     def made(self) -> dict[str, Artifact]:
-        """References to everything made so far, by artifact name."""
+        """References to all outputs so far, by artifact name."""
         return artifacts_of(self.reports.values())
 
     def run(
@@ -80,18 +80,18 @@ class Schedule:
         *,
         jobs: int = 1,
     ) -> None:
-        """Go on until all of some tasks have ended.
+        """Run until all given tasks have ended.
 
         Parameters
         ----------
         tasks : sequence of Task
-            What to run, in topological order; what else they need has ended.
+            The tasks to run, in topological order; all others that they need have ended.
         start : callable
             See `Start`.
         wait : callable
-            Returns the next end of a running task, or None where there was none for some time.
+            Returns the next report of a running task, or None after some time without one.
         jobs : int
-            How many tasks may run at once.
+            Maximum number of concurrent tasks.
         """
         self._waiting += tasks
         while self._waiting or self._running:
@@ -115,7 +115,7 @@ class Schedule:
         return RunReport(self._execution.run_id, tasks, time.perf_counter() - self._began)
 
     def _next(self) -> AnyTask | None:
-        """Return the first task that waits for no other: none upstream, none that must come before it."""
+        """Return the first task that need not wait for another task."""
         open_tasks = {task.name: task for task in (*self._waiting, *self._running.values())}
         lowest = min((_RANKS[task.position] for task in open_tasks.values()), default=0)
         for task in self._waiting:
@@ -125,12 +125,12 @@ class Schedule:
         return None
 
     def _why_not_run(self, task: AnyTask) -> TaskReport | None:
-        # What has begun comes to its end, whatever has failed since.
+        # A started task gets its retries, whatever has failed since.
         keep_going = self._keep_going or task.name in self._started
         return why_not_run(task, self._execution.dag, self.reports, keep_going=keep_going)
 
     def _end(self, report: TaskReport) -> None:
-        """Take note of an end; where an input was lost, what made it runs again first."""
+        """Record a report; if an input was lost, schedule its maker to rerun first."""
         task = self._running.pop(report.task)
         makers = self._makers(task, report)
         if makers:
@@ -143,9 +143,9 @@ class Schedule:
         self._announce(report)
 
     def _makers(self, task: AnyTask, report: TaskReport) -> tuple[AnyTask, ...]:
-        """Return what must run again before a task is tried again; empty where that is of no use.
+        """Return what must rerun before a task is retried; empty if that would not help.
 
-        A task gets as many further attempts as it has inputs: each may be found lost once.
+        A task gets one extra attempt per input, because each input may be found lost once.
         """
         if report.failure is None or not report.failure.has_lost_input:
             return ()
@@ -164,16 +164,16 @@ class Schedule:
 def why_not_run(
     task: AnyTask, dag: Dag, reports: Mapping[str, TaskReport], *, keep_going: bool
 ) -> TaskReport | None:
-    """Return the report of a task that must not run, or None where it may.
+    """Return the report of a task that must not run, or None if it may run.
 
     Parameters
     ----------
     task : Task
-        A task all of whose upstream tasks ended.
+        A task whose upstream tasks have all ended.
     dag : Dag
         The DAG of the run.
     reports : mapping of str to TaskReport
-        The ends so far, by task; an upstream task of which nothing is known counts as good.
+        The reports so far, by task; an upstream task without a report counts as good.
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
     """
@@ -191,7 +191,7 @@ def why_not_run(
 
 
 def artifacts_of(reports: Iterable[TaskReport]) -> dict[str, Artifact]:
-    """Return references to everything that tasks made, by artifact name."""
+    """Return references to all outputs of tasks, by artifact name."""
     return {name: made for report in reports for name, made in report.outputs.items()}
 
 
@@ -200,12 +200,12 @@ class TaskTimedOut(BatonError):
 
     def __init__(self, timeout_s: float) -> None:
         super().__init__(
-            f"it took longer than its timeout of {timeout_s:g} s", "raise timeout_s, or look why it is slow"
+            f"it exceeded its timeout of {timeout_s:g} s", "increase timeout_s, or find out why it is slow"
         )
 
 
 def with_retries(task: AnyTask, attempt: Callable[[int], TaskReport], report: Reporter) -> TaskReport:
-    """Make attempts, by their number, until one is good or they are used up; return the last report."""
+    """Make numbered attempts until one succeeds or none is left; return the last report."""
     delays_s = (*task.retry.delays_s, None)
     for number, delay_s in enumerate(delays_s, start=1):
         ended = attempt(number)
@@ -217,21 +217,21 @@ def with_retries(task: AnyTask, attempt: Callable[[int], TaskReport], report: Re
 
 
 def run_with_retries(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> TaskReport:
-    """Run a task in this process, with its retries and its timeout; return the last report."""
+    """Run a task in this process, with retries and timeout; return the last report."""
     return with_retries(task, lambda number: attempt_in_time(task, inputs, run, number), run.report)
 
 
 def attempt_in_time(
     task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun, attempt: int = 1
 ) -> TaskReport:
-    """Make one attempt at a task in this process, for no longer than its timeout."""
+    """Make one attempt at a task in this process, within its timeout."""
     if task.timeout_s is None:
         return execute_task(task, inputs, run, attempt=attempt)
     with _Alarm(task.timeout_s) as alarm:
 
         def report_and_count(event: Event) -> None:
             run.report(event)
-            if isinstance(event, TaskStarted):  # waiting for another run's lock is over
+            if isinstance(event, TaskStarted):  # no longer waiting for another run's lock
                 alarm.start()
 
         report = execute_task(task, inputs, replace(run, report=report_and_count), attempt=attempt)
@@ -244,7 +244,7 @@ def attempt_in_time(
 class _Alarm:
     """Raises `TaskTimedOut` in the running code, some time after it was started.
 
-    Works in the main thread of a POSIX system; elsewhere the caller notices afterwards.
+    Works in the main thread on POSIX systems; elsewhere the caller checks afterwards.
     """
 
     def __init__(self, timeout_s: float) -> None:

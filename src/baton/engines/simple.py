@@ -1,7 +1,7 @@
 """The simple engine: one task after another, in topological order.
 
-Tasks run in this process.  Those that record with the tracker run in one worker, which loads the
-tracker (seconds of imports) while the tasks before them run here.
+Tasks run in this process.  Tasks that record run in one worker, which loads the tracker (seconds of
+imports) while earlier tasks run here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from baton.runs.execution import Execution
 
 
 class SimpleEngine:
-    """Runs one task after another on this machine; nothing to set up."""
+    """Runs one task after another on this machine; needs no setup."""
 
     name = "simple"
     description = "this machine, one task after another"
@@ -26,13 +26,13 @@ class SimpleEngine:
     effects_once = False
 
     def check(self) -> None:
-        """Be always usable."""
+        """Do nothing: the engine is always available."""
 
     def run(self, execution: Execution, options: EngineOptions) -> RunReport:
         """Run the tasks in topological order.
 
-        After a failure nothing more is started, except tasks that are ``last`` and, with
-        ``keep_going``, tasks that do not depend on the failed one.
+        After a failure no more tasks start, except those that are ``last`` and, with ``keep_going``,
+        those that do not depend on the failed one.
         """
         stepping = Stepping(execution, keep_going=options.keep_going)
         try:
@@ -43,12 +43,12 @@ class SimpleEngine:
 
 
 class Stepping:
-    """Runs tasks of an execution one after another, when asked to.
+    """Runs tasks of an execution one after another, on request.
 
     Parameters
     ----------
     execution : Execution
-        What is gone through.
+        The execution to step through.
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
     """
@@ -60,7 +60,7 @@ class Stepping:
         self._pool.start_recorder()
 
     def run(self, tasks: Sequence[AnyTask]) -> None:
-        """Run tasks in topological order; what else they need has run."""
+        """Run tasks in topological order; all others that they need have run."""
         self.schedule.run(tasks, self._start)
 
     def finish(self, *, good: bool = True) -> RunReport:
@@ -69,13 +69,13 @@ class Stepping:
         Parameters
         ----------
         good : bool
-            False where the run is given up, whatever its tasks say.
+            False if the run was aborted, whatever the outcomes of its tasks.
         """
         ended = self.schedule.report()
         return ended.tracked(self._pool.finish_tracking(good=good and ended.is_good).run_id)
 
     def close(self) -> None:
-        """End the worker."""
+        """Stop the worker."""
         self._pool.close()
 
     def _start(self, task: AnyTask, refused: TaskReport | None) -> TaskReport:

@@ -1,4 +1,4 @@
-"""A worker: takes part in an execution and does what it is asked to.  Started by `baton.engines.pool`."""
+"""A worker process: takes part in an execution and answers requests.  Started by `baton.engines.pool`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import IO
 
 from baton.core.execute import execute_task
-from baton.engines.peer import Send, answer_starter
+from baton.engines.peer import Send, serve_parent
 from baton.engines.protocol import (
     Answer,
     Attempt,
@@ -31,20 +31,20 @@ from baton.engines.protocol import (
 )
 from baton.engines.scheduling import attempt_in_time
 from baton.errors import BatonError
-from baton.processes.lifecycle import step_back
+from baton.processes.lifecycle import lower_priority
 from baton.runs.execution import Execution
 
 _ALONE_AT_MOST_S = 3.0
 
 
 def serve(stream: IO[bytes], send: Send) -> None:
-    """Take part in the execution that the first request describes until there is no more."""
+    """Join the execution in the first request, and answer all further requests."""
     requests = map(decode_request, _lines_while_parent_lives(stream))
     first = next(requests, None)
     if not isinstance(first, Join):
         return
-    if first.steps_back:
-        step_back()
+    if first.low_priority:
+        lower_priority()
     try:
         execution = Execution.join(first.spec, send)
     except BatonError as error:
@@ -71,7 +71,7 @@ def _answer(execution: Execution, request: Request) -> Answer:
             return _finish_tracking(execution, good=request.good)
         case LookFor():
             return _look_for(execution, request)
-    raise TypeError(f"a worker does not know what to do with {request}")
+    raise TypeError(f"a worker cannot handle {request}")
 
 
 def _in_tracking_run(execution: Execution, run_id: str) -> Execution:
@@ -95,7 +95,7 @@ def _finish_tracking(execution: Execution, *, good: bool) -> Tracked:
 
 
 def _look_for(execution: Execution, request: LookFor) -> Seen:
-    """Say in which of the places that are to be shared a note of the asking process is seen."""
+    """Return in which of the shared places a note of the requesting process is visible."""
     execution.check()
     home = execution.project.home / request.note
     return Seen(
@@ -105,21 +105,21 @@ def _look_for(execution: Execution, request: LookFor) -> Seen:
 
 
 def _get_ready(execution: Execution, first: Join) -> None:
-    """Load what will be needed; what fails here fails again, and is reported, when it is needed."""
+    """Load what will be needed; errors here occur again, and are reported, when it is needed."""
     for module in first.modules:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
-    if first.steps_back and execution.is_tracked:
+    if first.low_priority and execution.is_tracked:
         with contextlib.suppress(BatonError):
             execution.tracker.get_ready()
-            execution.task_run.code_digest()  # a tag of the tracking run: its sources are read by then
+            execution.task_run.code_digest()  # a tag of the tracking run: reads the sources in advance
 
 
 def _lines_while_parent_lives(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a stream; some seconds after its end, end this process, even in mid-task.
+    """Yield the lines of a stream; some seconds after its end, exit this process, even in mid-task.
 
-    The parent closes the stream when nothing is asked any more, and the system does where the parent
-    was killed: then nobody waits for what is being computed.
+    The parent closes the stream when it needs nothing more, and the system closes it if the parent is
+    killed: then nobody waits for the result.
     """
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
@@ -135,9 +135,9 @@ def _lines_while_parent_lives(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def main() -> None:
-    """Serve the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and closes the stream
-    answer_starter(serve)
+    """Serve the parent process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it, and closes the stream
+    serve_parent(serve)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
-"""How values become bytes and come back: one module for each library whose values travel between tasks.
+"""Kinds of values and their file formats: one module per library.
 
-A task's annotations name kinds.  To a type checker ``Table`` *is* a polars data frame; when the
-program runs it is the class that reads and writes one, so that declaring a pipeline imports no
-heavy library.
+A task's annotations are kinds.  For a type checker ``Table`` *is* a polars data frame; at run time it is the
+class that reads and writes one, so that declaring a pipeline imports no heavy library.
 """

@@ -1,4 +1,4 @@
-"""What needs no library: plain JSON values, and files as they are."""
+"""Kinds that need no library: plain JSON values, and files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _JsonKind(Kind):
-    """Plain JSON values with sorted keys; not-a-number and infinities are refused."""
+    """Plain JSON values with sorted keys; nan and infinities are refused."""
 
     name = "json"
     suffix = ".json"
@@ -34,7 +34,7 @@ class _JsonKind(Kind):
 
 
 class _FileKind(Kind):
-    """One file, passed as its path; the bytes are stored as they are."""
+    """One file, passed as its path and stored unchanged."""
 
     name = "file"
 
@@ -52,7 +52,7 @@ class _FileKind(Kind):
 class _FilesKind(Kind):
     """Several files by name, passed as a mapping of names to paths.
 
-    The store keeps each file as an object of its own and a manifest that names them.
+    The store keeps each file as a separate object, and a manifest of their names.
     """
 
     name = "files"

@@ -1,4 +1,4 @@
-"""Data frames of polars."""
+"""Polars data frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of XGBoost."""
+"""XGBoost models."""
 
 from __future__ import annotations
 

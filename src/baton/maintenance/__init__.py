@@ -1,1 +1,1 @@
-"""Looking after a project: its cache, whether remembered results are right, and what ``doctor`` checks."""
+"""Maintain a project: its cache, whether cached results are right, and the checks of ``doctor``."""

@@ -1,6 +1,6 @@
-"""Looking after the cache and what runs leave: what the commands ``cache`` and ``clean`` call.
+"""Maintain the cache and the files that runs leave: the functions behind ``cache`` and ``clean``.
 
-Nothing here prints or exits, as in `baton.api`.
+As in `baton.api`, nothing here prints or exits.
 """
 
 from __future__ import annotations
@@ -43,34 +43,34 @@ _ALL_RUNS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """How many files, and their bytes together."""
+    """A number of files and their total size in bytes."""
 
     count: int
     size: int
 
     @classmethod
     def of(cls, sizes: Iterable[int]) -> Amount:
-        """Add up."""
+        """Sum up sizes."""
         listed = list(sizes)
         return cls(len(listed), sum(listed))
 
 
 @dataclass(frozen=True, slots=True)
 class CacheInfo:
-    """What the cache holds and how much it helped.
+    """What the cache contains and how much it helped.
 
     Parameters
     ----------
     place : str
-        Where the store is, without secrets.
+        Location of the store, without secrets.
     objects, entries, texts : Amount
-        In the store; texts are those of code, and the files that name the latest entry of a task.
+        In the store; texts are sources of code, and the files that name each task's latest entry.
     mirror, views, sources, scratch : Amount
         In the project's own folder.
     hits, misses : int
-        Pure tasks of this project's recorded runs that were taken from the cache, and that ran.
+        Pure tasks of this project's recorded runs that were cached, and that ran.
     runs : int
-        How many runs these are.
+        Number of these runs.
     """
 
     place: str
@@ -88,18 +88,18 @@ class CacheInfo:
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What `clean` removed, or would remove.
+    """What `clean` deleted, or would delete.
 
     Parameters
     ----------
     tasks : tuple of str
-        The tasks that the targets name.
+        The tasks of the targets.
     entries : tuple of Entry
-        Remembered results that were forgotten.
+        The deleted cached results.
     effects : tuple of str
-        Effects of which it was forgotten that they are done in this project's effect scope.
+        Effects whose records in this project's effect scope were deleted.
     products : tuple of Path
-        Files that effects had left.
+        Deleted files that effects had left.
     """
 
     tasks: tuple[str, ...]
@@ -109,7 +109,7 @@ class Cleaned:
 
 
 def cache_info(project: Project) -> CacheInfo:
-    """Count what the store and the project's own folder hold, and the hits of recorded runs."""
+    """Count what the store and the project's own folder contain, and the cache hits of recorded runs."""
     found = survey(project.store.objects.place)
     runs = [run for run in list_runs(project.home, _ALL_RUNS) if run.pipeline == project.dag.name]
     pure = {task.name for task in project.dag.tasks if not task.effect}
@@ -130,14 +130,14 @@ def cache_info(project: Project) -> CacheInfo:
 
 
 def cache_entries(project: Project, targets: Sequence[str] = ()) -> tuple[Entry, ...]:
-    """Return what the store remembers, newest first.
+    """Return the cached results in the store, newest first.
 
     Parameters
     ----------
     project : Project
-        As `baton.api.open_project` returns it.
+        As returned by `baton.api.open_project`.
     targets : sequence of str
-        Groups or tasks of the project's pipeline; everything in the store where there is none.
+        Groups or tasks of the project's pipeline; if there are none, everything in the store.
 
     Raises
     ------
@@ -152,26 +152,26 @@ def cache_entries(project: Project, targets: Sequence[str] = ()) -> tuple[Entry,
     return tuple(sorted(entries, key=lambda entry: (entry.finished_at, entry.key), reverse=True))
 
 
-def verify_cache(project: Project, *, mend: bool = False) -> Verification:
+def verify_cache(project: Project, *, repair: bool = False) -> Verification:
     """Check everything in the store; see `baton.maintenance.verify.verify`."""
-    return verify(project.store, mend=mend)
+    return verify(project.store, repair=repair)
 
 
 def collect_garbage(
     project: Project, *, older_than_s: float | None = None, max_size: int | None = None, remove: bool = False
 ) -> Garbage:
-    """Find what is not needed, and remove it if asked to.
+    """Find what is no longer needed, and delete it on request.
 
     Parameters
     ----------
     project : Project
-        As `baton.api.open_project` returns it.
+        As returned by `baton.api.open_project`.
     older_than_s : float, optional
-        Entries that were neither made nor, in this project, used for so long are forgotten.
+        Delete entries that have not been created or, in this project, used for this long.
     max_size : int, optional
-        Entries are forgotten, those not used for longest first, until the rest takes so many bytes.
+        Delete the least recently used entries until the rest fits this many bytes.
     remove : bool
-        Whether to remove it; otherwise it is only told.
+        Whether to delete, or only to list.
 
     Returns
     -------
@@ -194,19 +194,19 @@ def collect_garbage(
 
 
 def clear_cache(project: Project, *, remove: bool = False) -> Garbage:
-    """Find everything that the cache holds, and remove it if asked to; runs and models stay.
+    """Find everything in the cache, and delete it on request; runs and models stay.
 
     Raises
     ------
     UsageError
-        If a run of the project is in progress and it should be removed.
+        If it should be deleted while a run of the project is in progress.
     """
     running = [run.run_id for run in list_runs(project.home, _ALL_RUNS) if run.state == "running"]
     if remove and running:
         raise UsageError(
-            f"run {running[0]} is in progress and needs what the cache holds",
-            "wait for its end, or stop it, and clear the cache then; "
-            "one that was killed on another machine counts as ended five minutes later",
+            f"run {running[0]} is in progress and needs the cache",
+            "wait until it ends, or stop it, before you clear the cache; "
+            "a run that was killed on another machine counts as ended after five minutes",
         )
     everything = gc.find_everything(project.store, project.home)
     if remove:
@@ -215,20 +215,20 @@ def clear_cache(project: Project, *, remove: bool = False) -> Garbage:
 
 
 def clean(project: Project, targets: Sequence[str] = (), *, remove: bool = True) -> Cleaned:
-    """Forget the remembered results of the targets' tasks and remove the files that they left.
+    """Delete the cached results of the targets' tasks and the files that they left.
 
-    Such a file is one that an effect reported as its product in a recorded run, where it lies in the
-    project's folder, the models' or the data folder.  Objects stay until `collect_garbage` finds that
-    nothing refers to them; registered models and tracking runs stay.
+    These are files that an effect declared as products in a recorded run and that are in the project's
+    folder, the models' or the data folder.  Objects stay until `collect_garbage` finds them
+    unreferenced; registered models and tracking runs stay.
 
     Parameters
     ----------
     project : Project
-        As `baton.api.open_project` returns it.
+        As returned by `baton.api.open_project`.
     targets : sequence of str
-        Groups or tasks; the whole pipeline where there is none.
+        Groups or tasks; if there are none, the whole pipeline.
     remove : bool
-        Whether to remove it; otherwise it is only told.
+        Whether to delete, or only to list.
 
     Raises
     ------
@@ -250,9 +250,9 @@ def clean(project: Project, targets: Sequence[str] = (), *, remove: bool = True)
 
 
 def _products(project: Project, tasks: frozenset[str]) -> tuple[Path, ...]:
-    """Return the files that recorded runs of the tasks left for people and that are still there.
+    """Return the existing files that recorded runs of the tasks left for people.
 
-    Records travel with a project's folder, and paths in them do not: what lies elsewhere is not ours.
+    Records move with a project's folder, but paths in them do not: files elsewhere are not ours.
     """
     home, models, data = project.home, project.models_dir, project.data_dir
     found: dict[Path, None] = {}
@@ -273,7 +273,7 @@ def _amount(folder: Path) -> Amount:
 
 
 def _used_at(runs: Iterable[RunRecord]) -> dict[str, float]:
-    """Return when each object was last the output of a task, by digest."""
+    """Return when each object, by digest, was last the output of a task."""
     used: dict[str, float] = {}
     for run in runs:
         ended = _began_at(run) + run.duration_s
@@ -287,5 +287,5 @@ def _used_at(runs: Iterable[RunRecord]) -> dict[str, float]:
 def _began_at(run: RunRecord) -> float:
     try:
         return datetime.datetime.fromisoformat(run.started_at).timestamp()
-    except ValueError:  # a record that was edited
+    except ValueError:  # an edited record
         return 0.0

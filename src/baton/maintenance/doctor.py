@@ -1,4 +1,4 @@
-"""What ``baton doctor`` and a pipeline's health check try, each with how to mend it."""
+"""The checks of ``baton doctor``, including a pipeline's own, each with a way to fix what it finds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MINIMUM_FREE_GB = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The end of one check: what was found, and how to mend it where it is not good."""
+    """The result of one check: what was found and, if it is not good, how to fix it."""
 
     check: str
     good: bool
@@ -26,7 +26,7 @@ class Finding:
 
 
 class CheckFailed(Exception):
-    """A check that found something to mend."""
+    """A check that found a problem."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -35,7 +35,7 @@ class CheckFailed(Exception):
 
 
 def examine(project: Project) -> tuple[Finding, ...]:
-    """Try everything that a run of the project's pipeline needs."""
+    """Check everything that a run of the project's pipeline needs."""
     checks: dict[str, Callable[[], str]] = {
         "python": lambda: f"{platform.python_version()} on {platform.system()}",
         "packages": lambda: _packages(project),
@@ -59,13 +59,13 @@ def _with_parameters(check: Callable[..., str], project: Project) -> Callable[[]
 def _try(label: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(label, True, check())
-    except Exception as error:  # a check may fail in any way; that is what it is for
+    except Exception as error:  # a check may fail in any way
         failure = describe(error)
         return Finding(label, False, failure.message, failure.hint)
 
 
 def _packages(project: Project) -> str:
-    """Import MLflow, and what the kinds of the pipeline's artifacts read their values with."""
+    """Import MLflow, and the libraries that read the pipeline's artifacts."""
     kinds = [kind for task in project.dag.tasks for kind in (*task.inputs.values(), *task.outputs.values())]
     versions = {}
     for name in dict.fromkeys(["mlflow", *(kind.module for kind in kinds if kind.module)]):
@@ -73,7 +73,7 @@ def _packages(project: Project) -> str:
             module = importlib.import_module(name)
         except ImportError as error:
             raise CheckFailed(
-                f"{name} cannot be imported: {error}", f"install it: pip install {name}"
+                f"{name} cannot be imported: {error}", f"install it with: pip install {name}"
             ) from error
         versions[name] = getattr(module, "__version__", "")
     return ", ".join(f"{name} {version}".rstrip() for name, version in versions.items())

@@ -1,9 +1,9 @@
-"""Find what a store and a project's folder need no longer, and remove it.
+"""Find what a store and a project's folder no longer need, and delete it.
 
-What is kept, always: entries made or used in the last hour; objects that a kept entry or a kept record
-of an effect's last success refers to, the members of sets of files included; objects
-younger than an hour, as the task that made them may not have been remembered yet.  While a run of
-the project is in progress, every entry is kept, and every object since an hour before it began.
+Always kept are: entries created or used in the last hour; objects that a kept entry, or the kept record of
+an effect's last success, refers to, including the members of sets of files; objects younger than an
+hour, because the task that made them may not be recorded yet.  While a run of the project is in
+progress, every entry is kept, and every object created since an hour before the run started.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from baton.store.store import Store
 
 KEPT_FOR_S = 3600.0
 SUMMARIES_KEPT_FOR_S = 30 * 86400.0
-"""Summaries of sources are made again in milliseconds; those of versions long gone only take space."""
+"""Summaries are parsed again in milliseconds; those of old versions only take up space."""
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 _STATE = re.compile(rb"(?<=\")[0-9a-f]{40}(?=\")")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is removed besides what nothing refers to.
+    """What to delete besides unreferenced files.
 
     Parameters
     ----------
     now : float
         Seconds since 1970.
     older_than_s : float, optional
-        Entries that were neither made nor used for so long are forgotten.
+        Delete entries that have not been created or used for this long.
     max_size : int, optional
-        Entries are forgotten, those not used for longest first, until the objects of the others
-        take at most so many bytes.
+        Delete the least recently used entries until the objects of the rest take at most this many
+        bytes.
     used_at : mapping of str to float
-        When an object was last the output of a task in a run, by digest, as far as that is known.
+        When each object, by digest, was last the output of a task in a run, as far as known.
     busy_since : float, optional
-        When the oldest run that is still in progress began.
+        Start of the oldest run still in progress.
     """
 
     now: float
@@ -58,23 +58,23 @@ class Rule:
 
     @property
     def oldest_kept(self) -> float:
-        """Objects written later than this are kept, whatever refers to them."""
+        """Objects written later than this are kept even if nothing refers to them."""
         return (self.now if self.busy_since is None else min(self.busy_since, self.now)) - KEPT_FOR_S
 
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """What is not needed; each a tuple of files, or folders, with their sizes.
+    """What is not needed, as files or folders with their sizes.
 
     Parameters
     ----------
     entries, effects, objects, texts, leftovers : tuple of FileState
-        In the store; `effects` are records of what effects did last, `texts` are those of code, and the
-        files that name the latest entry of a task.
+        In the store; `effects` are records of effects, `texts` are sources of code and the files that
+        name each task's latest entry.
     copies : tuple of FileState
-        In this machine's mirror of a remote store.
+        In the local cache of a remote store.
     local : mapping of str to tuple of FileState
-        In the project's own folder, by the name of the folder there.
+        In the project's own folder, by subfolder name.
     """
 
     entries: tuple[FileState, ...]
@@ -87,7 +87,7 @@ class Garbage:
 
     @property
     def by_kind(self) -> dict[str, tuple[FileState, ...]]:
-        """Everything, by what people call it."""
+        """Everything, by the names shown to users."""
         return {
             "entries": self.entries,
             "effects": self.effects,
@@ -100,7 +100,7 @@ class Garbage:
 
 
 def find_garbage(store: Store, home: Path, rule: Rule) -> Garbage:
-    """Return what is not needed by `rule`; nothing is removed."""
+    """Return what is not needed according to `rule`; delete nothing."""
     read = store.index.read_all()
     found = survey(store.objects.place)
     entries = {name: entry for name, entry in read.items() if isinstance(entry, Entry)}
@@ -138,7 +138,7 @@ def find_garbage(store: Store, home: Path, rule: Rule) -> Garbage:
 
 
 def find_everything(store: Store, home: Path) -> Garbage:
-    """Return all that the store holds, and all that the project's folder remembers of work done."""
+    """Return everything in the store, and everything that the project's folder caches."""
     found = survey(store.objects.place)
     mirror = store.objects.mirror
     return Garbage(
@@ -153,7 +153,7 @@ def find_everything(store: Store, home: Path) -> Garbage:
 
 
 def remove_garbage(store: Store, home: Path, garbage: Garbage) -> None:
-    """Remove what `find_garbage` returned, memories first; what was referred to since then stays."""
+    """Delete what `find_garbage` returned, entries first; keep what is referenced by now."""
     store.index.remove(file.name for file in garbage.entries)
     store.objects.place.remove(file.name for file in garbage.effects)
     for folder, files in garbage.local.items():
@@ -174,11 +174,11 @@ def remove_garbage(store: Store, home: Path, garbage: Garbage) -> None:
 
 
 def used_at(entry: Entry, rule: Rule) -> float:
-    """Return when an entry was made, or last used as far as that is known; seconds since 1970."""
+    """Return when an entry was created or, as far as known, last used; seconds since 1970."""
     known = [rule.used_at.get(str(fields["digest"]), 0.0) for fields in entry.outputs.values()]
     try:
         made = datetime.datetime.fromisoformat(entry.finished_at).timestamp()
-    except ValueError:  # not from baton: as old as can be
+    except ValueError:  # not from baton: treat as oldest
         made = 0.0
     return max(made, *known, 0.0)
 
@@ -186,7 +186,7 @@ def used_at(entry: Entry, rule: Rule) -> float:
 def _forgotten(
     entries: Mapping[str, Entry], needed: Mapping[str, frozenset[str]], found: Survey, rule: Rule
 ) -> set[str]:
-    """Return the names of the entries that go by age or size."""
+    """Return the names of the entries to delete because of age or size."""
     if rule.busy_since is not None:
         return set()
     newest_first = sorted(entries, key=lambda name: used_at(entries[name], rule), reverse=True)
@@ -206,7 +206,7 @@ def _forgotten(
 
 
 def _old_effects(store: Store, files: Iterable[FileState], rule: Rule) -> list[FileState]:
-    """Return the records of effects that go by age, as of folders that are gone; others can be used."""
+    """Return effect records to delete because of their age, such as those of deleted folders."""
     if rule.older_than_s is None or rule.busy_since is not None:
         return []
     limit_s = max(rule.older_than_s, KEPT_FOR_S)
@@ -223,9 +223,9 @@ def _referred(
     forgotten: set[str],
     needed: Mapping[str, frozenset[str]],
 ) -> set[str]:
-    """Return the digests that what is remembered refers to.
+    """Return the digests that entries and records refer to.
 
-    Of an entry of another version, whatever looks like a digest counts.
+    In an entry of another version, everything that looks like a digest counts.
     """
     effects = {name: record.outputs for name, record in records.items()}
     kept: set[str] = set().union(*digests_of(effects, store.objects.place).values())
@@ -245,7 +245,7 @@ def _texts(
     found: Survey,
     rule: Rule,
 ) -> Iterator[FileState]:
-    """Yield texts of code that nothing remembered could reach, and names of entries that are gone."""
+    """Yield unused sources of code, and files that name deleted entries."""
     shown: set[str] = set()
     for name, entry in read.items():
         if isinstance(entry, Entry):
@@ -282,7 +282,7 @@ def _summaries(folder: Path, rule: Rule) -> Iterator[FileState]:
 
 
 def _views(folder: Path, remaining: Iterable[str], rule: Rule) -> Iterator[FileState]:
-    """Yield the views of sets of files that are gone; a view is called after the list's digest."""
+    """Yield views of deleted sets of files; a view is named after the digest of the set's list."""
     starts = {digest[:16] for digest in remaining}
     for view in _children(folder):
         if view.name not in starts and view.modified_at < rule.oldest_kept:
@@ -295,12 +295,12 @@ def _scratch(folder: Path, rule: Rule) -> Iterator[FileState]:
 
 
 def _children(folder: Path) -> Iterator[FileState]:
-    """Yield what lies directly in a folder, with all that it holds counted."""
+    """Yield the direct children of a folder, each with its total size."""
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         inside = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
         try:
             states = [each.lstat() for each in inside]
-        except FileNotFoundError:  # removed in the meantime
+        except FileNotFoundError:  # deleted meanwhile
             continue
         size = sum(state.st_size for state in states if not stat.S_ISDIR(state.st_mode))
         yield FileState(path.name, size, max(state.st_mtime for state in states))

@@ -1,6 +1,6 @@
-"""Compute remembered results again in a scratch store, and compare, to see whether the cache is right.
+"""Compute cached results again in a scratch store and compare, to check that the cache is right.
 
-Nothing here prints or exits, as in `baton.api`.
+As in `baton.api`, nothing here prints or exits.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from baton.engines.scheduling import run_with_retries
 from baton.errors import StoreError
 from baton.maintenance.survey import digests_of
 from baton.runs.execution import Execution
-from baton.runs.planning import Foreseen, foresee
+from baton.runs.planning import Forecast, forecast
 from baton.runs.project import Project
 from baton.store.first_difference import first_difference
 from baton.store.index import Entry, entry_name
@@ -37,7 +37,7 @@ from baton.store.store import Store
 
 
 class Verdict(Enum):
-    """What is found of a remembered result."""
+    """What a recheck found about a cached result."""
 
     RIGHT = "right"
     STALE = "stale"
@@ -47,13 +47,13 @@ class Verdict(Enum):
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing is wrong with it, as far as anybody knows."""
+        """Whether nothing wrong is known about it."""
         return self in (Verdict.RIGHT, Verdict.NOT_COMPARED)
 
 
 @dataclass(frozen=True, slots=True)
 class Rechecked:
-    """One remembered result that was computed again.
+    """One cached result that was computed again.
 
     Parameters
     ----------
@@ -62,16 +62,16 @@ class Rechecked:
     verdict : Verdict
         What was found.
     key, run_id : str
-        Of what is remembered: its cache key, and the run that computed it.
+        The result's cache key, and the run that computed it.
     duration_s : float
-        How long it took to compute it again, in seconds.
+        How long the new computation took, in seconds.
     differences : dict of str to str
-        Where each output that differs differs first: from what is remembered where that is stale, between
-        the two computations where the task is not deterministic.
+        The first difference in each output that differs: from the cached result if that is stale,
+        between the two new computations if the task is not deterministic.
     message : str
-        Why it cannot be computed or compared; empty where it was.
+        Why it could not be computed or compared; empty otherwise.
     forgotten : bool
-        Whether it was forgotten.
+        Whether it was deleted from the cache.
     """
 
     task: str
@@ -86,18 +86,18 @@ class Rechecked:
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
-    """What came of computing remembered results again.
+    """The result of a recheck.
 
     Parameters
     ----------
     tasks : tuple of Rechecked
-        Those that were chosen, in the order of a run.
+        The chosen tasks, in run order.
     left_out : tuple of str
-        Tasks that were chosen and for which the budget was too small.
+        Chosen tasks that did not fit the budget.
     remembered : int
-        How many tasks were remembered, among which these were chosen.
+        Number of cached tasks from which they were chosen.
     seed : int
-        What the choice was drawn with.
+        Seed of the random choice.
     """
 
     tasks: tuple[Rechecked, ...]
@@ -119,30 +119,30 @@ def recheck(
     budget_s: float | None = None,
     seed: int | None = None,
     forget: bool = False,
-    tell: Callable[[Rechecked], None] = lambda _one: None,
+    on_result: Callable[[Rechecked], None] = lambda _one: None,
 ) -> Recheck:
-    """Compute remembered results of pure tasks again, with the code of now, and compare.
+    """Compute cached results of pure tasks again, with the current code, and compare.
 
-    They are computed in a scratch store, which is removed: the store itself is only read.  What differs
-    is computed once more, in another process with other hashes of texts, to tell a stale result from a task
-    that is not deterministic.
+    They are computed in a temporary scratch store; the store itself is only read.  Results that differ are
+    computed once more, in another process with another hash seed, to tell a stale result from a task that
+    is not deterministic.
 
     Parameters
     ----------
     project : Project
-        As `baton.api.open_project` returns it.
+        As returned by `baton.api.open_project`.
     targets : sequence of str
-        Groups or tasks; the pipeline's default target with all that it needs where there is none.
+        Groups or tasks; if there are none, the pipeline's default target with everything it needs.
     share : float
-        Share of the remembered results, 0 to 1, that are chosen at random, at least one.
+        Share of the cached results, 0 to 1, to choose at random, at least one.
     budget_s : float, optional
-        No task is started whose recorded duration would lead beyond so many seconds.
+        Skip tasks whose recorded duration would exceed this total of seconds.
     seed : int, optional
-        Draws the same choice again.
+        Repeats an earlier random choice.
     forget : bool
-        Whether stale results are forgotten.
-    tell : callable
-        Takes each task as it is done.
+        Whether to delete stale results from the cache.
+    on_result : callable
+        Receives each task's result as soon as it is done.
 
     Raises
     ------
@@ -155,12 +155,12 @@ def recheck(
     execution = Execution.begin(project, targets, "simple", use_cache=True, effects_once=True)
     store = project.store
     named = {task.name for target in targets for task in project.dag.members(target)}
-    foreseen = foresee(execution, execution.dag.order)
+    forecasts = forecast(execution, execution.dag.order)
     found = [
         (task, one, entry)
         for task in execution.dag.order
-        if (not named or task.name in named) and (entry := _remembered(task, foreseen[task.name], store))
-        for one in (foreseen[task.name],)
+        if (not named or task.name in named) and (entry := _remembered(task, forecasts[task.name], store))
+        for one in (forecasts[task.name],)
     ]
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
     count = min(len(found), math.ceil(share * len(found)))
@@ -177,14 +177,14 @@ def recheck(
             store.index.remove([entry_name(entry.key)])
             done = replace(done, forgotten=True)
         tasks.append(done)
-        tell(done)
+        on_result(done)
     return Recheck(tuple(tasks), tuple(left_out), len(found), seed)
 
 
-def _remembered(task: AnyTask, foreseen: Foreseen, store: Store) -> Entry | None:
-    if task.effect or foreseen.planned.would_run or foreseen.work is None:
+def _remembered(task: AnyTask, expected: Forecast, store: Store) -> Entry | None:
+    if task.effect or expected.planned.would_run or expected.work is None:
         return None
-    return store.entry_of(task, foreseen.work)
+    return store.entry_of(task, expected.work)
 
 
 def _recheck(execution: Execution, task: AnyTask, inputs: Mapping[str, Artifact], entry: Entry) -> Rechecked:
@@ -218,7 +218,7 @@ def _recheck(execution: Execution, task: AnyTask, inputs: Mapping[str, Artifact]
 
 @contextmanager
 def _scratch(execution: Execution, inputs: Mapping[str, Artifact]) -> Iterator[Execution]:
-    """Yield the execution with a store of its own that holds the inputs, removed afterwards."""
+    """Yield the execution with a temporary store that holds the inputs."""
     project = execution.project
     parent = project.folders.scratch
     parent.mkdir(parents=True, exist_ok=True)
@@ -233,14 +233,14 @@ def _scratch(execution: Execution, inputs: Mapping[str, Artifact]) -> Iterator[E
         }
         options = {**spec["options"], **places}
         made = Execution.join({**spec, "options": options, "use_cache": False}, ignore_events)
-        _lend(project.store, made.project.store, inputs)
+        _link_inputs(project.store, made.project.store, inputs)
         yield made
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _lend(store: Store, scratch: Store, inputs: Mapping[str, Artifact]) -> None:
-    """Put the objects of inputs into a scratch store, without copying them where that is possible."""
+def _link_inputs(store: Store, scratch: Store, inputs: Mapping[str, Artifact]) -> None:
+    """Put the objects of inputs into a scratch store, as links if possible."""
     listed = {"inputs": {name: artifact.as_dict() for name, artifact in inputs.items()}}
     root = scratch.objects.local_folder("")
     assert root is not None
@@ -255,7 +255,7 @@ def _lend(store: Store, scratch: Store, inputs: Mapping[str, Artifact]) -> None:
 
 
 def _in_another_process(execution: Execution, task: AnyTask, inputs: Mapping[str, Artifact]) -> TaskReport:
-    """Compute a task where texts have other hashes, so that the order of a set is another."""
+    """Compute a task in a process with another hash seed, so that sets have another order."""
     other = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     attempt = Attempt(task=task.name, inputs=tuple(inputs.values()), number=1, is_timed=True)
     with Pool(execution, environ={**given_environ(), "PYTHONHASHSEED": other}) as pool:
@@ -279,7 +279,7 @@ def _differences(
         if one[name].identity == other[name].identity:
             continue
         if one[name].digest == other[name].digest:
-            found[name] = "the code that it names"
+            found[name] = "the code that it refers to"
             continue
         try:
             paths = [

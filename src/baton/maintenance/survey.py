@@ -1,4 +1,4 @@
-"""What lies in a store: objects, entries, and what belongs to neither."""
+"""List a store: objects, entries, and files that are neither."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from baton.store.place import FileState, Place
 from baton.store.texts import text_name
 
 Outputs: TypeAlias = Mapping[str, Mapping[str, Any]]
-"""References by output name, as entries and effects' records keep them."""
+"""References by output name, as in entries and effect records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Every file of a store, sorted by what it is.
+    """Every file of a store, by type.
 
     Parameters
     ----------
     objects : dict of str to FileState
         Objects by digest.
     entries : dict of str to FileState
-        Entries by the names of their files.
+        Entries by file name.
     texts : dict of str to FileState
-        Texts of code by the state of the module that they show.
+        Sources of code by the state of their module.
     latest : dict of str to FileState
-        Files that name the latest entry of a task, by their names.
+        Files that name each task's latest entry, by file name.
     leftovers : tuple of FileState
-        Files of writers that were stopped, or are still at it.
+        Unfinished files, of stopped or still active writers.
     strays : tuple of FileState
-        Files among objects and entries that no version of baton puts there.
+        Files among objects and entries that no version of baton creates.
     """
 
     objects: dict[str, FileState]
@@ -48,7 +48,7 @@ class Survey:
 
 
 def survey(place: Place) -> Survey:
-    """List a store: entries first, so that every object of an entry found is listed after it."""
+    """List a store, entries first, so that every object of a listed entry is listed after it."""
     leftovers = place.files("tmp")
     found: dict[str, dict[str, FileState]] = {folder: {} for folder in ("index", "latest", "code", "objects")}
     strays: list[FileState] = []
@@ -72,7 +72,7 @@ def survey(place: Place) -> Survey:
 
 
 def _key_of(folder: str, name: str) -> str | None:
-    """Return by what a file is known; None where it is not baton's."""
+    """Return the key of a file, or None if it is not baton's."""
     last = name.rpartition("/")[2]
     stem = last.removesuffix(".json")
     match folder:
@@ -87,10 +87,10 @@ def _key_of(folder: str, name: str) -> str | None:
 
 
 def digests_of(outputs: Mapping[str, Outputs], place: Place) -> dict[str, frozenset[str]]:
-    """Return the digests of all objects that outputs consist of, under the same names.
+    """Return the digests of all objects that make up outputs, under the same names.
 
-    A set of files consists of its list and of the members that the list names; a list that is
-    missing or damaged names none.
+    A set of files consists of its list and of the members in the list; a missing or damaged list has
+    no members.
     """
     lists = {
         fields["digest"]

@@ -1,4 +1,4 @@
-"""Check everything that a store holds, and take away what is damaged."""
+"""Check everything in a store, and delete what is damaged."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from baton.store.place import FileState
 from baton.store.store import Store
 
 LEFT_AFTER_S = 3600.0
-"""Unfinished files this old belong to nobody who is still writing."""
+"""Unfinished files older than this have no active writer."""
 
 _AT_ONCE = 4
 
 
 class Damage(Enum):
-    """What can be wrong with a store."""
+    """The kinds of damage in a store."""
 
     CORRUPT_OBJECT = "corrupt object"
     MISSING_OBJECT = "missing object"
-    TORN_ENTRY = "torn entry"
+    MALFORMED_ENTRY = "malformed entry"
     CORRUPT_COPY = "corrupt copy"
     OTHER_ENTRY = "entry of another version"
     LEFTOVER = "leftover"
@@ -39,18 +39,18 @@ class Damage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong.
+    """One problem.
 
     Parameters
     ----------
     damage : Damage
-        What is wrong.
+        The kind of problem.
     name : str
-        The file, below the store's root (for a copy: below the mirror's).
+        The file, relative to the store's root (for a copy: to the local cache's).
     about : str
-        What it means, for people.
+        An explanation for users.
     mended : bool
-        Whether it was taken away.
+        Whether the file was deleted.
     """
 
     damage: Damage
@@ -61,14 +61,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a check of the whole store found.
+    """The result of a check of the whole store.
 
     Parameters
     ----------
     objects, entries : int
-        How many were checked.
+        Number of objects and entries checked.
     findings : tuple of Finding
-        Everything that is wrong.
+        All problems.
     """
 
     objects: int
@@ -81,36 +81,36 @@ class Verification:
         return all(finding.mended or not finding.damage.is_bad for finding in self.findings)
 
 
-def verify(store: Store, *, mend: bool = False) -> Verification:
+def verify(store: Store, *, repair: bool = False) -> Verification:
     """Digest every object again and follow every entry to its objects.
 
     Parameters
     ----------
     store : Store
         What to check.
-    mend : bool
-        Whether damaged objects and copies, entries that lead to a damaged or missing object, torn
-        entries and leftovers are removed.  The work is then done anew when it is next asked for.
+    repair : bool
+        Whether to delete damaged objects and copies, entries with a damaged or missing object,
+        malformed entries and leftovers.  The work is then computed again when needed.
 
     Returns
     -------
     Verification
-        What was found; stray files and entries of other versions are told and left alone.
+        The problems; stray files and entries of other versions are only reported.
     """
-    read = store.index.read_all()  # before objects are listed: what an entry names was there before it
+    read = store.index.read_all()  # before listing objects: an entry's objects are older than the entry
     entries = {name: entry for name, entry in read.items() if isinstance(entry, Entry)}
     found = survey(store.objects.place)
     corrupt = set(_corrupt(store, found))
     findings = [
-        *_damaged_objects(found, corrupt, mend),
-        *_lost_entries(store, entries, found.objects.keys() - corrupt, mend),
-        *_unreadable_entries(read, mend),
-        *_damaged_copies(store, mend),
-        *_leftovers(found, mend),
-        *(Finding(Damage.STRAY, file.name, "nothing of baton's; it is left", False) for file in found.strays),
+        *_damaged_objects(found, corrupt, repair),
+        *_lost_entries(store, entries, found.objects.keys() - corrupt, repair),
+        *_unreadable_entries(read, repair),
+        *_damaged_copies(store, repair),
+        *_leftovers(found, repair),
+        *(Finding(Damage.STRAY, file.name, "not from baton; not deleted", False) for file in found.strays),
     ]
-    if mend:
-        _take_away(store, [finding for finding in findings if finding.mended])
+    if repair:
+        _delete(store, [finding for finding in findings if finding.mended])
     return Verification(len(found.objects), len(read), tuple(findings))
 
 
@@ -122,55 +122,57 @@ def _corrupt(store: Store, found: Survey) -> Iterator[str]:
                 yield digest
 
 
-def _damaged_objects(found: Survey, corrupt: set[str], mend: bool) -> Iterator[Finding]:
+def _damaged_objects(found: Survey, corrupt: set[str], repair: bool) -> Iterator[Finding]:
     for digest in sorted(corrupt):
         size = found.objects[digest].size
         yield Finding(
-            Damage.CORRUPT_OBJECT, name_of(digest), f"its {size} bytes do not give its digest", mend
+            Damage.CORRUPT_OBJECT, name_of(digest), f"its {size} bytes do not match its digest", repair
         )
 
 
-def _lost_entries(store: Store, entries: dict[str, Entry], whole: set[str], mend: bool) -> Iterator[Finding]:
+def _lost_entries(
+    store: Store, entries: dict[str, Entry], whole: set[str], repair: bool
+) -> Iterator[Finding]:
     needed = digests_of({name: entry.outputs for name, entry in entries.items()}, store.objects.place)
     for name, entry in sorted(entries.items()):
         lost = sorted(needed[name] - whole)
         if lost:
-            about = f"task '{entry.task}' of run {entry.run_id} made object {lost[0][:12]}, which is gone"
-            yield Finding(Damage.MISSING_OBJECT, name, about, mend)
+            about = f"task '{entry.task}' of run {entry.run_id} made object {lost[0][:12]}, which is missing"
+            yield Finding(Damage.MISSING_OBJECT, name, about, repair)
 
 
-def _unreadable_entries(read: dict[str, Entry | bytes], mend: bool) -> Iterator[Finding]:
+def _unreadable_entries(read: dict[str, Entry | bytes], repair: bool) -> Iterator[Finding]:
     for name, content in sorted(read.items()):
         if isinstance(content, Entry):
             continue
         if is_of_another_version(content):
             yield Finding(Damage.OTHER_ENTRY, name, "another version of baton may use it", False)
         else:
-            yield Finding(Damage.TORN_ENTRY, name, f"its {len(content)} bytes are no entry", mend)
+            yield Finding(Damage.MALFORMED_ENTRY, name, f"its {len(content)} bytes are not an entry", repair)
 
 
-def _damaged_copies(store: Store, mend: bool) -> Iterator[Finding]:
+def _damaged_copies(store: Store, repair: bool) -> Iterator[Finding]:
     mirror = store.objects.mirror
     if mirror is None:
         return
     for digest, file in survey(mirror).objects.items():
         if digest_of(mirror.root / file.name) != digest:
-            about = "this machine's copy of an object; it is fetched again when it is read"
-            yield Finding(Damage.CORRUPT_COPY, file.name, about, mend)
+            about = "a local copy of an object; it is fetched again when needed"
+            yield Finding(Damage.CORRUPT_COPY, file.name, about, repair)
 
 
-def _leftovers(found: Survey, mend: bool) -> Iterator[Finding]:
+def _leftovers(found: Survey, repair: bool) -> Iterator[Finding]:
     for file in stopped_writers(found.leftovers, time.time()):
-        yield Finding(Damage.LEFTOVER, file.name, f"{file.size} bytes of a writer that was stopped", mend)
+        yield Finding(Damage.LEFTOVER, file.name, f"{file.size} bytes from a stopped writer", repair)
 
 
 def stopped_writers(files: tuple[FileState, ...], now: float) -> list[FileState]:
-    """Return the unfinished files that nobody is writing any more."""
+    """Return the unfinished files that have no active writer."""
     return [file for file in files if now - file.modified_at > LEFT_AFTER_S]
 
 
-def _take_away(store: Store, findings: list[Finding]) -> None:
-    entries = (Damage.MISSING_OBJECT, Damage.TORN_ENTRY)
+def _delete(store: Store, findings: list[Finding]) -> None:
+    entries = (Damage.MISSING_OBJECT, Damage.MALFORMED_ENTRY)
     store.index.remove(finding.name for finding in findings if finding.damage in entries)
     for finding in findings:
         if finding.damage is Damage.CORRUPT_OBJECT:

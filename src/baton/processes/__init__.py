@@ -1,1 +1,1 @@
-"""Processes: how this one begins and ends, and those that it starts."""
+"""Start and stop processes, this one and its children."""

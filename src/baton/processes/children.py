@@ -1,4 +1,4 @@
-"""Ending processes that this one started."""
+"""Stop child processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LOOK_EVERY_S = 0.05
 
 
 def stop_child(child: subprocess.Popen[bytes], *, within_s: float) -> None:
-    """End a process: ask it, and kill it where it does not end within `within_s` seconds."""
+    """Terminate a process, and kill it if it does not exit within `within_s` seconds."""
     for stop in (child.terminate, child.kill):
         if child.poll() is None:
             stop()
@@ -24,16 +24,16 @@ def stop_child(child: subprocess.Popen[bytes], *, within_s: float) -> None:
 def stop_group(
     leader: subprocess.Popen[bytes], *, within_s: float, asking: Sequence[int] = (signal.SIGTERM,)
 ) -> None:
-    """End a process that leads its own group, and everything that it started.
+    """Stop a process that leads its own group, and everything it started.
 
     Parameters
     ----------
     leader : Popen
         Started with ``start_new_session=True``.
     within_s : float
-        Seconds that the whole group has to end after each signal.
+        Seconds that the whole group has to exit after each signal.
     asking : sequence of int
-        The signals that ask it to end, in this order, before all of it is killed.
+        The signals to send, in this order, before the group is killed.
     """
     for number in (*asking, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
@@ -44,7 +44,7 @@ def stop_group(
 
 
 def _group_lives(leader: subprocess.Popen[bytes]) -> bool:
-    leader.poll()  # a leader that ended stays in its group until it is asked for
+    leader.poll()  # reaps an exited leader, which would stay in its group
     try:
         os.killpg(leader.pid, 0)
     except ProcessLookupError:

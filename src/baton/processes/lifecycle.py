@@ -1,4 +1,4 @@
-"""How a process of baton begins and ends."""
+"""How a baton process starts and exits."""
 
 from __future__ import annotations
 
@@ -16,70 +16,69 @@ from typing import IO, NoReturn
 _FEW = (500_000, 20, 100)
 
 ENDS_WITHIN_S = 5.0
-"""How long threads and exit handlers, ours, the user's and those of libraries, may hold up the end."""
+"""Time limit for threads and exit handlers, including those of users and libraries, on exit."""
 
 
 def collect_garbage_seldom() -> None:
-    """Look for garbage in cycles every 500,000 new objects, not every 700.
+    """Run the cyclic garbage collector every 500,000 new objects instead of every 700.
 
-    Importing the machine learning libraries makes millions of objects and next to no garbage: the
-    looks are a tenth of the time that the imports take, and the process is soon over.
+    Importing machine learning libraries creates millions of objects and hardly any garbage: collections
+    take a tenth of the import time, and the process is short-lived.
     """
     gc.set_threshold(*_FEW)
 
 
 _BUSY = 0.9
-"""Load for each processor from which a machine counts as busy."""
+"""Load per CPU from which a machine is busy."""
 
 
-def step_back() -> None:
-    """Leave the processor to whoever wants it, as far as the system knows how.
+def lower_priority() -> None:
+    """Give this process the lowest CPU priority that the system offers, unless the machine is busy.
 
-    Nobody can take that back.  So it is not done on a busy machine, where this process would wait for
-    the processor long after its work is needed.
+    The priority cannot be raised again, and on a busy machine this process would still wait for the CPU
+    long after its work is needed.
     """
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if os.getloadavg()[0] >= _BUSY * processors:
         return
     if hasattr(os, "nice"):
         os.nice(19)
-    if hasattr(os, "SCHED_IDLE"):  # Linux: not even a small share where another process is ready
+    if hasattr(os, "SCHED_IDLE"):  # Linux: runs only when the CPU is idle
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def keep_stdout() -> int:
-    """Keep standard output for what this process itself has to say.
+    """Reserve standard output for this process's own data.
 
-    From now on everything else that is written there goes to standard error: by Python, by C code and
-    by child processes.
+    All other output, from Python, C code and child processes, goes to standard error from now on.
 
     Returns
     -------
     int
-        The file descriptor of the true standard output, which child processes do not inherit.
+        The file descriptor of the real standard output, which child processes do not inherit.
     """
     try:
         kept = os.dup(1)
-    except OSError:  # it was closed before the process began
+    except OSError:  # closed before the process started
         _discard(1)
         kept = os.dup(1)
     try:
         os.dup2(2, 1)
     except OSError:
         _discard(1)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # neither closed nor somebody else's
+    if isinstance(sys.stdout, io.TextIOWrapper):  # neither closed nor replaced
         sys.stdout.reconfigure(line_buffering=True)
     return kept
 
 
 def keep_stdin() -> int:
-    """Keep standard input for this process itself; whoever else reads from there finds it empty.
+    """Reserve standard input for this process; all other readers find it empty.
 
     Returns
     -------
     int
-        The file descriptor of the true standard input, which child processes do not inherit.
+        The file descriptor of the real standard input, which child processes do not inherit.
     """
     kept = os.dup(0)
     empty = os.open(os.devnull, os.O_RDONLY)
@@ -89,26 +88,26 @@ def keep_stdin() -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """Exit as Python does, after the threads and the exit handlers, but within `ENDS_WITHIN_S`.
+    """Exit as Python does, with threads and exit handlers, but within `ENDS_WITHIN_S`.
 
-    Who called this may still do something first, as tools do that measure or watch a program.
+    Callers may still run code first, such as tools that measure or trace a program.
     """
     begins = threading.Event()
 
-    def end_anyhow() -> None:
+    def force_exit() -> None:
         begins.wait()
         time.sleep(ENDS_WITHIN_S)
         os._exit(code)
 
-    threading.Thread(target=end_anyhow, name="end", daemon=True).start()
-    # Called when the interpreter begins to end, before it waits for threads; nothing public is.
+    threading.Thread(target=force_exit, name="end", daemon=True).start()
+    # Called when the interpreter starts to exit, before it waits for threads; there is no public hook.
     threading._register_atexit(begins.set)  # type: ignore[attr-defined]
     _end_quietly()
     sys.exit(code)
 
 
 def leave_from_within(code: int) -> NoReturn:
-    """Exit from amid code that would take an exit for an error of its own and go on."""
+    """Exit from within code that would treat an exit as an error and continue."""
     threading.Timer(ENDS_WITHIN_S, os._exit, (code,)).start()
     _end_quietly()
     atexit._run_exitfuncs()
@@ -117,8 +116,8 @@ def leave_from_within(code: int) -> NoReturn:
 
 
 def flush_or_discard(descriptor: int, stream: IO[str] | IO[bytes] | None) -> None:
-    """Write what a stream still holds; where nobody takes it any more, let it go without a word."""
-    if stream is None:  # it was closed before the process began
+    """Flush a stream; if nobody reads it any more, discard its content silently."""
+    if stream is None:  # closed before the process started
         return
     try:
         stream.flush()
@@ -127,18 +126,18 @@ def flush_or_discard(descriptor: int, stream: IO[str] | IO[bytes] | None) -> Non
 
 
 def _end_quietly() -> None:
-    # At the end Python looks for garbage again, half a second among the objects of the machine learning
-    # libraries; the system takes all memory back at once.
+    # On exit Python runs the garbage collector again, half a second with the machine learning libraries;
+    # the system frees all memory anyway.
     gc.freeze()
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C ends it without more words
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C kills it
             signal.signal(number, signal.SIG_DFL)
     flush_or_discard(1, sys.stdout)
     flush_or_discard(2, sys.stderr)
 
 
 def _discard(descriptor: int) -> None:
-    """Let what is written to a file descriptor go nowhere."""
+    """Redirect a file descriptor to the null device."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     if nowhere != descriptor:
         os.dup2(nowhere, descriptor)

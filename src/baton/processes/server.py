@@ -1,4 +1,4 @@
-"""Servers of other tools, on this machine only, that live as long as the command that starts them."""
+"""Local servers of other tools that run as long as the command that starts them."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ _LOOK_EVERY_S = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class LocalServer:
-    """How a server is started, known to be ready, and ended.
+    """How to start a server, check that it is ready, and stop it.
 
     Parameters
     ----------
     name : str
-        What people call it.
+        Its name for users.
     command : sequence of str
-        The module that is its program, and the program's arguments.
+        The server's module and its arguments.
     environ : mapping of str to str
         Its environment.
     log : Path
-        File to which everything that it writes is added.
+        File to which its output is appended.
     health : str
-        Address that tells whether it is ready.
+        Health check URL.
     is_healthy : callable
-        Whether an answer of that address says so; it may raise ValueError or KeyError for no.
+        Whether a response means ready; it may raise ValueError or KeyError for no.
     ready_within_s : float
-        Seconds after which it is given up.
+        Seconds to wait until it is ready.
     stop_within_s : float
-        Seconds that it has to end after each signal.
+        Seconds to wait for it to exit after each signal.
     asking : sequence of int
-        The signals that ask it to end, in this order.
+        The signals to stop it with, in this order.
     """
 
     name: str
@@ -62,12 +62,12 @@ class LocalServer:
 
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
-        """Start it, yield its process once it is ready, and end it and all that it started afterwards.
+        """Start it, yield its process once it is ready, and stop it and its children afterwards.
 
         Raises
         ------
         Unavailable
-            If it ends, or is not ready in time.
+            If it exits, or is not ready in time.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as words:
@@ -102,19 +102,19 @@ class LocalServer:
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on now."""
+    """Return a port that is currently free."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def require_free(port: int) -> None:
-    """Make sure that a server can listen on a port.
+    """Check that a server can listen on a port.
 
     Raises
     ------
     Unavailable
-        If it cannot, as where another server does.
+        If the port is taken or not allowed.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -123,5 +123,5 @@ def require_free(port: int) -> None:
         except OSError as error:
             raise Unavailable(
                 f"port {port} of {HOST} cannot be used: {error.strerror}",
-                "a server may be running there already; or choose another: --port PORT",
+                "stop the server that uses it, or choose another port: --port PORT",
             ) from error

@@ -1,7 +1,7 @@
-"""Run a module as a program that ends when the process that started it has gone, however that ended.
+"""Run a module as a program that exits when its parent process exits, however that happens.
 
-``python -m baton.processes.tied MODULE ARGUMENTS``, with a pipe as standard input whose other end only
-the starter holds: the system closes it even where the starter was killed.
+Usage: ``python -m baton.processes.tied MODULE ARGUMENTS``, with a pipe as standard input whose other end only
+the parent holds: the system closes it even if the parent is killed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from baton.processes.lifecycle import keep_stdin
 
 
 def tied(module: str, *arguments: str) -> list[str]:
-    """Return the command of a module that is tied to whoever starts it with a pipe as standard input."""
+    """Return the command for a module tied to a parent that connects a pipe to its standard input."""
     return [sys.executable, "-m", "baton.processes.tied", module, *arguments]
 
 
 def end_with_starter(end: Callable[[], None], stream: int) -> None:
-    """Call `end` from a thread of its own once what the starter holds the other end of has ended."""
+    """Call `end` from a separate thread once the parent's end of the pipe closes."""
 
     def wait() -> None:
         while os.read(stream, 4096):
@@ -33,7 +33,7 @@ def end_with_starter(end: Callable[[], None], stream: int) -> None:
 
 
 def _end() -> None:
-    """End this process at once, and all that it started where it leads a group of its own."""
+    """Kill this process and, if it leads a process group, everything it started."""
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
@@ -43,7 +43,7 @@ def main(words: Sequence[str]) -> None:
     """Run the module."""
     end_with_starter(_end, keep_stdin())
     sys.argv = list(words)
-    # The module finds itself as `__main__`, with its own words.
+    # The module runs as `__main__`, with its own arguments.
     runpy.run_module(words[0], run_name="__main__", alter_sys=True)
 
 

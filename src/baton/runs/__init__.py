@@ -1,1 +1,1 @@
-"""A project and its runs: its pipeline and settings, one execution, the records, what would run and why."""
+"""A project and its runs: pipeline, settings, executions, records, plans and explanations."""

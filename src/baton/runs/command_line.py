@@ -1,4 +1,4 @@
-"""Command lines of baton: what makes another command see a project as this one does."""
+"""Build command lines that make another baton command see a project as this one does."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from baton.runs.project import Project
 
 
 def given_options(project: Project) -> dict[str, Any]:
-    """Return what the command line, or the caller, set for a project, except the engine."""
+    """Return what the command line or the caller set for a project, except the engine."""
     given = project.configuration.given("command line")
     return {name: value for name, value in given.items() if name != "engine"}
 
 
 def options_of(project: Project, *, anywhere: bool = False) -> list[str]:
-    """Return the options with which another command sees a project the same way.
+    """Return the options that make another command see a project the same way.
 
     Parameters
     ----------
     project : Project
         The project.
     anywhere : bool
-        Whether the command may run in any folder, not only in the one that this process is in.
+        Whether the command may run in any folder, or only in the current one.
     """
     path = project.configuration.path
     place = [f"--project={project.folder}"] if anywhere else []
@@ -34,7 +34,7 @@ def options_of(project: Project, *, anywhere: bool = False) -> list[str]:
 
 
 def shown_word(word: str) -> str:
-    """Return a word of a command line fit to be shown: addresses, in options too, without their secrets.
+    """Return a word of a command line, safe to show: addresses, also in options, without secrets.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""One execution of a pipeline, or of a part of it: what every process that takes part must know."""
+"""One execution of a pipeline or a part of it: what every participating process must know."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Execution:
-    """One execution: a project, the selected DAG, and how it is run.
+    """One execution: a project, the selected DAG, and how to run it.
 
     Parameters
     ----------
     project : Project
         The project.
     targets : tuple of str
-        What was asked for.
+        The requested targets.
     dag : Dag
         The part of the pipeline that the targets need.
     engine : str
@@ -45,15 +45,15 @@ class Execution:
     run_id : str
         Identifies the execution in the project's folder.
     use_cache : bool
-        Whether remembered results may be used.
+        Whether to use cached results.
     forced : frozenset of str
-        Tasks that run whatever is remembered.
+        Tasks that run even if cached.
     report : callable
-        Takes events as they happen.
+        Receives events as they happen.
     tracking_run_id : str
-        The tracking run, where another process has made it already.
+        The tracking run, if another process has created it already.
     effects_once : bool
-        Whether an effect that was the same work when it last succeeded is left out.
+        Whether to skip an effect that already succeeded with the same work.
     recheck_share : float
         As in `baton.core.execute.TaskRun`.
     """
@@ -107,7 +107,7 @@ class Execution:
     @classmethod
     def join(cls, spec: Mapping[str, Any], report: Reporter = ignore_events) -> Execution:
         """Return the execution that another process described with `spec`."""
-        # The options hold every value: neither a file nor the environment has a say here.
+        # The options hold every value: no file and no environment variable applies here.
         nothing = Path(os.devnull)
         project = open_project(
             folder=Path(spec["folder"]), options=spec["options"], environ={}, config=nothing
@@ -144,24 +144,24 @@ class Execution:
 
     @property
     def known_tracking_run_id(self) -> str:
-        """The tracking run's id where this process knows one, else nothing."""
+        """The tracking run's id if this process knows one, else empty."""
         if "tracking_run" in self.__dict__ and self.tracking_run.started:
             return self.tracking_run.run_id
         return self.tracking_run_id
 
     def in_tracking_run(self, run_id: str) -> Execution:
-        """Return the execution with its tracking run known."""
+        """Return a copy of the execution with the id of its tracking run."""
         return replace(self, tracking_run_id=run_id)
 
     @property
     def is_tracked(self) -> bool:
-        """Whether any selected task asks for the tracking run."""
+        """Whether any selected task needs the tracking run."""
         return any(task.tracking for task in self.dag.tasks)
 
     @cached_property
     def effect_scope(self) -> EffectScope:
         """What the execution's effects act on."""
-        return self.project.effect_scope(leaves_out_done=self.effects_once)
+        return self.project.effect_scope(skips_done=self.effects_once)
 
     @cached_property
     def tracker(self) -> MlflowTracker:
@@ -170,7 +170,7 @@ class Execution:
 
     @cached_property
     def tracking_run(self) -> MlflowRun:
-        """The execution's tracking run, made when its id is first asked for."""
+        """The execution's tracking run, created on the first access to its id."""
         if self.tracking_run_id:
             return self.tracker.resume(self.tracking_run_id)
         tags = {
@@ -204,14 +204,14 @@ class Execution:
         )
 
     def check(self) -> None:
-        """Make sure that the project's folder, the store and the tracker can be used.
+        """Check that the project's folder, the store and the tracker can be used.
 
         Raises
         ------
         Unavailable
-            If one of them cannot.
+            If one of them cannot be used.
         SettingsError
-            If the tracker's address is none that can ever be used.
+            If the tracker's address can never work.
         """
         self.project.require_writable()
         if self.is_tracked:
@@ -220,7 +220,7 @@ class Execution:
         self.effect_scope.folder.keep()
 
     def finish_tracking(self, *, good: bool) -> str:
-        """Close the tracking run, if there is one, and return its id, else nothing."""
+        """Close the tracking run, if there is one, and return its id, else an empty text."""
         if not self.known_tracking_run_id:
             return ""
         try:
@@ -244,7 +244,7 @@ def _new_run_id() -> str:
 
 
 def record_run(execution: Execution, run: Callable[[], RunReport]) -> RunReport:
-    """Run an execution and keep its record: running, then how it ended, was given up or interrupted."""
+    """Run an execution and record it: as running, then how it ended or was interrupted."""
     home = execution.project.home
     record = RunRecord.begin(execution.task_run, execution.targets)
     with running(home, record):
@@ -255,7 +255,7 @@ def record_run(execution: Execution, run: Callable[[], RunReport]) -> RunReport:
         try:
             ended = run()
         except BaseException as error:
-            with contextlib.suppress(Unavailable):  # what ended the run is what is told
+            with contextlib.suppress(Unavailable):  # the error that ended the run matters more
                 write_run(home, record.given_up() if isinstance(error, Exception) else record.interrupted())
             raise
         write_run(home, record.ended(ended))

@@ -1,4 +1,4 @@
-"""Why a run would run a task, or need not, and what its cache key is made of; nothing is written."""
+"""Why a run would or would not run a task, and what its cache key consists of; nothing is written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from baton.core.reasons import Cause, CauseKind, by_importance
 from baton.core.task import AnyTask
 from baton.errors import UsageError
 from baton.runs.execution import Execution
-from baton.runs.planning import foresee
+from baton.runs.planning import forecast
 from baton.runs.project import Project
 from baton.runs.records import last_tasks
 from baton.store.differences import described, place_of
@@ -22,12 +22,12 @@ from baton.store.shown import without_secrets_in
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """What became of a task in a run of this project.
+    """The last outcome of a task in this project.
 
     Parameters
     ----------
     run_id, outcome, reason : str
-        As the run's record has them.
+        From the run's record.
     """
 
     run_id: str
@@ -37,44 +37,44 @@ class LastRun:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a run would run a task, or need not, and everything that its cache key is made of.
+    """Why a run would or would not run a task, and everything in its cache key.
 
     Parameters
     ----------
     task : str
         Name of the task.
     would_run : bool
-        False where a remembered result would be used.
+        False if the run would use a cached result.
     reason : str
         Why, in one line.
     causes : tuple of Cause
-        Why it would run, the most important first, with the changes of code.  One of kind
-        ``CORRUPT`` may stand here although the task would not run: only reading tells.
+        Why it would run, most important first, with the changes of code.  A cause of kind
+        ``CORRUPT`` may be present even if the task would not run, because only reading reveals it.
     compared_with : str
-        The run whose work the causes compare with; empty where there is none.
+        The run that the causes compare with; empty if there is none.
     key : str
-        The cache key; empty for an effect that is repeated in every run and where inputs are not known.
+        The cache key; empty for an effect that always runs and if inputs are unknown.
     parameters : dict of str to Any
-        Values without secrets, by bare name.
+        Values without secrets, by short name.
     inputs : dict of str to str
-        Digest by name; empty where it is not known before.
+        Digest by name; empty if not known yet.
     producers : dict of str to str
         The task that makes each input.
     code : dict of str to str
         Digest of each definition that the task can reach, by place.
     packages : dict of str to str
-        Version of each package that counts.
+        Version of each relevant package.
     unresolved : tuple of str
-        What could not be followed in the code, with the module that counts whole because of it.
+        What could not be followed in the code, with the module that therefore counts as a whole.
     observed : dict of str to dict
-        What was seen when the remembered result was computed, by kind: files, folders, variables,
-        packages, code that reading did not find, modules that were not there; digests or versions.
+        Observations when the cached result was computed, by kind: files, folders, variables,
+        packages, code not found by reading, missing modules; digests or versions.
     world : str
-        What the task's ``version=`` says, without secrets.
+        The result of the task's ``version=``, without secrets.
     last_run : LastRun or None
-        What became of it when it last ran or was cached in this project.
+        Its outcome when it last ran or was cached in this project.
     computed : LastRun or None
-        The same of the run that computed what would be used, where this project has its record.
+        The same for the run that computed the cached result, if this project has its record.
     """
 
     task: str
@@ -101,22 +101,22 @@ def find_task(dag: Dag, name: str) -> AnyTask:
     Raises
     ------
     UsageError
-        If there is none, with the nearest name, or the tasks where it is a target of several.
+        If it does not exist, with the nearest name, or the tasks if it is a target of several.
     """
     members = [task.name for task in dag.groups.get(name, ())]
     if members and name not in members:
-        raise UsageError(f"'{name}' is a target of several tasks", f"name one of them: {', '.join(members)}")
+        raise UsageError(f"'{name}' is a target of several tasks", f"choose one of: {', '.join(members)}")
     return dag.task(name)
 
 
 def explain(execution: Execution, wanted: AnyTask) -> Explanation:
-    """Say why an execution would run a task that is part of it; see `baton.api.explain`."""
+    """Explain why an execution would run one of its tasks; see `baton.api.explain`."""
     project, store = execution.project, execution.project.store
     needed = project.dag.ancestors([wanted.name])
     order = [one for one in project.dag.order if one.name in needed]
-    foreseen = foresee(execution, order)[wanted.name]
-    planned, work = foreseen.planned, foreseen.work
-    is_known = work is not None and len(foreseen.inputs) == len(wanted.inputs)
+    expected = forecast(execution, order)[wanted.name]
+    planned, work = expected.planned, expected.work
+    is_known = work is not None and len(expected.inputs) == len(wanted.inputs)
     compares = any(cause.kind.is_difference for cause in planned.causes)
     earlier = store.earlier(wanted, execution.effect_scope) if compares else None
     used = None if planned.would_run or work is None else store.entry_of(wanted, work, execution.effect_scope)
@@ -125,13 +125,13 @@ def explain(execution: Execution, wanted: AnyTask) -> Explanation:
         would_run=planned.would_run,
         reason=planned.reason,
         causes=by_importance(
-            [*_with_diffs(project, planned.causes, earlier), *_damages(project, foreseen.outputs)]
+            [*_with_diffs(project, planned.causes, earlier), *_damages(project, expected.outputs)]
         ),
         compared_with=earlier.run_id if earlier is not None else "",
         key=work.key if work is not None and is_known else "",
         parameters=described(execution.task_run.seen_by(wanted))[0],
         inputs={
-            name: foreseen.inputs[name].digest if name in foreseen.inputs else "" for name in wanted.inputs
+            name: expected.inputs[name].digest if name in expected.inputs else "" for name in wanted.inputs
         },
         producers={name: project.dag.producers[name].name for name in wanted.inputs},
         code={place_of(part): digest for part, digest in work.reach.parts.items()} if work else {},
@@ -153,7 +153,7 @@ def _with_diffs(project: Project, causes: Iterable[Cause], earlier: Entry | None
 
 
 def _observed(entry: Entry | None) -> dict[str, dict[str, str]]:
-    """Return what an entry rests on besides its key, kinds of which nothing was seen left out."""
+    """Return what an entry depends on besides its key, without empty kinds."""
     if entry is None:
         return {}
     seen = entry.observed
@@ -169,7 +169,7 @@ def _observed(entry: Entry | None) -> dict[str, dict[str, str]]:
 
 
 def _damages(project: Project, outputs: Mapping[str, Artifact]) -> list[Cause]:
-    note = "the task that reads it removes it, and it is computed anew"
+    note = "the next task that reads it deletes it, and it is computed again"
     return [
         Cause(CauseKind.CORRUPT, name, note=note)
         for name, artifact in outputs.items()
@@ -178,7 +178,7 @@ def _damages(project: Project, outputs: Mapping[str, Artifact]) -> list[Cause]:
 
 
 def _record_of(project: Project, task: str, run_id: str = "") -> LastRun | None:
-    """Return what became of a task in a run, or in the last one that knew it."""
+    """Return a task's outcome in a run, or in the last run that included it."""
     for run, one in last_tasks(project.home, project.dag.name, task):
         if run_id in ("", run.run_id):
             return LastRun(run.run_id, one.outcome, one.reason)

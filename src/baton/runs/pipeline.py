@@ -1,4 +1,4 @@
-"""Find a pipeline by its reference ``module:object``."""
+"""Import a pipeline from a reference ``module:object``."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from baton.errors import InvalidPipeline, UsageError, nearest
 
 
 def load_pipeline(reference: str, project: Path) -> Dag:
-    """Import a module and return the `Dag` that it declares.
+    """Import a module and return its `Dag`.
 
     Parameters
     ----------
     reference : str
-        For example ``"tripduration.pipeline:dag"``; modules in the project's folder are found too.
+        For example ``"tripduration.pipeline:dag"``; includes modules in the project's folder.
     project : Path
         The project's folder.
 
     Raises
     ------
     UsageError
-        If there is no such module, or it has no such `Dag`.
+        If the module does not exist or has no such `Dag`.
     InvalidPipeline
-        If the declaration breaks rules, or the module fails while it is imported.
+        If the declaration is invalid, or the import of the module fails.
     """
     module_name, _, attribute = reference.partition(":")
     if not all(part.isidentifier() for part in [*module_name.split("."), *attribute.split(".")]):
-        raise UsageError(f"'{reference}' is not the name of a pipeline", "name it as module:object")
+        raise UsageError(f"'{reference}' is not the name of a pipeline", "use the form module:object")
     folder = str(project.resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -44,12 +44,12 @@ def load_pipeline(reference: str, project: Path) -> Dag:
                 reference, [f"importing {module_name} fails: {error}"], "install the missing package"
             ) from error
         raise UsageError(
-            f"pipeline '{reference}': there is no module '{module_name}'",
-            "name it as module:object; the module lies in the current folder or is installed",
+            f"pipeline '{reference}': module '{module_name}' does not exist",
+            "use the form module:object, with a module in the current folder or an installed one",
         ) from error
     except (UsageError, InvalidPipeline):
         raise
-    except (Exception, SystemExit) as error:  # the user's module: whatever it raises is a finding about it
+    except (Exception, SystemExit) as error:  # the user's module may raise anything
         raise InvalidPipeline(
             reference, [f"importing {module_name} fails: {type(error).__name__}: {error}"]
         ) from error
@@ -58,12 +58,12 @@ def load_pipeline(reference: str, project: Path) -> Dag:
         if not hasattr(found, name):
             raise UsageError(
                 f"pipeline '{reference}': {module_name} has no '{attribute}'{nearest(name, dir(found))}",
-                "name a Dag that the module declares",
+                "name a Dag that the module defines",
             )
         found = getattr(found, name)
     if not isinstance(found, Dag):
         raise UsageError(
             f"pipeline '{reference}' is a {type(found).__name__}, not a Dag",
-            "declare it with: dag = Dag(...)",
+            "define it with: dag = Dag(...)",
         )
     return found

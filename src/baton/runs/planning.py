@@ -1,4 +1,4 @@
-"""What a run that may use the cache would do with each task, and why; nothing is run or written."""
+"""What a run that may use the cache would do with each task, and why; nothing runs or is written."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class PlannedTask:
     task : str
         Name of the task.
     would_run : bool
-        False where a remembered result would be used.
+        False if the run would use a cached result.
     reason : str
         Why, in one line.
     causes : tuple of Cause
-        Why it would run, each by itself, the most important first.
+        The separate causes for running, most important first.
     """
 
     task: str
@@ -39,13 +39,13 @@ class PlannedTask:
 
 
 def plan(execution: Execution) -> tuple[PlannedTask, ...]:
-    """Say what an execution would do with each task, in its order; see `baton.api.plan`."""
-    return tuple(one.planned for one in foresee(execution, execution.dag.order).values())
+    """Return what an execution would do with each task, in its order; see `baton.api.plan`."""
+    return tuple(one.planned for one in forecast(execution, execution.dag.order).values())
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What is known of a task before a run."""
+class Forecast:
+    """What is known about a task before a run."""
 
     planned: PlannedTask
     work: Work | None
@@ -53,26 +53,26 @@ class Foreseen:
     outputs: Mapping[str, Artifact] = field(default_factory=dict)
 
 
-def foresee(execution: Execution, order: Sequence[AnyTask]) -> dict[str, Foreseen]:
-    """Return what would become of each of `order`, whose tasks come after what they need."""
-    found: dict[str, Foreseen] = {}
+def forecast(execution: Execution, order: Sequence[AnyTask]) -> dict[str, Forecast]:
+    """Return the forecast of each task in `order`, which must be topological."""
+    found: dict[str, Forecast] = {}
     known: dict[str, Artifact] = {}
     store = execution.project.store
     for task in order:
         try:
             with store.code.writing_nothing():
-                found[task.name] = _foresee_one(execution, task, found, known)
+                found[task.name] = _forecast_one(execution, task, found, known)
         except StoreError:
-            raise  # no matter of the task
-        except Exception as error:  # the task's own code says which state of the world it reads
+            raise  # not caused by the task
+        except Exception as error:  # raised by the task's own version function
             found[task.name] = _would_fail(task, error)
         known.update(found[task.name].outputs)
     return found
 
 
-def _foresee_one(
-    execution: Execution, task: AnyTask, found: Mapping[str, Foreseen], known: Mapping[str, Artifact]
-) -> Foreseen:
+def _forecast_one(
+    execution: Execution, task: AnyTask, found: Mapping[str, Forecast], known: Mapping[str, Artifact]
+) -> Forecast:
     store, dag = execution.project.store, execution.project.dag
     causes = [Cause(CauseKind.FORCED)] if task.name in execution.forced else []
     if not execution.use_cache:
@@ -80,7 +80,7 @@ def _foresee_one(
     inputs = {name: known[name] for name in task.inputs if name in known}
     unknown = tuple(name for name in task.inputs if name not in known)
     scope = execution.effect_scope
-    if task.effect and not scope.leaves_out_done:
+    if task.effect and not scope.skips_done:
         return _would_run(task, [*causes, Cause(CauseKind.EFFECT)], inputs=inputs)
     seen = execution.task_run.seen_by(task)
     if unknown:
@@ -95,7 +95,7 @@ def _foresee_one(
     if causes or decision.entry is None:
         return _would_run(task, causes, store.work_of(decision), inputs)
     planned = PlannedTask(task.name, would_run=False, reason=decision.reason)
-    return Foreseen(planned, store.work_of(decision), inputs, decision.entry.outputs)
+    return Forecast(planned, store.work_of(decision), inputs, decision.entry.outputs)
 
 
 def _would_run(
@@ -103,18 +103,18 @@ def _would_run(
     causes: Iterable[Cause],
     work: Work | None = None,
     inputs: Mapping[str, Artifact] | None = None,
-) -> Foreseen:
+) -> Forecast:
     ordered = by_importance(causes)
     planned = PlannedTask(task.name, would_run=True, reason=in_one_line(ordered), causes=ordered)
-    return Foreseen(planned, work, inputs or {})
+    return Forecast(planned, work, inputs or {})
 
 
-def _would_fail(task: AnyTask, error: Exception) -> Foreseen:
+def _would_fail(task: AnyTask, error: Exception) -> Forecast:
     return _would_run(task, [Cause(CauseKind.FAILS, without_secrets_in(describe(error).message))])
 
 
-def _from_upstream(causes: Iterable[Cause], dag: Dag, found: Mapping[str, Foreseen]) -> Iterator[Cause]:
-    """Say of each changed input which task makes it, and whence that is known."""
+def _from_upstream(causes: Iterable[Cause], dag: Dag, found: Mapping[str, Forecast]) -> Iterator[Cause]:
+    """Add to each changed input which task makes it, and why its value is known."""
     for cause in causes:
         maker = dag.producers.get(cause.subject) if cause.kind is CauseKind.INPUT else None
         if maker is None or maker.name not in found:

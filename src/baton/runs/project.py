@@ -1,4 +1,4 @@
-"""A project: a folder, its configuration, its pipeline and what baton keeps there."""
+"""A project: a folder, its configuration, its pipeline and baton's files in it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Project:
-    """A project as one command sees it.
+    """A project as seen by one command.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Project:
 
     @property
     def home(self) -> Path:
-        """Folder of everything that baton writes."""
+        """Folder of baton's files."""
         return self.folder / self.configuration.settings.baton.home
 
     @property
@@ -91,14 +91,14 @@ class Project:
 
     @property
     def tracking_uri(self) -> str:
-        """Where MLflow's records go."""
+        """MLflow's tracking URI."""
         from baton.tracking.location import tracking_uri
 
         chosen = self.configuration.settings.mlflow
         return tracking_uri(self.home, uri=chosen.tracking_uri, host=chosen.tracking_server_host)
 
-    def effect_scope(self, *, leaves_out_done: bool = False) -> EffectScope:
-        """Return what the pipeline's effects act on, on whichever engine."""
+    def effect_scope(self, *, skips_done: bool = False) -> EffectScope:
+        """Return what the pipeline's effects act on, on any engine."""
         from baton.core.effect_scope import EffectScope, FolderIdentity
         from baton.tracking.location import place_of_tracker
         from baton.tracking.registry import quick_registry
@@ -115,7 +115,7 @@ class Project:
             folder=FolderIdentity(home),
             roots={"models": self.models_dir, "data": self.data_dir, "project": self.folder},
             experiment=self.configuration.settings.mlflow.experiment_name or dag.experiment,
-            leaves_out_done=leaves_out_done,
+            skips_done=skips_done,
             registry=quick_registry(self.tracking_uri),
             effects_before=effects_before,
         )
@@ -128,11 +128,11 @@ class Project:
         return MlflowTracker(self.tracking_uri, self.home, self.experiment(engine), profile)
 
     def experiment(self, engine: str) -> str:
-        """Return the name under which the tracker keeps the runs of one engine."""
+        """Return the tracker's name for the runs of one engine."""
         return f"{self.configuration.settings.mlflow.experiment_name or self.dag.experiment}-{engine}"
 
     def with_parameters(self, parameters: Mapping[str, Any]) -> Project:
-        """Return the project with other parameters, except where the command line set them."""
+        """Return a copy of the project with other parameters, except those from the command line."""
         origins = self.configuration.origins
         values: dict[tuple[str, ...], Any] = {}
         problems = []
@@ -148,13 +148,11 @@ class Project:
         except msgspec.ValidationError as error:
             problems.append(in_plain_words(error))
         if problems:
-            raise SettingsError(
-                [f"the run's parameters do not fit the pipeline any more: {'; '.join(problems)}"]
-            )
+            raise SettingsError([f"the run's parameters no longer fit the pipeline: {'; '.join(problems)}"])
         return replace(self, configuration=replace(self.configuration, parameters=built))
 
     def require_writable(self) -> None:
-        """Make the folder of what baton writes.
+        """Create the folder for baton's files.
 
         Raises
         ------
@@ -169,7 +167,7 @@ class Project:
         except OSError as error:
             raise Unavailable(
                 f"the folder {self.home} cannot be written: {error.strerror}",
-                "choose another place for what baton writes: --home FOLDER, or BATON_HOME",
+                "choose another folder for baton's files: --home FOLDER, or BATON_HOME",
             ) from error
 
 
@@ -189,14 +187,14 @@ def open_project(
     config : Path, optional
         The configuration file; ``orchestration_config.json`` in the folder unless given.
     options : mapping, optional
-        Settings and parameters by bare name, above all other sources.
+        Settings and parameters by short name, which take precedence over all other sources.
     environ : mapping, optional
         The environment; the process's own unless given.
 
     Raises
     ------
     SettingsError
-        If a setting or parameter cannot be used.
+        If a setting or parameter is invalid.
     UsageError
         If the pipeline is not found.
     InvalidPipeline
@@ -215,16 +213,16 @@ def find_pipeline(
     options: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Dag:
-    """Return the pipeline of the project in a folder, without looking at its parameters' values.
+    """Return the pipeline of the project in a folder, without checking its parameter values.
 
-    Parameters and errors are those of `open_project`.
+    Takes the same parameters and raises the same errors as `open_project`.
     """
     return _Place.of(folder, config, os.environ if environ is None else environ).pipeline(options)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a project is and what it is configured with."""
+    """A project's location and configuration sources."""
 
     folder: Path
     config: Path

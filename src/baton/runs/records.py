@@ -1,4 +1,4 @@
-"""The record of each run in the project's folder, one small JSON file each."""
+"""Run records in the project's folder, one small JSON file per run."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from baton.core.records import decode_record
 from baton.errors import Unavailable, UsageError, nearest
 
 _IN_PROGRESS = ".lock"
-"""End of the name of the file that a run holds beside its record, see `baton.core.liveness`."""
+"""Suffix of the file that marks a run as in progress, see `baton.core.liveness`."""
 
 _LOOK_BACK = 20
-"""How many runs are looked through for the last one of a task."""
+"""Number of runs to search for the last one of a task."""
 
 
 class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +46,7 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One run: what was asked for and how it ended; times are UTC in ISO 8601."""
+    """One run: what was requested and how it ended; times are UTC in ISO 8601."""
 
     run_id: str
     pipeline: str
@@ -63,34 +63,34 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def begin(cls, run: TaskRun, targets: tuple[str, ...]) -> RunRecord:
-        """Return the record of a run that begins now."""
+        """Return the record of a run that starts now."""
         return cls(
             run_id=run.run_id,
             pipeline=run.pipeline,
             engine=run.engine,
             targets=targets,
-            parameters=flatten_plain(run.parameters),  # as they are: a resumed run needs them
+            parameters=flatten_plain(run.parameters),  # unredacted, because a resumed run needs them
             state="running",
             started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             process=os.getpid(),
         )
 
     def begun_at(self, moment: datetime.datetime) -> RunRecord:
-        """Return the record of a run that began earlier."""
+        """Return the record with an earlier start."""
         return msgspec.structs.replace(
             self, started_at=moment.astimezone(datetime.UTC).isoformat(timespec="seconds")
         )
 
     def interrupted(self) -> RunRecord:
-        """Return the record of a run that was ended from outside."""
+        """Return the record of a run that was interrupted."""
         return msgspec.structs.replace(self, state="interrupted")
 
     def given_up(self) -> RunRecord:
-        """Return the record of a run that its engine, the store or a service let down."""
+        """Return the record of a run that failed because of its engine, the store or a service."""
         return msgspec.structs.replace(self, state="failed")
 
     def ended(self, report: RunReport) -> RunRecord:
-        """Return the record of a run that came to its end."""
+        """Return the record of a run that finished."""
         return msgspec.structs.replace(
             self,
             state="succeeded" if report.is_good else "failed",
@@ -119,9 +119,9 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def running(home: Path, record: RunRecord) -> Iterator[None]:
-    """Keep the record of a run that begins, and say that the run is in progress until the block ends.
+    """Write the record of a run that starts, and mark it as in progress until the block ends.
 
-    The record that says how the run ended is to be written within the block.
+    The block must write the final record.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def running(home: Path, record: RunRecord) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             for left in _folder(home).glob(f"*{_IN_PROGRESS}"):
-                if not is_at_work(left):  # a killed run's
+                if not is_at_work(left):  # from a killed run
                     left.unlink(missing_ok=True)
             stack.enter_context(at_work(_folder(home) / f"{record.run_id}{_IN_PROGRESS}"))
         except OSError as error:
@@ -141,7 +141,7 @@ def running(home: Path, record: RunRecord) -> Iterator[None]:
 
 
 def write_run(home: Path, record: RunRecord) -> None:
-    """Keep the record of a run, for its owner's eyes only: parameters may hold secrets.
+    """Write the record of a run, readable only by its owner: parameters may hold secrets.
 
     Raises
     ------
@@ -156,12 +156,12 @@ def write_run(home: Path, record: RunRecord) -> None:
 
 
 def read_run(home: Path, run_id: str) -> RunRecord:
-    """Return the record of a run, or of the latest one given ``"latest"``.
+    """Return the record of a run, or of the latest one if `run_id` is ``"latest"``.
 
     Raises
     ------
     UsageError
-        If there is no such run.
+        If the run does not exist.
     """
     names = sorted(path.stem for path in _paths(home))
     if run_id == "latest":
@@ -170,24 +170,24 @@ def read_run(home: Path, run_id: str) -> RunRecord:
         found = _read(_folder(home) / f"{run_id}.json") if run_id in names else None
     if found is None:
         raise UsageError(
-            f"there is no run '{run_id}' in {home}{nearest(run_id, names)}", "list them with: baton status"
+            f"run '{run_id}' does not exist in {home}{nearest(run_id, names)}", "list them with: baton status"
         )
     return found
 
 
 def has_ended(home: Path, run_id: str) -> bool:
-    """Return whether a run is known to be at its end, in whatever way."""
+    """Return whether a run is known to have ended."""
     record = _read(_folder(home) / f"{run_id}.json")
     return record is not None and record.state != "running"
 
 
 def list_runs(home: Path, limit: int) -> tuple[RunRecord, ...]:
-    """Return the latest `limit` runs, newest first; records that cannot be read are left out."""
+    """Return the latest `limit` runs, newest first; unreadable records are left out."""
     return tuple(islice(_newest(home), min(max(limit, 0), sys.maxsize)))
 
 
 def last_tasks(home: Path, pipeline: str, task: str) -> Iterator[tuple[RunRecord, TaskRecord]]:
-    """Yield what became of a task in the latest runs that knew it, newest first."""
+    """Yield the task's records in the latest runs that included it, newest first."""
     for record in islice(_newest(home), _LOOK_BACK):
         if record.pipeline == pipeline:
             yield from ((record, one) for one in record.tasks if one.task == task)
@@ -204,7 +204,7 @@ def _paths(home: Path) -> list[Path]:
     except OSError as error:
         raise Unavailable(
             f"the folder {home} cannot be read: {error.strerror}",
-            "choose another place for what baton writes: --home FOLDER, or BATON_HOME",
+            "choose another folder for baton's files: --home FOLDER, or BATON_HOME",
         ) from error
 
 
@@ -212,7 +212,7 @@ def _read(path: Path) -> RunRecord | None:
     record = _decode(path)
     if record is None or record.state != "running" or is_at_work(path.with_suffix(_IN_PROGRESS)):
         return record
-    record = _decode(path)  # once more: it may have come to its end just now
+    record = _decode(path)  # read again: it may have ended just now
     return record.interrupted() if record is not None and record.state == "running" else record
 
 
@@ -226,7 +226,7 @@ def _decode(path: Path) -> RunRecord | None:
 def _unwritable(home: Path, record: RunRecord, error: OSError) -> Unavailable:
     return Unavailable(
         f"the run's record {_folder(home) / record.run_id}.json cannot be written: {error.strerror}",
-        "free space, or choose another place for what baton writes: --home FOLDER",
+        "free space, or choose another folder for baton's files: --home FOLDER",
     )
 
 

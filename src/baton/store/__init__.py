@@ -1,1 +1,1 @@
-"""What was computed: objects by digest, and the memory of which work gave which objects."""
+"""Results: objects by digest, and a record of which work made which objects."""

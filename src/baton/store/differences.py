@@ -1,4 +1,4 @@
-"""What differs between work at hand and earlier work: the causes for which a task runs."""
+"""Differences between current and earlier work: the causes why a task runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from baton.codetrace.modules import locate
 from baton.codetrace.reach import NOTES, ON_IMPORT, ORDER, WHOLE, counts_whole
-from baton.core.effect_scope import CANNOT_TELL
+from baton.core.effect_scope import UNKNOWN_STATE
 from baton.core.parameters import flatten
 from baton.core.reasons import Cause, CauseKind, by_importance
 from baton.store.effects import state_digest
@@ -22,23 +22,23 @@ _WHOLE_GROUP = ".*"
 
 
 def differences(work: Work, entry: Entry, unknown_inputs: Collection[str] = ()) -> tuple[Cause, ...]:
-    """Return what differs, the most important first.
+    """Return the differences, most important first.
 
     Parameters
     ----------
     work : Work
-        The work at hand.
+        The current work.
     entry : Entry
-        What is remembered of earlier work of the same task.
+        The record of earlier work of the same task.
     unknown_inputs : collection of str
-        Inputs of the task that nobody knows yet; they are left out.
+        Inputs of the task whose values are not known yet; they are left out.
 
     Returns
     -------
     tuple of Cause
-        Empty where both are the same, as far as it is known.
+        Empty if both are the same, as far as known.
     """
-    if entry.rule != RULE_VERSION:  # another rule counts in other ways: nothing else can be compared
+    if entry.rule != RULE_VERSION:  # nothing else is comparable under another rule
         return (Cause(CauseKind.RULE, before=str(entry.rule), after=str(RULE_VERSION)),)
     found = [
         *_parameters(work, entry),
@@ -47,7 +47,7 @@ def differences(work: Work, entry: Entry, unknown_inputs: Collection[str] = ()) 
         *_outputs(work, entry),
         *_inputs(work, entry, unknown_inputs),
     ]
-    if entry.python != work.python:  # its syntax trees are spelled otherwise
+    if entry.python != work.python:  # its syntax trees differ
         found.append(Cause(CauseKind.PYTHON, before=entry.python, after=work.python))
     else:
         found += _code(work, entry)
@@ -55,9 +55,9 @@ def differences(work: Work, entry: Entry, unknown_inputs: Collection[str] = ()) 
 
 
 def described(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return plain values without secrets, and digests, of parameters by bare name.
+    """Return plain values without secrets, and digests, of parameters by short name.
 
-    A group of parameters has a digest of its own besides those of its members.
+    A group of parameters also has a digest of its own.
     """
     values: dict[str, Any] = {}
     digests: dict[str, str] = {}
@@ -72,7 +72,7 @@ def described(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
 
 
 def place_of(part: str) -> str:
-    """Return where a part of the code stands, as a person finds it: ``"trips/clean.py: keep_plausible"``."""
+    """Return the location of a part of the code for users: ``"trips/clean.py: keep_plausible"``."""
     module, _, name = part.partition(":")
     names = module.split(".")
     place = locate(module)
@@ -104,7 +104,7 @@ def _code(work: Work, entry: Entry) -> Iterator[Cause]:
     for part in sorted(changed):
         module, _, name = part.partition(":")
         if name == WHOLE and module in modules and part in now and part in then:
-            continue  # its definitions are told one by one
+            continue  # its definitions are reported one by one
         yield Cause(
             CauseKind.CODE,
             part,
@@ -125,7 +125,7 @@ def _parameters(work: Work, entry: Entry) -> Iterator[Cause]:
         after = in_words(values[name]) if name in digests else None
         yield Cause(CauseKind.PARAMETER, name, before, after)
     if not members:
-        for name in changed:  # the group's class has another name
+        for name in changed:  # the group's class was renamed
             yield Cause(CauseKind.PARAMETER, name.removesuffix(_WHOLE_GROUP), "", "")
 
 
@@ -137,8 +137,8 @@ def _versions(work: Work, entry: Entry) -> Iterator[Cause]:
 
 
 def _world(work: Work, entry: Entry) -> Iterator[Cause]:
-    if work.version.startswith(CANNOT_TELL):
-        yield Cause(CauseKind.UNCACHEABLE, f"what version= says {without_secrets_in(work.version)}")
+    if work.version.startswith(UNKNOWN_STATE):
+        yield Cause(CauseKind.UNCACHEABLE, f"version= is {without_secrets_in(work.version)}")
     elif state_digest(work.version) != entry.world_digest:
         after = without_secrets_in(work.version)
         yield Cause(CauseKind.WORLD, "version", shortened(entry.world), shortened(after))

@@ -1,9 +1,9 @@
-"""The memory of effects: what each last did in an effect scope, on whichever engine or machine.
+"""Records of effects: the last success of each in an effect scope, on any engine or machine.
 
-An effect is not remembered for what it computes but for what it did.  So there is one record for each
-effect of a pipeline in a scope (`baton.core.effect_scope.EffectScope`): its last success.  It lies in the
-store, where machines meet, under ``effects/``.  Before an effect acts, its record says that it has begun;
-only a success completes it again, as nobody knows what an attempt that failed or was killed has left.
+What counts about an effect is what it did, not what it returns.  So each effect of a pipeline has one
+record per scope (`baton.core.effect_scope.EffectScope`): its last success.  The records are in the store,
+under ``effects/``, where all machines see them.  Before an effect runs, its record is marked as started;
+only a success clears the mark, because nobody knows what a failed or killed attempt left behind.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from baton.core.effect_scope import CANNOT_TELL, EffectScope
+from baton.core.effect_scope import UNKNOWN_STATE, EffectScope
 from baton.core.execute import TaskRun
 from baton.core.outcome import TaskReport
 from baton.core.reasons import Cause, CauseKind
@@ -38,13 +38,13 @@ _UNKNOWN = "unknown"
 
 
 class EffectRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An effect's last success, and whether another attempt has begun since.
+    """An effect's last success, and whether another attempt has started since.
 
-    `attempt` tells the attempt that wrote the record from all others, `run_id` and `engine` say whose it
-    was, and `is_done` whether it succeeded.  The rest is about the last success: the cache key of its work,
-    the tracking run and experiment that it added to, what its work was made of (`work`, whose ``world`` is
-    the state of the world after it), and in `products`, for each folder where it was done, the digest of each
-    file that it left there for people.
+    `attempt` identifies the attempt that wrote the record, `run_id` and `engine` tell whose it was, and
+    `is_done` whether it succeeded.  The rest describes the last success: the cache key of its work, the
+    tracking run and experiment that it added to, its inputs (`work`, whose ``world`` is the state of the
+    world afterwards), and in `products`, per folder where it ran, the digest of each file that it left there
+    for people.
     """
 
     version: int = _VERSION
@@ -62,36 +62,36 @@ class EffectRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def outputs(self) -> dict[str, dict[str, Any]]:
-        """References to what the last success made, by output name."""
+        """References to the outputs of the last success, by name."""
         return {} if self.work is None else self.work.outputs
 
 
 class EffectMemory:
-    """The last success of each effect in each scope.
+    """Stores the last success of each effect in each scope.
 
     Parameters
     ----------
     objects : ObjectStore
-        Where the records lie.
+        Where the records are kept.
     """
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
         self._begun: dict[tuple[str, str], _Begun] = {}
-        """What has begun here, by run and task."""
+        """The attempts started here, by run and task."""
 
     def last(self, scope: EffectScope, task: str) -> EffectRecord | None:
-        """Return the record of an effect; None where there is none, a torn one or one of another version."""
+        """Return the record of an effect; None if it is missing, malformed or of another version."""
         content = self._objects.place.read(_name(scope, task))
         return None if content is None else _decode(content)
 
     def begin(self, task: AnyTask, run: TaskRun) -> None:
-        """Note, before an effect acts, that what it left will be unknown until it succeeds.
+        """Record, before an effect runs, that its state is unknown until it succeeds.
 
         Raises
         ------
         StoreError
-            If that cannot be noted; then the effect must not act.
+            If that fails; then the effect must not run.
         """
         scope = run.effect_scope
         if scope is None:
@@ -119,7 +119,7 @@ class EffectMemory:
         self._begun[run.run_id, task.name] = _Begun(attempt, tuple(held))
 
     def succeed(self, task: AnyTask, entry: Entry, report: TaskReport, run: TaskRun) -> None:
-        """Remember a success, unless another attempt has begun since: then nobody knows who acted last."""
+        """Record a success, unless another attempt has started since: then it is unclear who acted last."""
         scope = run.effect_scope
         begun = self._begun.pop((run.run_id, task.name), None)
         last = self.last(scope, task.name) if scope is not None else None
@@ -127,7 +127,7 @@ class EffectMemory:
             return
         if last.attempt != begun.attempt:
             unknown = msgspec.structs.replace(last, attempt=_new_attempt(), is_done=False)
-            self._put(scope, unknown)  # the other attempt finds it so, too
+            self._put(scope, unknown)  # the other attempt sees it, too
             return
         is_same = (last.key, last.experiment) == (entry.key, scope.experiment)
         left = {_named(Path(path), scope): _digest_of(Path(path)) for path in report.products}
@@ -142,14 +142,14 @@ class EffectMemory:
         )
         self._put(scope, done)
         for one, attempt in begun.held:
-            # This effect found the world as the one before it had left it: what differs now is its own doing.
+            # When this effect started, the world was as the earlier one left it: it made any change since.
             record = self.last(scope, one.name)
             if record is not None and record.attempt == attempt and record.work is not None:
                 state = scope.state(one, run.seen_by(one))
                 self._put(scope, msgspec.structs.replace(record, work=_in_state(record.work, state)))
 
     def faults(self, record: EffectRecord, task: AnyTask, scope: EffectScope) -> list[Cause]:
-        """Return why what an effect left in its last success is not there as it left it."""
+        """Return why the results of an effect's last success are no longer as it left them."""
         if not record.is_done:
             return [Cause(CauseKind.UNFINISHED, record.run_id)]
         if task.tracking is not None:
@@ -170,17 +170,17 @@ class EffectMemory:
         ]
 
     def files(self) -> list[FileState]:
-        """Return the files of all records, of every scope."""
+        """Return the record files of every scope."""
         return [file for file in self._objects.place.files(_FOLDER) if file.name.endswith(".json")]
 
     def records(self, files: Iterable[FileState] | None = None) -> dict[str, EffectRecord]:
-        """Return the records of all scopes, or those in some files, by the name of the file."""
+        """Return the records of all scopes, or those in the given files, by file name."""
         names = [file.name for file in (self.files() if files is None else files)]
         found = {name: _decode(content) for name, content in self._objects.place.read_all(names).items()}
         return {name: record for name, record in found.items() if record is not None}
 
     def forget(self, scope: EffectScope, tasks: Iterable[str]) -> None:
-        """Forget what effects did in a scope."""
+        """Delete the records of effects in a scope."""
         self._objects.place.remove([_name(scope, task) for task in tasks])
 
     def _put(self, scope: EffectScope, record: EffectRecord) -> None:
@@ -188,7 +188,7 @@ class EffectMemory:
 
 
 class _Begun(NamedTuple):
-    """An attempt, and those effects before it, with their attempts, whose state of the world still held."""
+    """An attempt, and the attempts of the effects before it whose state of the world still held."""
 
     attempt: str
     held: tuple[tuple[AnyTask, str], ...]
@@ -199,20 +199,20 @@ def _new_attempt() -> str:
 
 
 def _still_holds(record: EffectRecord, task: AnyTask, run: TaskRun, scope: EffectScope) -> bool:
-    """Whether the world is still in the state in which an effect's last success left it."""
+    """Whether the world is still as an effect's last success left it."""
     if not record.is_done or record.work is None:
         return False
     return record.work.world_digest == state_digest(scope.state(task, run.seen_by(task)))
 
 
 def state_digest(state: str) -> str:
-    """Return the digest by which states of the world are compared; one that nobody can tell has none."""
-    return _UNKNOWN if state.startswith(CANNOT_TELL) else fingerprint(state)
+    """Return the digest that states of the world are compared by; an unknown state has none."""
+    return _UNKNOWN if state.startswith(UNKNOWN_STATE) else fingerprint(state)
 
 
 def _in_state(entry: Entry, state: str) -> Entry:
-    """Return what an effect's work was made of with the state of the world after it."""
-    digest = "" if state.startswith(CANNOT_TELL) else state_digest(state)
+    """Return an effect's entry with the state of the world after it."""
+    digest = "" if state.startswith(UNKNOWN_STATE) else state_digest(state)
     return msgspec.structs.replace(entry, world=without_secrets_in(state), world_digest=digest)
 
 
@@ -226,7 +226,7 @@ def _decode(content: bytes) -> EffectRecord | None:
 
 
 def _named(path: Path, scope: EffectScope) -> str:
-    """Return a product's path below one of the project's folders, which lie elsewhere on other machines."""
+    """Return a product's path relative to a project folder, whose location differs between machines."""
     for root, folder in scope.roots.items():
         if path.is_relative_to(folder):
             return f"{root}:{path.relative_to(folder).as_posix()}"
@@ -239,13 +239,13 @@ def _path_of(name: str, scope: EffectScope) -> Path:
 
 
 def _shown(name: str, scope: EffectScope) -> str:
-    """Return a product's path as a person in the project's folder would write it."""
+    """Return a product's path as a user in the project folder would write it."""
     path, project = _path_of(name, scope), scope.roots["project"]
     return str(path.relative_to(project) if path.is_relative_to(project) else path)
 
 
 def _digest_of(path: Path) -> str:
-    """Return the digest of a file, or of all files in a folder; nothing where there is neither."""
+    """Return the digest of a file, or of all files in a folder; empty if neither exists."""
     try:
         if not path.is_dir():
             return digest_of(path)

@@ -1,4 +1,4 @@
-"""Digests of values that take part in cache keys: typed, exact, and refusing what is unknown."""
+"""Digests of values for cache keys: typed, exact, and only for known types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from baton.errors import UsageError
 
 
 def fingerprint(value: Any) -> str:
-    """Return a digest of a value; equal values of equal types give equal digests anywhere.
+    """Return a digest of a value; equal values of equal types have equal digests everywhere.
 
     ``1``, ``1.0``, ``True`` and ``"1"`` differ; the order of a dict or set does not matter; floats
     count to the last bit.
@@ -35,7 +35,7 @@ def fingerprint(value: Any) -> str:
     Raises
     ------
     UsageError
-        If the value holds anything else; nothing is ever digested by its ``repr``.
+        If the value holds anything else; a ``repr`` is never digested.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Where two stored values of one kind differ first, in words."""
+"""Describe the first difference between two stored values of one kind."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _SHOWN = 60
 
 
 def first_difference(kind: type[Kind], one: Path, other: Path) -> str:
-    """Say where two files that a kind wrote differ first.
+    """Describe the first difference between two files written by a kind.
 
-    Tables are compared by column and row, arrays by member and position, JSON by path, all else by byte.
-    A value of a kind of somebody's own is read by what its `suffix` says it is.
+    Tables are compared by column and row, arrays by member and position, JSON by path, the rest by byte.
+    Values of user-defined kinds are read by their `suffix`.
     """
     readers = {".parquet": _in_tables, ".npz": _in_arrays, ".json": _in_json}
     if kind.suffix in readers:
         try:
             found = readers[kind.suffix](one, other)
-        except Exception:  # not what its suffix says, or of values that cannot be compared
+        except Exception:  # not what its suffix says, or incomparable values
             return _in_bytes(one, other)
-        return found or f"the same values in other bytes, {_in_bytes(one, other)}"
+        return found or f"equal values with different bytes: {_in_bytes(one, other)}"
     return _in_bytes(one, other)
 
 
@@ -75,7 +75,7 @@ def _in_json(one: Path, other: Path) -> str:
 
 
 def _between(one: Any, other: Any, path: str) -> str:
-    """Return the first difference of two JSON values, with its path; nothing where they are the same."""
+    """Return the first difference of two JSON values, with its path; empty if they are equal."""
     if isinstance(one, dict) and isinstance(other, dict):
         for name in sorted({*one, *other}):
             if name not in one or name not in other:
@@ -92,7 +92,7 @@ def _between(one: Any, other: Any, path: str) -> str:
 
 
 def _differ(one: Any, other: Any) -> bool:
-    """Whether two values differ: ``1``, ``1.0`` and ``True`` do, and no number is the same as itself."""
+    """Whether two values differ: ``1``, ``1.0`` and ``True`` do; nan equals nan."""
     return type(one) is not type(other) or (one != other and not (one != one and other != other))
 
 

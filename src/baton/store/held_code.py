@@ -1,7 +1,7 @@
-"""The code inside stored values: functions and classes that a value's bytes name and do not hold.
+"""The code inside stored values: functions and classes that the bytes refer to but do not contain.
 
-A pickled estimator that was given a function of yours holds the function's name alone, so its bytes stay
-equal when the function changes.  A kind says with `baton.core.artifact.Kind.code` what is inside.
+A pickled estimator with a function of yours holds only the function's name, so its bytes stay equal
+when the function changes.  A kind's `baton.core.artifact.Kind.code` returns what is inside.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from baton.core.artifact import Kind
 
 
 class NamedCode:
-    """Stands for a function or class that need not be imported, for `CodeReader.reach`."""
+    """A function or class that `CodeReader.reach` need not import."""
 
     def __init__(self, module: str, qualname: str) -> None:
         self.__module__ = module
         self.__qualname__ = qualname
 
     def __call__(self) -> None:
-        """Be a callable, as what it stands for."""
+        """Do nothing; `CodeReader.reach` expects a callable."""
 
 
 def code_inside(kind: type[Kind], value: Any, reader: CodeReader) -> dict[str, str]:
@@ -35,7 +35,7 @@ def code_inside(kind: type[Kind], value: Any, reader: CodeReader) -> dict[str, s
 
 
 def parts_inside(kind: type[Kind], value: Any, reader: CodeReader) -> set[str]:
-    """Return all code, by ``"module:name"``, that functions and classes inside a value are or can reach."""
+    """Return all code, by ``"module:name"``, that functions and classes inside a value are or reach."""
     parts = set()
     for one in _unwrapped(kind.code(value)):
         label = _label(one)
@@ -45,12 +45,12 @@ def parts_inside(kind: type[Kind], value: Any, reader: CodeReader) -> set[str]:
 
 
 def digests_of_code(labels: Iterable[str], reader: CodeReader) -> dict[str, str]:
-    """Return the digests of functions and classes as they are now."""
+    """Return the current digests of functions and classes."""
     return {label: _digest_of(label, reader) for label in labels}
 
 
 def digest_of_all(digests: Mapping[str, str]) -> str:
-    """Return one digest for all code inside a value; empty where there is none."""
+    """Return one digest for all code inside a value; empty if there is none."""
     if not digests:
         return ""
     listed = "\n".join(f"{label}={digest}" for label, digest in sorted(digests.items()))
@@ -75,7 +75,7 @@ def _digest_of(label: str, reader: CodeReader) -> str:
     module, _, name = label.partition(":")
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
-        return ""  # Python's version is part of every key
+        return ""  # every key has Python's version
     place = locate(top)
     if place is None or is_installed(place):
         return version_of(top)

@@ -1,4 +1,4 @@
-"""The memory of finished work: from cache key to outputs, with where they came from."""
+"""The index of finished work: from cache key to outputs and provenance."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from baton.store.fingerprint import fingerprint
 from baton.store.objects import ObjectStore, is_digest
 
 ENTRY_VERSION = 2
-"""Raise when entries change meaning; an entry of another version is a miss."""
+"""Increase when the meaning of entries changes; entries of other versions are misses."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """What one piece of work gave, and its provenance.
+    """The outputs of one piece of work, and its provenance.
 
-    `parameters` are plain values by bare name without secrets, `parameter_digests` tell them apart;
+    `parameters` are plain values by short name without secrets, `parameter_digests` their digests;
     `inputs`, `code` and `packages` are those of `baton.store.key.Work`.  `sources` are the states of
-    modules whose texts `baton.store.texts` keeps.  `world` is what the task's ``version`` said, without
+    modules whose texts `baton.store.texts` keeps.  `world` is the result of the task's ``version`` without
     secrets, `world_digest` its fingerprint.  `rule` and `python` are the versions of the cache key's rule
-    and of Python.  `observed` are the facts that were seen while it was computed; the entry counts only
-    while they hold.  `finished_at` is UTC in ISO 8601, `duration_s` seconds.  `held` are the digests of the
-    code inside outputs, by output and by ``"module:name"``.
+    and of Python.  `observed` are facts observed during the computation; the entry is valid only while
+    they hold.  `finished_at` is UTC in ISO 8601, `duration_s` seconds.  `held` are the digests of the code
+    inside outputs, by output and by ``"module:name"``.
     """
 
     version: int = ENTRY_VERSION
@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Latest(msgspec.Struct, frozen=True, kw_only=True):
-    """Which entry of a task is the latest, to compare other work with."""
+    """The latest entry of a task, to compare other work with."""
 
     version: int = ENTRY_VERSION
     pipeline: str
@@ -64,30 +64,30 @@ class Latest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Index:
-    """Entries by key, kept beside the objects.
+    """Entries by key, stored next to the objects.
 
     Parameters
     ----------
     objects : ObjectStore
-        Where the entries lie, under ``index/``, and the latest key of each task, under ``latest/``.
+        Stores the entries, under ``index/``, and the latest key of each task, under ``latest/``.
     """
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
 
     def get(self, key: str) -> Entry | None:
-        """Return the entry, or None where there is none, a torn one or one of another version."""
+        """Return the entry, or None if it is missing, malformed or of another version."""
         text = self._objects.read_text(entry_name(key))
         return None if text is None else _decode(text, key)
 
     def read_all(self) -> dict[str, Entry | bytes]:
-        """Return every entry by the name of its file; the bytes alone where they are no entry."""
+        """Return every entry by file name; only the bytes if they are not an entry."""
         names = [name for name in self._objects.names("index") if _key_in(name)]
         contents = self._objects.place.read_all(names)
         return {name: _decode(content, _key_in(name)) or content for name, content in contents.items()}
 
     def latest_keys(self, names: Iterable[str]) -> dict[str, str]:
-        """Return the keys that files below ``latest/`` name; nothing for those that cannot be read."""
+        """Return the keys in files below ``latest/``; files that cannot be read are left out."""
         found = {}
         for name, content in self._objects.place.read_all(names).items():
             latest = decode_record(content, Latest)
@@ -95,11 +95,11 @@ class Index:
         return found
 
     def remove(self, names: Iterable[str]) -> None:
-        """Forget entries by the names of their files, as `read_all` gives them."""
+        """Delete entries by file name, as in `read_all`."""
         self._objects.place.remove(names)
 
     def put(self, entry: Entry) -> None:
-        """Remember an entry under its key, as the latest of its task."""
+        """Store an entry under its key, as the latest of its task."""
         self._objects.write_text(entry_name(entry.key), msgspec.json.encode(entry).decode())
         latest = Latest(pipeline=entry.pipeline, task=entry.task, key=entry.key)
         self._objects.write_text(
@@ -107,7 +107,7 @@ class Index:
         )
 
     def latest_key(self, pipeline: str, task: str) -> str | None:
-        """Return the key of a task's latest entry, or None where it is not known or cannot be read."""
+        """Return the key of a task's latest entry, or None if unknown or unreadable."""
         text = self._objects.read_text(_latest_name(pipeline, task))
         latest = None if text is None else decode_record(text, Latest)
         if latest is None or latest.version != ENTRY_VERSION or not is_digest(latest.key):
@@ -116,7 +116,7 @@ class Index:
 
 
 def safe_name(pipeline: str) -> str:
-    """Return a pipeline's name as part of a file's: it may be called anything, a task is an identifier."""
+    """Return a pipeline's name in a form safe for file names; task names are identifiers already."""
     return pipeline if pipeline.isidentifier() and len(pipeline) <= 80 else fingerprint(pipeline)[:32]
 
 
@@ -130,19 +130,19 @@ def entry_name(key: str) -> str:
 
 
 def _key_in(name: str) -> str:
-    """Return the key in the name of an entry's file; nothing where it is another file."""
+    """Return the key in the name of an entry's file; empty for any other file."""
     key = name.rpartition("/")[2].removesuffix(".json")
     return key if is_digest(key) and name == entry_name(key) else ""
 
 
 def is_of_another_version(content: bytes) -> bool:
-    """Whether bytes that are no entry are one of another version of baton."""
+    """Whether invalid bytes are an entry of another version of baton."""
     versioned = decode_record(content, _Versioned)
     return versioned is not None and versioned.version != ENTRY_VERSION
 
 
 class _Versioned(msgspec.Struct, frozen=True):
-    """What entries of every version have."""
+    """The fields that entries of every version have."""
 
     version: int
 
@@ -155,7 +155,7 @@ def _decode(content: str | bytes, key: str) -> Entry | None:
 
 
 def are_artifacts(outputs: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether what a record lists as outputs are artifacts under their own names."""
+    """Whether the outputs in a record are artifacts under their own names."""
     try:
         artifacts = msgspec.convert(list(outputs.values()), list[Artifact])
     except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""What counts as the same work: one rule, with a version."""
+"""What counts as the same work: one versioned rule."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from baton.core.task import Task
 from baton.store.fingerprint import fingerprint
 
 RULE_VERSION = 2
-"""Raise when the rule changes: every earlier key is then a miss."""
+"""Increase when the rule changes: all earlier keys become misses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +29,16 @@ class Work:
     outputs : dict of str to str
         Name of the kind by output name.
     parameters : dict of str to Any
-        Those that the task reads.
+        The parameters that the task reads.
     inputs : dict of str to str
         Digest by input name.
     reach : Reach
-        The code that the task can reach, and the packages that this code imports or whose values the
-        task takes and gives.
+        The code that the task can reach, and the packages that this code imports or that define the
+        task's inputs and outputs.
     version : str
-        What the task's own ``version`` says of the world; empty where it has none.
+        The state of the world according to the task's ``version``; empty if it has none.
     effect : bool
-        Whether it is an effect's work.  What it may change itself, its `version`, is not part of the key.
+        Whether the task is an effect.  Then `version`, which the effect may change, is not part of the key.
     """
 
     task: str
@@ -51,7 +51,7 @@ class Work:
 
     @property
     def python(self) -> str:
-        """Python's version, as far as it counts."""
+        """Python's version, as far as it matters."""
         return f"{sys.version_info[0]}.{sys.version_info[1]}"
 
     @property

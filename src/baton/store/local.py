@@ -1,4 +1,4 @@
-"""A place that is a folder of this machine."""
+"""A store location in a local folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from baton.errors import StoreError
 from baton.store.place import FileState
 
 BLOCK = 1 << 20
-"""Bytes that are read at once of a file that may be large."""
+"""Chunk size for reading files that may be large."""
 
 
 class LocalPlace:
@@ -22,7 +22,7 @@ class LocalPlace:
     Parameters
     ----------
     root : Path
-        The folder; it is made when something is written.
+        The folder; created on the first write.
     """
 
     def __init__(self, root: Path) -> None:
@@ -34,7 +34,7 @@ class LocalPlace:
         return str(self.root)
 
     def check(self) -> None:
-        """Write and remove a small file."""
+        """Write and delete a small file."""
         probe = self.root / "tmp" / f"probe-{os.urandom(6).hex()}"
         with translated(self.shown, "written"):
             probe.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ class LocalPlace:
             probe.unlink()
 
     def read(self, name: str) -> bytes | None:
-        """Return a file's bytes, or None where there is none."""
+        """Return a file's bytes, or None if it does not exist."""
         with translated(self.shown, "read"):
             try:
                 return (self.root / name).read_bytes()
@@ -50,7 +50,7 @@ class LocalPlace:
                 return None
 
     def blocks(self, name: str) -> Iterator[bytes] | None:
-        """Return a file's bytes piece by piece; None where there is none."""
+        """Return a file's bytes in chunks, or None if it does not exist."""
         with translated(self.shown, "read"):
             try:
                 return _blocks((self.root / name).open("rb"), self.shown)
@@ -58,37 +58,37 @@ class LocalPlace:
                 return None
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """Return the bytes of those files that are there, by name."""
+        """Return the bytes of the files that exist, by name."""
         contents = ((name, self.read(name)) for name in names)
         return {name: content for name, content in contents if content is not None}
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file: a temporary one, then renamed."""
+        """Write a temporary file, then rename it."""
         with translated(self.shown, "written"):
             write_atomically(self.root / name, content)
 
     def take(self, path: Path, name: str) -> None:
-        """Move a file here, read-only; one that is there gives way, as it may be damaged."""
+        """Move a file here, read-only; replace an existing one, which may be damaged."""
         final = self.root / name
         with translated(self.shown, "written"):
             final.parent.mkdir(parents=True, exist_ok=True)
-            path.chmod(path.stat().st_mode & 0o444)  # read-only, and no more readable than the umask lets it
+            path.chmod(path.stat().st_mode & 0o444)  # read-only, within the umask
             path.replace(final)
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:
-        """Return the size in bytes of those files that are there, by name."""
+        """Return the sizes in bytes of the files that exist, by name."""
         paths = ((name, self.root / name) for name in names)
         with translated(self.shown, "read"):
             return {name: path.stat().st_size for name, path in paths if path.is_file()}
 
     def files(self, folder: str) -> list[FileState]:
-        """Return every file below a folder, links not followed, sorted by name."""
+        """Return every file below a folder, sorted by name, without following links."""
         found = []
         with translated(self.shown, "read"):
             for path in sorted((self.root / folder).rglob("*")):
                 try:
                     state = path.lstat()
-                except FileNotFoundError:  # removed in the meantime
+                except FileNotFoundError:  # deleted meanwhile
                     continue
                 if path.is_symlink() or path.is_file():
                     name = path.relative_to(self.root).as_posix()
@@ -96,7 +96,7 @@ class LocalPlace:
         return found
 
     def remove(self, names: Iterable[str]) -> None:
-        """Delete files; nothing happens where there is none."""
+        """Delete files; ignore those that do not exist."""
         with translated(self.shown, "written"):
             for name in names:
                 (self.root / name).unlink(missing_ok=True)
@@ -110,11 +110,11 @@ def _blocks(file: IO[bytes], place: str) -> Iterator[bytes]:
 
 @contextmanager
 def translated(place: str, action: str) -> Iterator[None]:
-    """Turn what files raise into what people read."""
+    """Translate errors of local files."""
     try:
         yield
     except OSError as error:
         raise StoreError(
             f"the store at {place} cannot be {action}: {error.strerror or error}",
-            "check that the place exists, has space and lets you write; another place: --store URL",
+            "check that it exists, has free space and is writable, or use another: --store URL",
         ) from error

@@ -1,4 +1,4 @@
-"""One piece of work at a time: a lock for each cache key."""
+"""Locks by cache key, so that only one process does a piece of work at a time."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ _LOOK_EVERY_S = 0.05
 
 
 class Locks:
-    """Locks by cache key, shared by all processes that see one folder.
+    """Locks by cache key, shared by all processes that see the folder.
 
-    The operating system holds them, and lets go of a lock when the process that holds it ends,
-    however it ends: there are no stale locks.  A lock's file is removed when the lock is released;
-    one that a killed process left is taken over by the next who wants the key.
+    The operating system releases a lock however its process ends: there are no stale locks.  Releasing
+    a lock deletes its file; if a killed process left one, the next process that needs the key uses it.
 
     Parameters
     ----------
     folder : Path
-        Where the lock files lie: in the store if it is a folder, else in the project's own folder.
-        Machines that share a store by URL do not see each other's locks.
+        Folder of the lock files: in a local store, else in the project's own folder.  Machines that
+        share a store by URL do not see each other's locks.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,12 +30,12 @@ class Locks:
 
     @contextmanager
     def hold(self, key: str, on_wait: Callable[[], None]) -> Iterator[bool]:
-        """Hold the lock of a key; the value says whether it had to be waited for.
+        """Hold the lock of a key; the value is true if it had to wait.
 
         Raises
         ------
         StoreError
-            If the lock file cannot be made.
+            If the lock file cannot be created.
         """
         from filelock import FileLock, Timeout
 
@@ -53,12 +52,12 @@ class Locks:
                 lock.acquire()
         except OSError as error:
             raise StoreError(
-                f"the lock {path} cannot be taken: {error.strerror or error}",
-                "check that the store lets you write; another place: --store URL",
+                f"cannot acquire lock {path}: {error.strerror or error}",
+                "check that the store is writable, or use another: --store URL",
             ) from error
         try:
             yield waited
         finally:
             with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)  # who waits notices and makes it anew
+                path.unlink(missing_ok=True)  # a waiting process notices and creates it again
             lock.release()

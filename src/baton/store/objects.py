@@ -1,8 +1,8 @@
-"""Objects by digest, in a folder or on any file system that fsspec knows.
+"""Objects by digest, in a folder or on any file system that fsspec supports.
 
 Layout below the store's root: ``objects/ab/abcdef...`` by the SHA-256 of the content, and small
-texts under names of their own.  Both are there whole or not at all; an object is used only if its
-bytes give its digest.
+texts under other names.  Both are written atomically; an object is used only if its bytes match its
+digest.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from baton.store.remote import RemotePlace
 
 _SMALL = 64 << 10
-"""Up to this many bytes it is quicker to upload than to ask whether that was done before."""
+"""Up to this size in bytes, uploading is faster than checking whether the object exists."""
 _DIGITS = frozenset("0123456789abcdef")
 
 
 class ObjectStore:
-    """Keeps objects at a URL.
+    """Stores objects at a URL.
 
     Parameters
     ----------
     url : str
-        A folder, or any URL that fsspec knows (``s3://bucket/prefix``).
+        A folder, or any URL that fsspec supports (``s3://bucket/prefix``).
     mirror : Path
-        Local folder where objects of a remote store are kept after reading.
+        Local folder that caches the objects of a remote store.
     aws_profile : str, optional
         As for `RemotePlace`.
 
@@ -50,7 +50,7 @@ class ObjectStore:
         self._verified: set[str] = set()
         self._remote: RemotePlace | None = None
         if "://" in url and not url.startswith("file://"):
-            from baton.store.remote import RemotePlace  # half of what a local no-op imports
+            from baton.store.remote import RemotePlace  # half the imports of a local run that does nothing
 
             self._remote = RemotePlace(url, aws_profile)
             self._files = LocalPlace(mirror)
@@ -59,30 +59,30 @@ class ObjectStore:
 
     @property
     def is_local(self) -> bool:
-        """Whether objects are files of this machine."""
+        """Whether objects are local files."""
         return self._remote is None
 
     def local_folder(self, name: str) -> Path | None:
-        """Return a folder beside the objects that processes of this machine share; None where remote."""
+        """Return a folder next to the objects, shared by local processes; None if the store is remote."""
         return self._files.root / name if self.is_local else None
 
     @property
     def place(self) -> Place:
-        """Where the objects lie."""
+        """The store's location."""
         return self._remote or self._files
 
     @property
     def mirror(self) -> LocalPlace | None:
-        """Where objects of a remote store are kept on this machine; None for a local one."""
+        """The local cache of a remote store's objects; None for a local store."""
         return self._files if self._remote is not None else None
 
     def check(self) -> None:
-        """Raise `baton.errors.Unavailable`, soon, if the store cannot be read and written."""
+        """Raise `baton.errors.Unavailable`, within seconds, if the store cannot be read and written."""
         self.place.check()
 
     @contextmanager
     def new_file(self) -> Iterator[Path]:
-        """Yield the path of a file to write; it is gone afterwards unless `put` took it."""
+        """Yield the path of a file to write; it is deleted afterwards unless `put` moved it."""
         folder = self._files.root / "tmp"
         with translated(self._files.shown, "written"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ class ObjectStore:
                 path.unlink(missing_ok=True)
 
     def put(self, path: Path) -> tuple[str, int]:
-        """Store the file at `path`, which is moved away; return digest and size in bytes."""
+        """Move the file at `path` into the store; return digest and size in bytes."""
         with translated(self._files.shown, "read"):
             digest, size = digest_of(path), path.stat().st_size
         name = name_of(digest)
@@ -105,22 +105,22 @@ class ObjectStore:
         return digest, size
 
     def has(self, digest: str) -> bool:
-        """Whether an object of that digest is there; its bytes are not read."""
+        """Whether the object of that digest exists, without reading it."""
         return self.size_of(digest) is not None
 
     def sizes(self, digests: Iterable[str]) -> dict[str, int]:
-        """Return the size in bytes of those objects that are there, asking for all of them at once."""
+        """Return the sizes in bytes of the objects that exist, in one request."""
         names = {name_of(digest): digest for digest in digests if is_digest(digest)}
         return {names[name]: size for name, size in self.place.sizes(names).items()}
 
     def size_of(self, digest: str) -> int | None:
-        """Return an object's size in bytes, None where there is none; its bytes are not read."""
+        """Return an object's size in bytes, or None if it does not exist, without reading it."""
         return self.sizes([digest]).get(digest)
 
     def stored_digest(self, digest: str) -> str | None:
-        """Return the digest of the stored bytes themselves; None where there are none.
+        """Return the digest of the actual bytes, or None if there are none.
 
-        All are read; nothing is removed or kept.
+        Reads all of them; deletes and caches nothing.
         """
         sha = hashlib.sha256()
         blocks = self.place.blocks(name_of(digest))
@@ -131,7 +131,7 @@ class ObjectStore:
         return sha.hexdigest()
 
     def is_intact(self, digest: str) -> bool:
-        """Whether an object is there and its bytes give its digest; all are read, nothing is removed."""
+        """Whether an object exists and its bytes match its digest; reads all, deletes nothing."""
         return is_digest(digest) and self.stored_digest(digest) == digest
 
     def path_of(self, digest: str) -> Path:
@@ -140,13 +140,13 @@ class ObjectStore:
         Raises
         ------
         CorruptObject
-            If the bytes do not give the digest; the object is removed.
+            If the bytes do not match the digest; the object is deleted.
         StoreError
-            If there is no such object.
+            If the object does not exist.
         """
         path = self._files.root / name_of(digest)
         if self._remote is not None and not (path.is_file() and self._is_whole(path, digest)):
-            # No file, or a torn one, which says nothing of the store.
+            # No file, or an incomplete one, which says nothing about the store.
             self._download(digest, path)
         if not path.is_file():
             raise MissingObject(digest, self.place.shown)
@@ -156,21 +156,21 @@ class ObjectStore:
         return path
 
     def remove(self, digest: str) -> None:
-        """Delete an object; nothing happens where there is none."""
+        """Delete an object; ignore one that does not exist."""
         self._verified.discard(digest)
         name = name_of(digest)
         self._files.remove([name])
         self.place.remove([name])
 
     def digests(self) -> Iterator[tuple[str, int]]:
-        """Yield digest and size in bytes of every object."""
+        """Yield the digest and size in bytes of every object."""
         for file in self.place.files("objects"):
             digest = file.name.rpartition("/")[2]
             if is_digest(digest) and file.name == name_of(digest):
                 yield digest, file.size
 
     def read_text(self, name: str) -> str | None:
-        """Return a small named text beside the objects (the index), or None where there is none."""
+        """Return a small named text (such as an index entry), or None if it does not exist."""
         content = self.place.read(name)
         try:
             return None if content is None else content.decode("utf-8")
@@ -178,7 +178,7 @@ class ObjectStore:
             return None
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a small named text; readers see the old one or the new one, whole."""
+        """Write a small named text atomically."""
         self.place.write(name, text.encode())
 
     def names(self, folder: str) -> list[str]:
@@ -186,11 +186,11 @@ class ObjectStore:
         return [file.name for file in self.place.files(folder) if file.name.endswith(".json")]
 
     def remove_text(self, name: str) -> None:
-        """Delete a small named text; nothing happens where there is none."""
+        """Delete a small named text; ignore one that does not exist."""
         self.place.remove([name])
 
     def _is_whole(self, path: Path, digest: str) -> bool:
-        """Whether a file's bytes give the digest; each is digested once in a process."""
+        """Whether a file's bytes match the digest; each file is digested once per process."""
         if digest not in self._verified:
             with translated(self._files.shown, "read"):
                 if digest_of(path) != digest:
@@ -205,7 +205,7 @@ class ObjectStore:
         assert self._remote is not None
         name = name_of(digest)
         path.unlink(missing_ok=True)
-        for _ in range(2):  # twice, before a connection that tore costs everybody an object
+        for _ in range(2):  # retry once: a lost connection must not delete a shared object
             with self.new_file() as temporary:
                 if not self._remote.fetch(name, temporary):
                     return
@@ -227,7 +227,7 @@ def digest_of(path: Path) -> str:
 
 
 def is_digest(text: str) -> bool:
-    """Whether a text, which may come from an index that others write, has the form of a digest."""
+    """Whether a text, for example from an untrusted index, has the form of a digest."""
     return len(text) == 64 and set(text) <= _DIGITS
 
 
@@ -237,10 +237,8 @@ def name_of(digest: str) -> str:
     Raises
     ------
     StoreError
-        If that is no digest: it might be a path.
+        If it is not a digest: it might be a path.
     """
     if not is_digest(digest):
-        raise StoreError(
-            f"{digest[:80]!r} is not the digest of an object", "run again and it is computed anew"
-        )
+        raise StoreError(f"{digest[:80]!r} is not the digest of an object", "run again to compute it anew")
     return f"objects/{digest[:2]}/{digest}"

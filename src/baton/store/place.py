@@ -1,4 +1,4 @@
-"""Where a store's files lie: what every kind of place can do."""
+"""The interface of a store's location."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What a place tells of one of its files.
+    """What is known about one file.
 
     Parameters
     ----------
     name : str
-        Path below the place, with ``/`` between its parts.
+        Path relative to the place, with ``/`` as separator.
     size : int
-        Bytes.
+        Size in bytes.
     modified_at : float
-        When it was last written, in seconds since 1970.
+        Time of the last write, in seconds since 1970.
     """
 
     name: str
@@ -28,35 +28,35 @@ class FileState:
 
 
 class Place(Protocol):
-    """A folder, near or far.  Names are paths below it; a file is there whole or not at all."""
+    """A local or remote folder.  Names are relative paths; files are written atomically."""
 
     @property
     def shown(self) -> str:
-        """What people read: the folder or URL, without secrets."""
+        """The folder or URL for users, without secrets."""
 
     def check(self) -> None:
         """Raise `baton.errors.Unavailable` if the place cannot be read and written."""
 
     def read(self, name: str) -> bytes | None:
-        """Return a file's bytes, or None where there is none."""
+        """Return a file's bytes, or None if it does not exist."""
 
     def blocks(self, name: str) -> Iterator[bytes] | None:
-        """Return a file's bytes piece by piece, for what may be large; None where there is none."""
+        """Return a file's bytes in chunks, for large files; None if it does not exist."""
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """Return the bytes of those files that are there, by name."""
+        """Return the bytes of the files that exist, by name."""
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file; readers see the old one or the new one, whole."""
+        """Write a file atomically."""
 
     def take(self, path: Path, name: str) -> None:
-        """Make a finished file of this machine the file `name`; it may be moved away."""
+        """Store a finished local file as `name`; may move it."""
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:
-        """Return the size in bytes of those files that are there, by name."""
+        """Return the sizes in bytes of the files that exist, by name."""
 
     def files(self, folder: str) -> list[FileState]:
-        """Return every file below a folder, sorted by name; nothing where there is no such folder."""
+        """Return every file below a folder, sorted by name; empty if the folder does not exist."""
 
     def remove(self, names: Iterable[str]) -> None:
-        """Delete files; nothing happens where there is none."""
+        """Delete files; ignore those that do not exist."""

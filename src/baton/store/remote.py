@@ -1,6 +1,6 @@
-"""A place on any file system that fsspec knows: S3, Google Storage, SFTP...
+"""A store location on any file system that fsspec supports: S3, Google Storage, SFTP...
 
-Endpoint, region and credentials come from the file system's own configuration: for S3 the usual
+Endpoint, region and credentials come from the file system's own configuration: for S3 the standard
 AWS variables and files, or fsspec's (``FSSPEC_S3_...``).
 """
 
@@ -26,19 +26,19 @@ from baton.store.local import BLOCK
 from baton.store.place import FileState
 
 MARKER = "baton-store.json"
-"""Lies at the root of a store that is not a folder of this machine, and says how it is laid out."""
+"""Marker at the root of a remote store, which holds the version of its layout."""
 LAYOUT = 1
-"""Raise when what lies where changes; a store of a newer layout is refused."""
+"""Increase when the layout changes; baton refuses a store with a newer layout."""
 
 _S3 = ("s3", "s3a")
 _EXTRAS = dict.fromkeys(_S3, "s3")
 _WHOLE_UPLOADS = {*_S3, "abfs", "abfss", "adl", "az", "gcs", "gs", "memory"}
-"""Protocols whose uploads appear at once and whole; elsewhere a temporary name is renamed."""
+"""Protocols whose uploads are atomic; elsewhere a temporary file is renamed."""
 _BUCKETS = _WHOLE_UPLOADS - {"memory"}
 _SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _AT_ONCE = 64
 _ANSWER_WITHIN_S = 6.0
-_HINT = "check the address, the credentials and the connection; another place: --store URL"
+_HINT = "check the address, credentials and connection, or use another: --store URL"
 
 Result = TypeVar("Result")
 
@@ -46,14 +46,14 @@ Result = TypeVar("Result")
 class RemotePlace:
     """Implements `baton.store.place.Place` over fsspec.
 
-    The place is asked whether it can be used when it is first used, once for a process.
+    The first use checks that the store is usable, once per process.
 
     Parameters
     ----------
     url : str
-        Any URL that fsspec knows.
+        Any URL that fsspec supports.
     aws_profile : str, optional
-        Profile for S3; an ``AWS_PROFILE`` in the environment wins.
+        Profile for S3; ``AWS_PROFILE`` in the environment takes precedence.
 
     Raises
     ------
@@ -78,22 +78,22 @@ class RemotePlace:
         return without_secrets(self._url)
 
     def check(self) -> None:
-        """Write the marker where there is none, so that reading and writing are both tried."""
+        """Write the marker if it is missing, so that both reading and writing are tried."""
         self._get_ready()
         if not self._is_marked:
-            with self._told("written"):
+            with self._translated("written"):
                 marker = msgspec.json.encode({"layout": LAYOUT})
                 _within(_ANSWER_WITHIN_S, lambda: self._write(MARKER, marker))
             self._is_marked = True
 
     def read(self, name: str) -> bytes | None:
-        """Return a file's bytes, or None where there is none."""
+        """Return a file's bytes, or None if it does not exist."""
         return self.read_all([name]).get(name)
 
     def blocks(self, name: str) -> Iterator[bytes] | None:
-        """Return a file's bytes piece by piece; None where there is none."""
+        """Return a file's bytes in chunks, or None if it does not exist."""
         self._get_ready()
-        with self._told("read"):
+        with self._translated("read"):
             try:
                 file = self._fs.open(self._full(name), "rb")
             except FileNotFoundError:
@@ -101,32 +101,32 @@ class RemotePlace:
         return self._blocks(file)
 
     def _blocks(self, file: IO[bytes]) -> Iterator[bytes]:
-        with self._told("read"), file:
+        with self._translated("read"), file:
             while block := file.read(BLOCK):
                 yield block
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """Return the bytes of those files that are there, by name; many are read at once."""
+        """Return the bytes of the files that exist, by name; reads many at once."""
         self._get_ready()
-        with self._told("read"):
+        with self._translated("read"):
             return dict(self._each("cat_file", list(names), **self._in_one_request))
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file; readers see the old one or the new one, whole."""
+        """Write a file atomically."""
         self._get_ready()
-        with self._told("written"):
+        with self._translated("written"):
             self._write(name, content)
 
     def take(self, path: Path, name: str) -> None:
-        """Upload a finished file; it stays where it is."""
+        """Upload a finished file, which stays in place."""
         self._get_ready()
-        with self._told("written"):
+        with self._translated("written"):
             self._put(name, lambda target: self._fs.put_file(str(path), target))
 
     def fetch(self, name: str, path: Path) -> bool:
-        """Download a file to `path`; return whether there is one."""
+        """Download a file to `path`; return whether it exists."""
         self._get_ready()
-        with self._told("read"):
+        with self._translated("read"):
             try:
                 self._fs.get_file(self._full(name), str(path))
             except FileNotFoundError:
@@ -134,15 +134,15 @@ class RemotePlace:
         return True
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:
-        """Return the size in bytes of those files that are there, by name; many are asked for at once."""
+        """Return the sizes in bytes of the files that exist, by name; asks for many at once."""
         self._get_ready()
-        with self._told("read"):
+        with self._translated("read"):
             return {name: int(info["size"]) for name, info in self._each("info", list(names))}
 
     def files(self, folder: str) -> list[FileState]:
-        """Return every file below a folder, sorted by name; nothing where there is no such folder."""
+        """Return every file below a folder, sorted by name; empty if the folder does not exist."""
         self._get_ready()
-        with self._told("read"):
+        with self._translated("read"):
             self._fs.invalidate_cache()
             try:
                 found = self._fs.find(self._full(folder), detail=True)
@@ -155,14 +155,14 @@ class RemotePlace:
         ]
 
     def remove(self, names: Iterable[str]) -> None:
-        """Delete files; nothing happens where there is none."""
+        """Delete files; ignore those that do not exist."""
         self._get_ready()
-        with self._told("written"):
+        with self._translated("written"):
             list(self._each("rm_file", list(names)))
 
     @property
     def _in_one_request(self) -> dict[str, Any]:
-        """What s3fs needs to be told so that it does not ask for the size before it reads."""
+        """Options that keep s3fs from asking for the size before it reads."""
         return {"max_concurrency": 1} if self._protocol in _S3 else {}
 
     def _full(self, name: str) -> str:
@@ -182,12 +182,12 @@ class RemotePlace:
             put(temporary)
             self._fs.mv(temporary, final)
         except BaseException:
-            with contextlib.suppress(Exception):  # what went wrong is told, not this
+            with contextlib.suppress(Exception):  # only the first error is reported
                 self._fs.rm_file(temporary)
             raise
 
     def _each(self, method: str, names: Sequence[str], **options: Any) -> Iterator[tuple[str, Any]]:
-        """Call a method for each file, many at once where the file system can; leave out those not there."""
+        """Call a method for each file, many at once if supported; leave out files that do not exist."""
         for start in range(0, len(names), _AT_ONCE):
             some = names[start : start + _AT_ONCE]
             for name, answer in zip(some, self._ask(method, some, options), strict=True):
@@ -218,20 +218,20 @@ class RemotePlace:
         return answers
 
     def _get_ready(self) -> None:
-        """Find out whether the place answers and is one of ours, once for all threads."""
+        """Check that the store answers and is usable, once for all threads."""
         with self._getting_ready:
             if self._trouble is not None:
                 raise self._trouble
             if self._is_marked is None:
                 try:
-                    with self._told("used"):
+                    with self._translated("used"):
                         self._is_marked = _within(_ANSWER_WITHIN_S, self._look)
                 except BatonError as error:
                     self._trouble = error
                     raise
 
     def _look(self) -> bool:
-        """Open the file system; return whether the marker is there."""
+        """Open the file system; return whether the marker exists."""
         from fsspec.core import url_to_fs
 
         self._fs, root = url_to_fs(self._url, **self._options)
@@ -242,18 +242,18 @@ class RemotePlace:
             if self._protocol in _BUCKETS and not self._fs.exists(bucket):
                 raise StoreError(
                     f"the store at {self.shown} cannot be used: "
-                    f"there is no bucket '{bucket}', or these credentials may not use it",
-                    "make the bucket first, or name another place: --store URL",
+                    f"bucket '{bucket}' does not exist or these credentials have no access",
+                    "create the bucket, or use another store: --store URL",
                 )
             return False
         try:
             layout = msgspec.json.decode(marker, type=dict[str, int]).get("layout", LAYOUT)
         except msgspec.MsgspecError:
-            return False  # torn: it is written anew
+            return False  # malformed: written again
         if layout > LAYOUT:
             raise StoreError(
                 f"the store at {self.shown} was made by a newer version of baton (layout {layout})",
-                "install that version, or name another place: --store URL",
+                "upgrade baton, or use another store: --store URL",
             )
         return True
 
@@ -266,8 +266,8 @@ class RemotePlace:
             raise Unavailable(f"the store at {self.shown} cannot be used: {error}", _HINT) from error
         if self._protocol in _S3 and "@" in place:
             raise Unavailable(
-                f"the store at {self.shown} cannot be used: its URL holds credentials",
-                "take them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or aws_profile",
+                f"the store at {self.shown} cannot be used: its URL contains credentials",
+                "remove them and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or aws_profile",
             )
         try:
             get_filesystem_class(self._protocol)
@@ -279,13 +279,13 @@ class RemotePlace:
             raise self._unusable("used", error, _HINT) from error
 
     @contextlib.contextmanager
-    def _told(self, action: str) -> Iterator[None]:
-        """Translate what a file system raises."""
+    def _translated(self, action: str) -> Iterator[None]:
+        """Translate errors of a file system."""
         try:
             yield
         except BatonError:
             raise
-        except Exception as error:  # every file system has exceptions of its own
+        except Exception as error:  # file systems raise their own exceptions
             raise self._unusable(action, error, _HINT) from error
 
     def _unusable(self, action: str, error: Exception, hint: str) -> StoreError:
@@ -303,7 +303,7 @@ class RemotePlace:
 
 
 def _options(protocol: str, aws_profile: str | None) -> dict[str, Any]:
-    """Return what the file system is told: nothing of S3 is remembered from an earlier store."""
+    """Return the file system's options; no S3 setting of an earlier store is kept."""
     if protocol not in _S3:
         return {}
     options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
@@ -321,7 +321,7 @@ def _options(protocol: str, aws_profile: str | None) -> dict[str, Any]:
 
 
 def _within(limit_s: float, function: Callable[[], Result]) -> Result:
-    """Return what the function does, or raise TimeoutError; what is late goes on in a thread."""
+    """Return the function's result, or raise TimeoutError; a late call continues in its thread."""
     answers: queue.SimpleQueue[Callable[[], Result]] = queue.SimpleQueue()
 
     def answer() -> None:
@@ -346,7 +346,7 @@ def _within(limit_s: float, function: Callable[[], Result]) -> Result:
 
 
 def _modified_at(info: Mapping[str, Any]) -> float:
-    """Return when a file was written, in seconds since 1970; now where nobody tells."""
+    """Return when a file was written, in seconds since 1970; now if unknown."""
     for key in ("LastModified", "last_modified", "mtime", "updated", "modified", "created"):
         told = info.get(key)
         if isinstance(told, str):

@@ -1,4 +1,4 @@
-"""Values and texts as entries keep them and people read them: without secrets, and short."""
+"""Values and texts as stored in entries and shown to users: without secrets, and short."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ import msgspec
 from baton.core.addresses import without_secrets_in_addresses
 
 HIDDEN = "(hidden)"
-"""Stands for what may be a secret."""
+"""Replaces what may be a secret."""
 
 _LIMIT = 80
-_TELLING_NAME = (
+_SENSITIVE_NAME = (
     r"\w*(?:password|passwd|passphrase|secret|token|credentials?|(?:api|access|private|secret)_?key)"
 )
-_SECRET = re.compile(rf"{_TELLING_NAME}$", re.IGNORECASE)
-_MAY_TELL = re.compile(r"passw|passphrase|secret|token|credential|key", re.IGNORECASE)
-"""Found quickly wherever `_SECRET_TEXT`, which looks at every word from its beginning, may be."""
+_SECRET = re.compile(rf"{_SENSITIVE_NAME}$", re.IGNORECASE)
+_MAY_BE_SENSITIVE = re.compile(r"passw|passphrase|secret|token|credential|key", re.IGNORECASE)
+"""A fast check before `_SECRET_TEXT`, which tries to match at every word."""
 _SECRET_TEXT = re.compile(
-    rf"({_TELLING_NAME}['\"]?\]?\s*(?::\s*[\w\[\]| .]+)?[=:]\s*[a-zA-Z]{{0,2}})(['\"]).*?(?<!\\)\2",
+    rf"({_SENSITIVE_NAME}['\"]?\]?\s*(?::\s*[\w\[\]| .]+)?[=:]\s*[a-zA-Z]{{0,2}})(['\"]).*?(?<!\\)\2",
     re.IGNORECASE,
 )
 
 
 def plain(name: str, value: Any) -> Any:
-    """Return a parameter's value as plain JSON, without what may be a secret.
+    """Return a parameter's value as plain JSON, without possible secrets.
 
     Parameters
     ----------
     name : str
-        Its name, which may say that it is a secret.
+        Its name, which may mark it as a secret.
     value : Any
-        Its value, as `baton.store.fingerprint` takes it.
+        Its value, of a type that `baton.store.fingerprint` accepts.
     """
     if _SECRET.fullmatch(name) and value is not None:
         return HIDDEN
@@ -44,7 +44,7 @@ def plain(name: str, value: Any) -> Any:
 
 
 def in_words(value: Any) -> str:
-    """Return a plain value as a person reads it: ``1``, ``1.0`` and ``'1'`` differ."""
+    """Return a plain value in a form for users, in which ``1``, ``1.0`` and ``'1'`` differ."""
     if value is None:
         return "none"
     if value == HIDDEN:
@@ -54,14 +54,14 @@ def in_words(value: Any) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return the beginning of a text, on one line."""
+    """Return the start of a text, on one line."""
     line = " ".join(text.split())
     return line if len(line) <= _LIMIT else f"{line[: _LIMIT - 3]}..."
 
 
 def without_secrets_in(text: str) -> str:
-    """Return a text without secrets in addresses, and without texts assigned to a secret's name."""
-    if _MAY_TELL.search(text):
+    """Return a text without secrets in addresses or in assignments to names of secrets."""
+    if _MAY_BE_SENSITIVE.search(text):
         text = _SECRET_TEXT.sub(lambda found: f"{found[1]}{found[2]}{HIDDEN}{found[2]}", text)
     return without_secrets_in_addresses(text)
 
@@ -70,7 +70,7 @@ def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return without_secrets_in(value)
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # JSON has no such number
+        return str(value)  # not a JSON number
     if isinstance(value, Mapping):
         return {str(name): plain(str(name), item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The store as task runs see it: artifacts by reference, and whether work was done before."""
+"""The store as task runs see it: artifacts by reference, and which work is already done."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from baton.store.texts import CodeTexts
 
 
 class RanTask(NamedTuple):
-    """What a pure task did in a run: its key, and why it asked not to be remembered, else nothing."""
+    """A pure task's run: its key, and why it kept its result out of the cache, else empty."""
 
     key: str
     unremembered: str
@@ -54,13 +54,13 @@ class Store:
     url : str
         As for `ObjectStore`.
     home : Path
-        The project's own folder, for what is not shared: a mirror of a remote store's objects, and
+        The project's own folder, for what is not shared: a cache of a remote store's objects and
         summaries of sources.
     pipeline : str
-        The pipeline whose earlier work is compared with work at hand.
+        The pipeline whose earlier work is compared with current work.
     last_runs : callable
-        Returns what a task did in the latest runs of this project, newest first; where the store
-        knows none of it, the latest entry of all projects that share it is compared with.
+        Returns the task's latest runs in this project, newest first; if the store knows none of
+        them, the task's latest entry from any project that shares the store is used.
     aws_profile : str, optional
         As for `ObjectStore`.
     """
@@ -87,9 +87,9 @@ class Store:
         self._observed: dict[str, Observations] = {}
         self._digests = DigestMemory(home / "digests.json")
         self.project = home.parent
-        """The project's folder, to which the paths of observed files are relative."""
+        """The project's folder, the base of observed files' relative paths."""
         self._held: dict[str, dict[str, str]] = {}
-        """The code inside values that were saved here, by the digest of all of it."""
+        """The code inside values saved here, by its combined digest."""
 
     def save(self, name: str, kind: type[Kind], value: Any) -> Artifact:
         """Store a value; see `ArtifactStore.save`."""
@@ -111,9 +111,9 @@ class Store:
         return kind.read(path)
 
     def difference(self, one: Artifact, other: Artifact, kind: type[Kind]) -> str:
-        """Say where two values of a kind differ first; see `ArtifactStore.difference`."""
+        """Describe the first difference of two values; see `ArtifactStore.difference`."""
         if one.digest == other.digest:
-            return "the code that it names"
+            return "the code that it refers to"
         try:
             paths = [self.objects.path_of(artifact.digest) for artifact in (one, other)]
         except StoreError as error:
@@ -121,22 +121,22 @@ class Store:
         return first_difference(kind, paths[0], paths[1])
 
     def has(self, artifact: Artifact) -> bool:
-        """Whether every object of an artifact is there in its size, without reading the large ones."""
+        """Whether every object of an artifact exists in its full size, without reading the large ones."""
         return self.fault_of(artifact) is None
 
     def fault_of(self, artifact: Artifact) -> CauseKind | None:
-        """Return whether an artifact is ``MISSING`` or, by its size, ``CORRUPT``; None if neither."""
+        """Return whether an artifact is ``MISSING`` or, by its size, ``CORRUPT``, or None."""
         return self._faults_of([artifact])[0]
 
     def _faults_of(self, artifacts: Iterable[Artifact]) -> list[CauseKind | None]:
-        """Return the fault of each artifact, asking for the sizes of all their objects at once."""
+        """Return the fault of each artifact, with one request for all sizes."""
         parts = [(artifact, self._parts(artifact)) for artifact in artifacts]
         known = [digests for _, digests in parts if not isinstance(digests, CauseKind)]
         sizes = self.objects.sizes(itertools.chain(*known, (artifact.digest for artifact, _ in parts)))
         return [_fault(artifact, digests, sizes) for artifact, digests in parts]
 
     def _parts(self, artifact: Artifact) -> tuple[str, ...] | CauseKind:
-        """Return the digests of the objects that hold an artifact's values, or why they are not known."""
+        """Return the digests of the objects that hold an artifact's values, or why they are unknown."""
         if artifact.kind != FILES_KIND.name:
             return (artifact.digest,)
         try:
@@ -153,7 +153,7 @@ class Store:
         parameters: Mapping[str, Any],
         scope: EffectScope | None = None,
     ) -> Work:
-        """Return everything that the result of a task depends on; for an effect, in its scope."""
+        """Return everything that a task's result depends on; for an effect, in its scope."""
         work = describe_work(task, inputs, parameters, self.code)
         return replace(work, version=scope.state(task, parameters)) if task.effect and scope else work
 
@@ -166,10 +166,10 @@ class Store:
         use: bool,
         scope: EffectScope | None = None,
     ) -> CacheDecision:
-        """Say whether a remembered result can be used; see `ArtifactStore.decide`."""
+        """Decide whether a cached result can be used; see `ArtifactStore.decide`."""
         if task.effect and scope is None:
             return _missed("", [Cause(CauseKind.EFFECT)])
-        if task.effect and scope is not None and not scope.leaves_out_done:
+        if task.effect and scope is not None and not scope.skips_done:
             return self._repeat_effect(task, inputs, parameters, scope)
         work = self.work(task, inputs, parameters, scope)
         key = work.key
@@ -196,7 +196,7 @@ class Store:
         return CacheDecision(key, CacheEntry(outputs, facts), f"computed by run {entry.run_id}")
 
     def _changes_seen(self, task: Task[..., Any], entry: Entry) -> list[Cause]:
-        """Return what was observed when an entry was made and does not hold any more."""
+        """Return the observations of an entry that no longer hold."""
         return list(
             changed(
                 entry.observed, entry.code, self.code, task.function, self.project, self._digests, place_of
@@ -234,11 +234,11 @@ class Store:
         parameters: Mapping[str, Any],
         scope: EffectScope,
     ) -> CacheDecision:
-        """Return the decision about an effect that runs whatever was done, with its key for the memory."""
+        """Return the decision for an effect that must run, with the key to record it under."""
         try:
             work = self.work(task, inputs, parameters, scope)
             key = work.key
-        except Exception:  # it runs all the same, and what it did is not remembered
+        except Exception:  # it runs anyway, unrecorded
             return _missed("", [Cause(CauseKind.EFFECT)])
         self._works[key] = work
         return _missed(key, [Cause(CauseKind.EFFECT)])
@@ -264,7 +264,7 @@ class Store:
         return CacheDecision(work.key, entry, f"done by run {record.run_id}")
 
     def _changes_inside(self, entry: Entry) -> list[Cause]:
-        """Return the code inside outputs, see `Kind.code`, that is not what it was when they were made."""
+        """Return the code inside outputs, see `Kind.code`, that has changed since they were made."""
         found = []
         for output, then in entry.held.items():
             now = digests_of_code(then, self.code)
@@ -283,17 +283,17 @@ class Store:
     def claim(self, decision: CacheDecision, on_wait: Callable[[], None]) -> Iterator[bool]:
         """Keep others from doing the same work; see `ArtifactStore.claim`."""
         if not self._works[decision.key].reach.is_known:
-            yield False  # never remembered, so there is nothing to share
+            yield False  # never cached, so nothing to share
             return
         with self._locks.hold(decision.key, on_wait) as waited:
             yield waited or self.index.get(decision.key) is not None
 
     def begin_effect(self, task: Task[..., Any], run: TaskRun) -> None:
-        """Note that an effect begins to act; see `ArtifactStore.begin_effect`."""
+        """Record that an effect starts; see `ArtifactStore.begin_effect`."""
         self.effects.begin(task, run)
 
     def work_of(self, decision: CacheDecision) -> Work | None:
-        """Return the work that a decision of this store is about; None for an effect that is repeated."""
+        """Return the work that a decision of this store is about; None for an effect that always runs."""
         return self._works.get(decision.key)
 
     def changes(
@@ -304,16 +304,16 @@ class Store:
         unknown_inputs: Collection[str] = (),
         scope: EffectScope | None = None,
     ) -> tuple[Cause, ...]:
-        """Return why work is not that of the task's last run, or of its latest entry.
+        """Return how work differs from the task's last run, or from its latest entry.
 
         Parameters
         ----------
         task : Task
             The task.
         work : Work
-            The work at hand, for which no entry is found.
+            The current work, for which there is no entry.
         unknown_inputs : collection of str
-            Inputs that nobody knows yet; where there are any, nothing may have changed besides.
+            Inputs whose values are not known yet; if there are any, the result may be empty.
         scope : EffectScope, optional
             What an effect acts on.
         """
@@ -333,7 +333,7 @@ class Store:
         return (Cause(CauseKind.NEVER_BUILT, "not done before from this folder" if task.effect else ""),)
 
     def _that_explain(self, causes: Iterable[Cause], earlier: Entry) -> tuple[Cause, ...]:
-        """Leave out code that is as it was but out of reach, where an edit elsewhere tells why."""
+        """Leave out code that merely became unreachable, if an edit elsewhere explains it."""
         causes = list(causes)
         edited = [c for c in causes if c.kind is CauseKind.CODE and None not in (c.before, c.after)]
         kept = []
@@ -346,7 +346,7 @@ class Store:
         return by_importance(dict.fromkeys(kept))
 
     def earlier(self, task: Task[..., Any], scope: EffectScope | None = None) -> Entry | None:
-        """Return the entry that work of a task is compared with, None where there is none."""
+        """Return the entry to compare a task's work with, or None."""
         if task.effect:
             record = self.effects.last(scope, task.name) if scope is not None else None
             return record.work if record is not None else None
@@ -354,7 +354,7 @@ class Store:
         return next((entry for entry in entries if entry is not None), None)
 
     def entry_of(self, task: Task[..., Any], work: Work, scope: EffectScope | None = None) -> Entry | None:
-        """Return the entry of work that need not be done again, None where there is none."""
+        """Return the entry of work that is already done, or None."""
         return self.earlier(task, scope) if task.effect else self.index.get(work.key)
 
     def _earlier(self, task: str) -> Iterator[RanTask]:
@@ -364,7 +364,7 @@ class Store:
             yield RanTask(latest, "")
 
     def damaged(self, artifact: Artifact) -> bool:
-        """Whether bytes of an artifact are not those of its digest; all are read, nothing is changed."""
+        """Whether an artifact's bytes do not match its digest; reads all, changes nothing."""
         if not self.objects.is_intact(artifact.digest):
             return True
         if artifact.kind != FILES_KIND.name:
@@ -374,10 +374,10 @@ class Store:
     def remember(
         self, task: Task[..., Any], decision: CacheDecision, report: TaskReport, run: TaskRun
     ) -> None:
-        """Remember a finished task; see `ArtifactStore.remember`."""
+        """Record a finished task; see `ArtifactStore.remember`."""
         work = self._works[decision.key]
         if self._was_edited(task, work) or not work.reach.is_known:
-            return  # edited while it ran, or unreadable: nobody knows which code made this
+            return  # edited while it ran, or unreadable: which code made this is unknown
         entry = self._entry(work, decision.key, report, run)
         if task.effect:
             self.effects.succeed(task, entry, report, run)
@@ -385,7 +385,7 @@ class Store:
             self.index.put(entry)
 
     def _was_edited(self, task: Task[..., Any], work: Work) -> bool:
-        """Whether code that a task reaches is not what it was when the task began."""
+        """Whether the code that a task reaches has changed since it started."""
         now = self.code.reach(task.function).parts
         return any(now.get(label) != digest for label, digest in work.reach.parts.items())
 
@@ -433,7 +433,7 @@ class Store:
             if not _stays_inside(member):
                 raise TypeError(f"file name {member!r} is not a path below its folder")
             if any(parent.as_posix() in value for parent in PurePosixPath(member).parents):
-                raise TypeError(f"file name {member!r} lies below another file's name")
+                raise TypeError(f"file name {member!r} is below another file's name")
             with self.objects.new_file() as path:
                 FILE_KIND.write(source, path)
                 members[member], size = self.objects.put(path)
@@ -444,7 +444,7 @@ class Store:
         return Artifact(name, FILES_KIND.name, digest, total)
 
     def _view(self, artifact: Artifact) -> dict[str, Path]:
-        """Return the members under their own names: links to the objects, made once."""
+        """Return the members under their own names, as links to the objects, created once."""
         folder = self._views / artifact.digest[:16]
         found: dict[str, Path] = {}
         for name, digest in self._members(artifact).items():
@@ -453,7 +453,7 @@ class Store:
             if found[name].is_symlink() and found[name].readlink() == target:
                 continue
             found[name].parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError):  # another run made it in between
+            with contextlib.suppress(FileExistsError):  # created by another run
                 found[name].unlink(missing_ok=True)
                 found[name].symlink_to(target)
         return found
@@ -471,7 +471,7 @@ class Store:
 
 
 def _stays_inside(name: object) -> bool:
-    """Whether a file's name is a plain relative path on every system."""
+    """Whether a file name is a plain relative path on every system."""
     if not isinstance(name, str) or not name.isprintable() or "\\" in name or ":" in name:
         return False
     return all(part not in ("", ".", "..") for part in name.split("/"))
@@ -493,7 +493,7 @@ def _fault(
 
 
 def _are_outputs_of(task: Task[..., Any], outputs: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether a record, which others may have written, names what the task makes."""
+    """Whether an untrusted record names the task's outputs."""
     made = {name: fields["kind"] for name, fields in outputs.items()}
     return made == {name: kind.name for name, kind in task.outputs.items()}
 

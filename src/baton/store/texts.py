@@ -1,8 +1,8 @@
-"""The text of code parts, kept beside the entries so that a change can be shown later.
+"""The source of code parts, kept next to the entries to show changes later.
 
-One file for each state of a module that something remembered could reach:
-``code/ab/abcdef....json`` holds the text of each definition by its name, as it counts (no comments,
-no docstrings) and without secrets.  The file's name is a digest of the definitions' digests.
+One file for each state of a module that recorded work could reach: ``code/ab/abcdef....json`` holds the
+source of each definition by name, in the form that counts (no comments, no docstrings) and without
+secrets.  The file's name is a digest of the definitions' digests.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _CONTEXT = 2
 
 
 class CodeTexts:
-    """Keeps and reads the text of code parts.
+    """Stores and reads the source of code parts.
 
     Parameters
     ----------
     objects : ObjectStore
-        Where the texts are kept.
+        Where the sources are stored.
     code : CodeReader
-        Reads modules as they are.
+        Reads the current modules.
     """
 
     def __init__(self, objects: ObjectStore, code: CodeReader) -> None:
@@ -41,7 +41,7 @@ class CodeTexts:
         self._kept: set[str] = set()
 
     def keep(self, parts: Iterable[str]) -> dict[str, str]:
-        """Keep the text of the modules of `parts`; return the digest of each module's state."""
+        """Store the sources of the modules of `parts`; return the digest of each module's state."""
         states: dict[str, str] = {}
         for module in sorted({part.partition(":")[0] for part in parts}):
             summary = self._code.module(module).summary
@@ -52,7 +52,7 @@ class CodeTexts:
         return states
 
     def state_of(self, module: str) -> str | None:
-        """Return the digest of a module's state now, None where there is nothing to read."""
+        """Return the digest of a module's current state, or None if it cannot be read."""
         summary = self._code.module(module).summary
         return None if summary is None else _state_of(summary)
 
@@ -67,7 +67,7 @@ class CodeTexts:
                 self._objects.write_text(text_name(state), content)
 
     def then(self, state: str) -> dict[str, str]:
-        """Return the kept texts of a module's state by definition; none where they cannot be read."""
+        """Return the stored sources of a module's state by definition; empty if unreadable."""
         text = self._objects.read_text(text_name(state)) if state.isalnum() else None
         try:
             return msgspec.json.decode(text or "{}", type=dict[str, str])
@@ -75,13 +75,13 @@ class CodeTexts:
             return {}
 
     def now(self, module: str) -> dict[str, str]:
-        """Return the texts of a module by definition; none where its file is not what was read."""
+        """Return a module's sources by definition; empty if its file has changed since it was read."""
         found = self._code.module(module)
         if found.summary is None or found.place is None or found.place.file is None:
             return {}
         read = found.texts
         if read is None:
-            from baton.codetrace.source import read_source  # not needed where all is remembered
+            from baton.codetrace.source import read_source  # not needed if everything is cached
 
             try:
                 read = read_source(found.place.file.read_bytes(), found.place.package).texts
@@ -93,14 +93,14 @@ class CodeTexts:
         return {name: without_secrets_in(one.text) for name, one in texts.items()}
 
     def diff(self, cause: Cause, states: Mapping[str, str]) -> str:
-        """Return a code cause's change as a short unified diff; empty where a text is not known.
+        """Return a code cause's change as a short unified diff; empty if a source is unknown.
 
         Parameters
         ----------
         cause : Cause
-            One of kind ``CODE``.
+            A cause of kind ``CODE``.
         states : mapping of str to str
-            The modules' states at the earlier work, as `keep` returned them.
+            The modules' states at the earlier work, as returned by `keep`.
         """
         module, _, name = cause.subject.partition(":")
         then = self.then(states[module]) if module in states else {}
@@ -110,7 +110,7 @@ class CodeTexts:
         before = then[name].splitlines() if cause.before is not None else []
         after = now[name].splitlines() if cause.after is not None else []
         if before == after:
-            return "the change is in a text that is hidden, as it may be a secret"
+            return "the change is hidden, because it may be a secret"
         lines = list(difflib.unified_diff(before, after, lineterm="", n=_CONTEXT))[2:]
         left = len(lines) - _LINES
         return "\n".join([*lines[:_LINES], *([f"... and {left} more lines"] if left > 0 else [])])
@@ -127,5 +127,5 @@ def _state_of(summary: ModuleSummary) -> str:
 
 
 def text_name(state: str) -> str:
-    """Return the name, below the store's root, of the file with the texts of a module's state."""
+    """Return the file name, below the store's root, of a module state's sources."""
     return f"code/{state[:2]}/{state}.json"

@@ -1,1 +1,1 @@
-"""Where executions are recorded: MLflow, or nowhere."""
+"""Experiment tracking with MLflow."""

@@ -1,4 +1,4 @@
-"""Whether MLflow can keep records where it is told to, asked before a run computes anything."""
+"""Check before a run that MLflow can store records at its address."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ if TYPE_CHECKING:
 _CHECK_TIMEOUT_S = 4.0
 _LOCK_TIMEOUT_S = 0.5
 
-_HINT = "start it or name another one: --tracking-uri URI; without one the project's own store is used"
+_HINT = "start it, or use another: --tracking-uri URI; the default is the project's own store"
 
-_OTHER = "name a server or a database: --tracking-uri URI; without one the project's own store is used"
+_OTHER = "use a server or a database: --tracking-uri URI; the default is the project's own store"
 
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-"""Where a database server listens unless its address says otherwise, by SQLAlchemy's name of it."""
+"""Default ports of database servers, by SQLAlchemy's name."""
 
 _ELSEWHERE = {"databricks", "databricks-uc", "uc"}
-"""What MLflow calls a store of which nothing can be asked here."""
+"""The error code of MLflow for a store that cannot answer here."""
 
 
 Query = Callable[[str, Mapping[str, str]], Sequence[Sequence[Any]]]
-"""Asks a database: SQL with ``:name`` for values, and the values; returns the rows."""
+"""Queries a database: takes SQL with ``:name`` placeholders and their values, returns the rows."""
 
 
 def check_tracking(uri: str, experiment: str) -> None:
-    """Make sure that there is something behind a tracking URI that can keep records, within seconds.
+    """Check within seconds that a tracking URI leads to something that can store records.
 
-    MLflow itself tries for minutes before it says that there is not.
+    MLflow itself retries for minutes before it fails.
 
     Parameters
     ----------
     uri : str
-        As `baton.tracking.location.tracking_uri` gives it.
+        As returned by `baton.tracking.location.tracking_uri`.
     experiment : str
-        Name of the experiment that is to hold the records.
+        Name of the experiment for the records.
 
     Raises
     ------
     SettingsError
-        If the URI is none that MLflow can use.
+        If MLflow cannot use the URI.
     Unavailable
-        If a server or database does not answer, a file is no database, a database has the schema of
-        another version of MLflow, or the experiment was deleted.
+        If a server or database does not answer, a file is not a database, a database has the schema of
+        another MLflow version, or the experiment was deleted.
     """
     named = is_address(uri) or uri in _ELSEWHERE
     scheme = uri.partition("://")[0].lower().partition("+")[0] if named else "file"
@@ -66,7 +66,7 @@ def check_tracking(uri: str, experiment: str) -> None:
     elif scheme == "file":
         _check_folder(uri)
     elif scheme not in _ELSEWHERE and not _has_plugin(scheme):
-        raise SettingsError([f"the tracking URI {without_secrets(uri)} is none that MLflow can use"], _OTHER)
+        raise SettingsError([f"MLflow cannot use the tracking URI {without_secrets(uri)}"], _OTHER)
 
 
 def _has_plugin(scheme: str) -> bool:
@@ -76,22 +76,22 @@ def _has_plugin(scheme: str) -> bool:
 
 
 def _check_folder(uri: str) -> None:
-    """Refuse a folder, in which MLflow keeps records only where its variable allows it."""
+    """Refuse a folder, which MLflow accepts only with its environment variable."""
     if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
         raise SettingsError(
-            [f"the tracking URI '{uri}' is a folder, in which MLflow keeps no records any more"],
-            "name a server or a database, as sqlite:///FILE; mlflow migrate-filestore makes one of a folder",
+            [f"the tracking URI '{uri}' is a folder, which MLflow no longer supports"],
+            "use a server or a database, such as sqlite:///FILE; mlflow migrate-filestore converts a folder",
         )
 
 
 def _check_file(uri: str, experiment: str) -> None:
-    """Open a SQLite database if it is there, and make its folder if it is not."""
+    """Open a SQLite database if it exists, and create its folder if it does not."""
     database = database_file(uri)
     if database is None:
         if "?" in uri or "%" in uri:
             _check_by_sqlalchemy(uri, experiment)
             return
-        raise SettingsError([f"the tracking URI {uri} names no file"], "write sqlite:///FILE")
+        raise SettingsError([f"the tracking URI {uri} has no file"], "write it as sqlite:///FILE")
     try:
         if database.exists():
             existing = f"{database.as_uri()}?mode=rw"
@@ -103,16 +103,16 @@ def _check_file(uri: str, experiment: str) -> None:
             database.parent.mkdir(parents=True, exist_ok=True)
     except (OSError, sqlite3.Error) as error:
         if getattr(error, "sqlite_errorname", "") == "SQLITE_BUSY":
-            return  # somebody writes to it
+            return  # it is being written to
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise Unavailable(
             f"the MLflow store {database} cannot be used: {reason}",
-            "name another one: --tracking-uri URI, or move it away and a new one is made",
+            "use another: --tracking-uri URI; or move it away to get a new one",
         ) from error
 
 
 def _check_database(uri: str, usual_port: int, experiment: str) -> None:
-    """Connect to the database server that a URI names."""
+    """Connect to the database server in a URI."""
     import socket
     from urllib.parse import urlsplit
 
@@ -120,27 +120,27 @@ def _check_database(uri: str, usual_port: int, experiment: str) -> None:
         address = urlsplit(uri)
         place = (address.hostname or "", address.port or usual_port)
     except ValueError:
-        return  # MLflow says at once what it thinks of it
+        return  # MLflow reports any problem immediately
     if not all(place):
         return
     try:
         socket.create_connection(place, timeout=_CHECK_TIMEOUT_S).close()
     except OSError as error:
         raise Unavailable(
-            f"the database of MLflow at {without_secrets(uri)} cannot be reached: {error}",
+            f"cannot connect to the MLflow database at {without_secrets(uri)}: {error}",
             _HINT,
         ) from error
     _check_by_sqlalchemy(uri, experiment)
 
 
 def _check_by_sqlalchemy(uri: str, experiment: str) -> None:
-    """Check what a database holds, as far as it lets us: MLflow knows more ways to open one."""
+    """Check the content of a database if possible: MLflow knows more ways to open one."""
     import sqlalchemy
 
     with suppress(sqlalchemy.exc.SQLAlchemyError, ImportError):
         address = sqlalchemy.make_url(uri)
         if address.get_backend_name() == "sqlite" and not os.path.exists(address.database or ""):  # noqa: PTH110
-            return  # opening it would make it
+            return  # opening it would create it
         engine = sqlalchemy.create_engine(address)
         try:
             with engine.connect() as connection:
@@ -155,12 +155,12 @@ def _check_by_sqlalchemy(uri: str, experiment: str) -> None:
 
 
 def _check_content(uri: str, experiment: str, tables: set[str], ask: Query) -> None:
-    """Refuse a database with the schema of another MLflow, or in whose trash the experiment lies.
+    """Refuse a database with the schema of another MLflow version, or with a deleted experiment.
 
     Raises
     ------
     Unavailable
-        If it is one of these.
+        In both cases.
     """
     revisions = Revisions.of_installed_mlflow()
     found = ask("SELECT version_num FROM alembic_version", {}) if "alembic_version" in tables else ()
@@ -186,30 +186,30 @@ def _outdated(uri: str, revision: str, revisions: Revisions) -> Unavailable:
         f"and MLflow {version('mlflow')} works with {revisions.latest}"
     )
     if revision in revisions.known:
-        return Unavailable(message, f"make a copy of it, then bring it up to date: mlflow db upgrade {shown}")
+        return Unavailable(message, f"make a copy, then upgrade it: mlflow db upgrade {shown}")
     return Unavailable(
         message,
-        "a newer MLflow, or another program, made it: install that, or name another one: --tracking-uri URI",
+        "it is from a newer MLflow or another program: install that, or use another: --tracking-uri URI",
     )
 
 
 def deleted_experiment(uri: str, experiment: str, experiment_id: str) -> Unavailable:
-    """Return what is to be said of an experiment that lies in MLflow's trash."""
+    """Return the error for an experiment in MLflow's trash."""
     shown = shlex.quote(without_secrets(uri))
     restore = f"MLFLOW_TRACKING_URI={shown} mlflow experiments restore --experiment-id {experiment_id}"
     forget = f"mlflow gc --backend-store-uri {shown} --tracking-uri {shown} --experiment-ids {experiment_id}"
     is_server = uri.startswith(("http://", "https://"))
     return Unavailable(
-        f"the MLflow experiment '{experiment}' was deleted, and lies in MLflow's trash",
-        f"restore it: {restore}; {'' if is_server else f'or remove it for good: {forget}; '}"
+        f"the MLflow experiment '{experiment}' was deleted and is in MLflow's trash",
+        f"restore it: {restore}; {'' if is_server else f'or delete it permanently: {forget}; '}"
         "or choose another name: --experiment-name NAME",
     )
 
 
 def _check_server(uri: str, experiment: str) -> None:
-    """Ask an MLflow server for the experiment, in the way that MLflow's client will; two tries, within 10 s.
+    """Ask an MLflow server for the experiment, as MLflow's client would; two attempts, within 10 s.
 
-    The health page is no witness: MLflow answers it whatever it thinks of the client.
+    The health page is not enough: MLflow answers it even for clients that it refuses.
 
     Raises
     ------
@@ -223,16 +223,16 @@ def _check_server(uri: str, experiment: str) -> None:
     for _ in range(2):
         try:
             answer = _ask_server(uri, experiment)
-        except requests.exceptions.InvalidSchema as error:  # a proxy of a kind that needs more packages
+        except requests.exceptions.InvalidSchema as error:  # a type of proxy that needs more packages
             failure = _reason(error)
             break
-        except ValueError:  # its words quote the address, secrets included
-            failure = "it is not an address"
+        except ValueError:  # its message contains the address with its secrets
+            failure = "it is not a valid address"
             break
         except requests.RequestException as error:
             failure = _reason(error)
             continue
-        except OSError as error:  # a certificate's file that is not there
+        except OSError as error:  # a missing certificate file
             failure = str(error)
             break
         if answer.ok or _says(answer, "error_code") == "RESOURCE_DOES_NOT_EXIST":
@@ -241,29 +241,29 @@ def _check_server(uri: str, experiment: str) -> None:
                 if known.get("lifecycle_stage") == "deleted":
                     raise deleted_experiment(uri, experiment, str(known.get("experiment_id")))
                 return
-            failure = "it answered something else than MLflow does"
+            failure = "it answered, but is not an MLflow server"
             continue
         if answer.status_code in (requests.codes.unauthorized, requests.codes.forbidden):
             if _signs_in_its_own_way():
                 return
             raise Unavailable(
                 f"the MLflow server at {shown} refuses this client: {answer.text.strip()[:120]}",
-                "start it with --allowed-hosts naming this host, or check the credentials",
+                "start it with --allowed-hosts for this host, or check the credentials",
             )
-        failure = f"it answered {answer.status_code} to a question of MLflow's API"
+        failure = f"it answered an MLflow API request with {answer.status_code}"
     variable, proxy = _proxy_for(uri)
     if proxy:
         address = proxy if is_address(proxy) else f"http://{proxy}"
         raise Unavailable(
-            f"the proxy {without_secrets(address)}, which {variable} names, "
+            f"the proxy {without_secrets(address)} from {variable} "
             f"does not lead to the MLflow server at {shown}: {failure}",
-            f"mend or unset {variable}, or name the server's host in NO_PROXY",
+            f"fix or unset {variable}, or add the server's host to NO_PROXY",
         )
     raise Unavailable(f"the MLflow server at {shown} cannot be used: {failure}", _HINT)
 
 
 def _ask_server(uri: str, experiment: str) -> requests.Response:
-    """Ask for the experiment, with the credentials, certificates and proxies that MLflow's client takes."""
+    """Ask for the experiment with the credentials, certificates and proxies of MLflow's client."""
     from base64 import b64encode
 
     import requests
@@ -303,7 +303,7 @@ def _credential(variable: str) -> str:
 
 
 def _signs_in_its_own_way() -> bool:
-    """Return whether MLflow signs its requests by a plugin or for AWS, which is not tried here."""
+    """Return whether MLflow signs its requests with a plugin or for AWS, which is not tried here."""
     return any(os.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("AUTH", "AWS_SIGV4"))
 
 
@@ -315,7 +315,7 @@ def _says(answer: requests.Response, field: str) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the innermost reason why a request failed, such as ``Connection refused``."""
+    """Return the root cause of a failed request, such as ``Connection refused``."""
     while inner := error.__cause__ or error.__context__:
         error = inner
     if isinstance(error, TimeoutError):
@@ -325,7 +325,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _proxy_for(uri: str) -> tuple[str, str]:
-    """Return the variable that names a proxy for an address, and the proxy; empty where there is none."""
+    """Return the variable that sets a proxy for an address, and the proxy; empty if there is none."""
     from urllib.parse import urlsplit
 
     from requests.utils import get_environ_proxies, select_proxy

@@ -1,8 +1,7 @@
-"""MLflow's database: which schema the installed MLflow works with, and a new one in a file.
+"""MLflow's database: the schema of the installed MLflow, and new databases in files.
 
-MLflow makes a new SQLite database by running all its migrations, seconds of work with the same result
-every time.  So the first one that the installed version makes is kept for this user, and copied from
-then on.
+MLflow creates a SQLite database by running all its migrations, which takes seconds and always gives the
+same result.  So the first one is kept for this user and MLflow version, and copied later.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ _QUOTED = re.compile(r"[\"'](\w+)[\"']")
 
 @dataclass(frozen=True, slots=True)
 class Revisions:
-    """The revisions of the schema that the installed MLflow knows.
+    """The schema revisions that the installed MLflow knows.
 
     Parameters
     ----------
     known : frozenset of str
-        All of them; empty where they cannot be told.
+        All of them; empty if unknown.
     latest : str
-        The one that it works with; empty where that cannot be told.
+        The current one; empty if unknown.
     """
 
     known: frozenset[str]
@@ -47,7 +46,7 @@ class Revisions:
     @classmethod
     @cache
     def of_installed_mlflow(cls) -> Revisions:
-        """Read them from MLflow's migrations, without importing MLflow, which takes seconds."""
+        """Read the revisions from MLflow's migrations, without the slow import of MLflow."""
         found = importlib.util.find_spec("mlflow")
         places = found.submodule_search_locations if found is not None else None
         known: set[str] = set()
@@ -62,15 +61,15 @@ class Revisions:
 
 
 def make_local_database(database: Path) -> None:
-    """Make an MLflow database unless it is there.
+    """Create an MLflow database unless it exists.
 
-    It appears under its name only when whole, so that a process killed on the way leaves nothing
-    that another could take for a database.
+    It gets its name only when complete, so that a killed process leaves nothing that looks like a
+    database.
 
     Raises
     ------
     Unavailable
-        If it cannot be made.
+        If it cannot be created.
     """
     if database.exists():
         return
@@ -83,13 +82,13 @@ def make_local_database(database: Path) -> None:
                 write_atomically(database, _new_database())
     except (OSError, sqlite3.Error) as error:
         raise Unavailable(
-            f"the MLflow store {database} cannot be made: {error}",
-            "free space, or choose another place for what baton writes: --home FOLDER, or --tracking-uri URI",
+            f"the MLflow store {database} cannot be created: {error}",
+            "free space, or choose another folder for baton's files: --home FOLDER, or --tracking-uri URI",
         ) from error
 
 
 def _new_database() -> bytes:
-    """Return the content of a new database, from the one kept for this user where there is one."""
+    """Return the content of a new database, from this user's copy if there is one."""
     kept = _kept_database()
     if kept is not None and _is_whole(kept):
         return kept.read_bytes()
@@ -98,13 +97,13 @@ def _new_database() -> bytes:
         _migrate(made)
         content = made.read_bytes()
     if kept is not None:
-        with contextlib.suppress(OSError):  # a user without a folder of their own migrates each time
+        with contextlib.suppress(OSError):  # without a cache folder, migrate every time
             write_atomically(kept, content)
     return content
 
 
 def _kept_database() -> Path | None:
-    """Return where the installed MLflow's new database is kept; None where the user has no folder."""
+    """Return the path of the copy for the installed MLflow; None if the user has no cache folder."""
     chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
         caches = chosen if chosen.is_absolute() else Path.home() / ".cache"
@@ -114,7 +113,7 @@ def _kept_database() -> Path | None:
 
 
 def _is_whole(kept: Path) -> bool:
-    """Return whether a kept database is sound and has the schema that MLflow works with."""
+    """Return whether a copy is intact and has the schema of the installed MLflow."""
     try:
         with closing(sqlite3.connect(f"{kept.as_uri()}?mode=ro", uri=True)) as connection:
             (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -130,7 +129,7 @@ def _migrate(database: Path) -> None:
     import sqlalchemy
     from mlflow.store.db.utils import _initialize_tables
 
-    for name in ("mlflow.store.db", "alembic"):  # they tell of each of their steps
+    for name in ("mlflow.store.db", "alembic"):  # they log every step
         logging.getLogger(name).setLevel(logging.WARNING)
     engine = sqlalchemy.create_engine(sqlite_address(database))
     try:

@@ -1,4 +1,4 @@
-"""Where MLflow keeps its records: the project's own store, or wherever the settings say."""
+"""The location of MLflow's records: the project's own store, or as configured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from baton.core.effect_scope import machine_id
 
 
 def tracking_uri(home: Path, *, uri: str | None, host: str | None) -> str:
-    """Return where MLflow's records go: the URI set, the host's, or the project's own SQLite store."""
+    """Return MLflow's tracking URI: the configured one, the host's, or the project's SQLite store."""
     if uri:
         return uri.rstrip("/") if uri.startswith(("http://", "https://")) else uri
     if host:
@@ -24,10 +24,10 @@ def local_database(home: Path) -> Path:
 
 
 def place_of_tracker(uri: str, home: Path) -> str:
-    """Return what tells the place of MLflow's records from every other one, without secrets.
+    """Return an identifier for the location of MLflow's records, without secrets.
 
-    A file or a server of this machine is another one on each machine.  For what lies in the project's own
-    folder that is nothing: it is another place in every folder.
+    A file or a local server is a different place on each machine.  The identifier is empty for the
+    project's own folder, which is a different place for every folder.
     """
     file = database_file(uri)
     if file is None and not is_address(uri):
@@ -46,7 +46,7 @@ def place_of_tracker(uri: str, home: Path) -> str:
 
 
 def database_file(uri: str) -> Path | None:
-    """Return the file of a SQLite store; None where the records go elsewhere or more than a path is told."""
+    """Return the file of a SQLite store; None for other stores, or if the URI is more than a path."""
     path = uri.removeprefix("sqlite:///")
     is_plain = path not in (uri, "", ":memory:") and "?" not in path and unquote(path) == path
     return Path(path).absolute() if is_plain else None

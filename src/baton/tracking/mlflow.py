@@ -1,6 +1,6 @@
-"""MLflow: one run for each execution, made once and passed along by its id.
+"""MLflow: one run per execution, created once and passed on by its id.
 
-Only the client object is used, never MLflow's process-wide state, so that several processes and
+Only the client object is used, never MLflow's global state, so that several processes and
 threads can add to one run.
 """
 
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
 ALIAS = "champion"
 _SERVER_ERROR = 500
 _PACKAGES = "_MODULES_TO_PACKAGES"
-"""MLflow's own name of its memory of packages; a test notices where it changes."""
+"""MLflow's name for its cached package list; a test checks it."""
 _METRICS_PER_BATCH = 1000
 _PARAMETERS_PER_BATCH = 100
 
 
 class MlflowTracker:
-    """Makes MLflow runs.
+    """Creates MLflow runs.
 
     Parameters
     ----------
     uri : str
-        Where the records are kept, as `baton.tracking.location.tracking_uri` returns it.
+        Location of the records, as returned by `baton.tracking.location.tracking_uri`.
     home : Path
         The project's own folder, for the local store.
     experiment : str
         Name of the experiment.
     aws_profile : str, optional
-        Profile for artifact stores on S3; an ``AWS_PROFILE`` in the environment wins.
+        Profile for artifact stores on S3; ``AWS_PROFILE`` in the environment takes precedence.
     """
 
     def __init__(self, uri: str, home: Path, experiment: str, aws_profile: str | None = None) -> None:
@@ -59,14 +59,14 @@ class MlflowTracker:
             os.environ.setdefault("AWS_PROFILE", aws_profile)
 
     def check(self) -> None:
-        """Make sure that MLflow can keep records; see `baton.tracking.checks.check_tracking`.
+        """Check that MLflow can store records; see `baton.tracking.checks.check_tracking`.
 
         Raises
         ------
         SettingsError
-            If the URI is none that MLflow can use.
+            If MLflow cannot use the URI.
         Unavailable
-            If they cannot be kept there, for one of many reasons.
+            If it cannot store records there now.
         """
         from baton.tracking.checks import check_tracking
 
@@ -85,20 +85,20 @@ class MlflowTracker:
         _ = mlflow.pyfunc, self.experiment_id
 
     def start(self, *, name: str, tags: Mapping[str, str]) -> MlflowRun:
-        """Return a new run; MLflow hears of it when its id is first asked for."""
+        """Return a new run; MLflow creates it on the first access to its id."""
         return MlflowRun(self, name=name, tags=tags)
 
     def resume(self, run_id: str) -> MlflowRun:
-        """Return the run that another process started."""
+        """Return a run that another process started."""
         return MlflowRun(self, run_id=run_id)
 
     def metrics(self, run_id: str) -> dict[str, float]:
-        """Return the metrics of a run, the last value of each."""
+        """Return the last value of each metric of a run."""
         with translated(self.uri):
             return dict(self.client.get_run(run_id).data.metrics)
 
     def find(self, tag: str, value: str) -> str:
-        """Return the id of the latest run with this tag, or nothing.
+        """Return the id of the latest run with this tag, or an empty text.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class MlflowTracker:
 
     @cached_property
     def client(self) -> MlflowClient:
-        """MLflow's client, imported at first use."""
+        """MLflow's client, imported on first use."""
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
@@ -128,14 +128,14 @@ class MlflowTracker:
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         database = database_file(self.uri)
-        if database is not None:  # MLflow itself fails where two processes make one at the same time
+        if database is not None:  # MLflow fails if two processes create one at the same time
             make_local_database(database)
         with translated(self.uri):
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     @cached_property
     def experiment_id(self) -> str:
-        """Id of the experiment, which is made where there is none."""
+        """Id of the experiment, which is created if it does not exist."""
         from mlflow.exceptions import MlflowException
 
         from baton.tracking.checks import deleted_experiment
@@ -149,11 +149,11 @@ class MlflowTracker:
                 try:
                     return str(self.client.create_experiment(self.experiment, artifact_location=location))
                 except MlflowException:
-                    # Another run made it in between; any other trouble shows in the next call.
+                    # Another run created it meanwhile; any other error shows in the next call.
                     found = self.client.get_experiment_by_name(self.experiment)
             if found is None:
                 raise Unavailable(
-                    f"MLflow at {without_secrets(self.uri)} makes no experiment '{self.experiment}'",
+                    f"MLflow at {without_secrets(self.uri)} cannot create experiment '{self.experiment}'",
                     "choose another name: --experiment-name NAME",
                 )
             if found.lifecycle_stage != "active":
@@ -180,7 +180,7 @@ class MlflowRun:
 
     @property
     def run_id(self) -> str:
-        """MLflow's id of the run, which is made when it is first asked for."""
+        """MLflow's id of the run, created on first access."""
         if not self._run_id:
             tracker = self._tracker
             with translated(tracker.uri):
@@ -190,7 +190,7 @@ class MlflowRun:
 
     @property
     def started(self) -> bool:
-        """Whether MLflow has heard of the run."""
+        """Whether the run exists in MLflow."""
         return bool(self._run_id)
 
     @property
@@ -203,14 +203,14 @@ class MlflowRun:
 
     @property
     def page(self) -> str:
-        """Address of the run's page; for a local store, where ``baton ui`` serves it by default."""
+        """URL of the run's page; for a local store, the default one of ``baton ui``."""
         tracker = self._tracker
         remote = tracker.uri.startswith(("http://", "https://"))
         server = without_secrets(tracker.uri) if remote else "http://127.0.0.1:5000"
         return f"{server}/#/experiments/{self._experiment_id}/runs/{self.run_id}"
 
     def log_parameters(self, parameters: Mapping[str, object]) -> None:
-        """Record the parameters; texts are cut at MLflow's limit of 6,000 characters."""
+        """Record the parameters; texts are cut to MLflow's limit of 6,000 characters."""
         from mlflow.entities import Param
 
         listed = [Param(name, str(value)[:6000]) for name, value in parameters.items()]
@@ -241,12 +241,12 @@ class MlflowRun:
             self._client.log_batch(self.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
     def log_files(self, files: Mapping[str, Path]) -> None:
-        """Attach files under the given names, all at once."""
+        """Attach files under the given names, in one call."""
         with tempfile.TemporaryDirectory() as folder, translated(self._tracker.uri):
             for name, source in files.items():
                 place = Path(folder, name)
                 if not place.resolve().is_relative_to(Path(folder).resolve()):
-                    raise ValueError(f"file name {name!r} leads out of the run's folder")
+                    raise ValueError(f"file name {name!r} is outside the run's folder")
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(source.read_bytes())
             self._client.log_artifacts(self.run_id, folder)
@@ -279,7 +279,7 @@ class MlflowRun:
             self._client.log_inputs(self.run_id, [DatasetInput(data_set, tags)])
 
     def log_model(self, model: Any, name: str, *, flavor: str, requirements: Sequence[str]) -> str:
-        """Attach a model of one of MLflow's flavors; its requirements are given, not inferred."""
+        """Attach a model of one of MLflow's flavors, with the given requirements."""
         library = importlib.import_module(f"mlflow.{flavor}")
         with self._new_model(name) as (folder, made):
             library.save_model(model, folder, mlflow_model=made, pip_requirements=list(requirements))
@@ -298,7 +298,7 @@ class MlflowRun:
         import mlflow.pyfunc
 
         with self._new_model(name) as (folder, model), warnings.catch_warnings():
-            # The signature is given, so that MLflow need not infer it from an example.
+            # With a signature MLflow need not infer one from an example.
             warnings.filterwarnings("ignore", message=".*input example was not provided")
             mlflow.pyfunc.save_model(
                 folder,
@@ -330,16 +330,16 @@ class MlflowRun:
             local = self._fetch_model(uri, folder)
             try:
                 model = mlflow.pyfunc.load_model(local, suppress_warnings=True)
-            except Exception as error:  # a stored model may be anything
+            except Exception as error:  # a stored model may raise anything
                 raise UnusableModel(f"it cannot be loaded here: {_in_one_line(error)}") from error
             asked = as_signature_asks(records, model.metadata.get_input_schema())
             try:
                 return model.predict(asked)
             except Exception as error:  # the same
-                raise UnusableModel(f"it does not predict: {_in_one_line(error)}") from error
+                raise UnusableModel(f"it cannot predict: {_in_one_line(error)}") from error
 
     def _fetch_model(self, uri: str, folder: str) -> str:
-        """Download a stored model into a folder; return where it is there."""
+        """Download a stored model into a folder; return its path."""
         import mlflow.artifacts
 
         with translated(self._tracker.uri):
@@ -349,18 +349,18 @@ class MlflowRun:
             local = mlflow.artifacts.download_artifacts(
                 artifact_uri=place, dst_path=folder, tracking_uri=self._tracker.uri
             )
-        except Exception as error:  # every kind of artifact store fails in its own way
+        except Exception as error:  # artifact stores raise their own exceptions
             if _is_about_connection(error):
                 raise _as_unavailable(error, self._tracker.uri) from error
             raise UnusableModel(f"its files at {shown} cannot be read: {_in_one_line(error)}") from error
         if not Path(local, "MLmodel").is_file():
-            raise UnusableModel(f"its files are gone from {shown}")
+            raise UnusableModel(f"its files are missing from {shown}")
         return local
 
     def _place_of(self, uri: str) -> str:
-        """Return where a model's files lie, whatever leads there: ``models:/`` or ``runs:/``.
+        """Return the location of a model's files for a URI such as ``models:/`` or ``runs:/``.
 
-        MLflow's own functions look these up in the store that the process has set, not in ours.
+        MLflow's own functions resolve these in the global store of the process, not in ours.
         """
         from mlflow.exceptions import MlflowException
 
@@ -383,22 +383,22 @@ class MlflowRun:
                 return str(places[0] if places else f"{run.info.artifact_uri}/{name}")
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                raise UnusableModel(f"it is gone from MLflow: {_in_one_line(error)}") from error
+                raise UnusableModel(f"it is missing from MLflow: {_in_one_line(error)}") from error
             raise
         return uri
 
     def register(self, model: str, uri: str, tags: Mapping[str, str]) -> str:
-        """Register a model as a new version; a version that this run already made is returned."""
+        """Register a model as a new version; return the version if this run already did."""
         from mlflow.exceptions import MlflowException
 
         with translated(self._tracker.uri):
-            with contextlib.suppress(MlflowException):  # it is there already; other trouble shows below
+            with contextlib.suppress(MlflowException):  # it exists already; other errors show below
                 self._client.create_registered_model(model)
             quoted = model.replace("'", "\\'")
             for version in self._client.search_model_versions(f"name = '{quoted}'"):
                 if version.run_id == self.run_id:
                     return str(version.version)
-            # The place itself, not models:/ID: a server resolves that with its own tracking URI only.
+            # The location, not models:/ID: a server resolves that only with its own tracking URI.
             stored = self._client.get_logged_model(uri.removeprefix("models:/"))
             made = self._client.create_model_version(
                 model,
@@ -410,19 +410,19 @@ class MlflowRun:
             return str(made.version)
 
     def promote(self, model: str, version: str) -> None:
-        """Give a version the alias ``champion``; the one before loses it in the same step."""
+        """Give a version the alias ``champion``, which moves it from the previous one."""
         with translated(self._tracker.uri):
             self._client.set_registered_model_alias(model, ALIAS, version)
 
     def finish(self, *, good: bool) -> None:
-        """Close the run, if MLflow has heard of it."""
+        """Close the run, if it exists in MLflow."""
         if self._run_id:
             with translated(self._tracker.uri):
                 self._client.set_terminated(self._run_id, "FINISHED" if good else "FAILED")
 
     @cached_property
     def _experiment_id(self) -> str:
-        """The experiment of the run, which another engine may have made."""
+        """The run's experiment, which may be another engine's."""
         if not self._is_resumed:
             return self._tracker.experiment_id
         with translated(self._tracker.uri):
@@ -434,7 +434,7 @@ class MlflowRun:
 
     @contextmanager
     def _new_model(self, name: str) -> Iterator[tuple[str, Model]]:
-        """Yield a folder to save a model into; it is uploaded and marked ready afterwards."""
+        """Yield a folder to save a model into; afterwards upload it and mark the model as ready."""
         from mlflow.entities import LoggedModelOutput, LoggedModelStatus
         from mlflow.models import Model
 
@@ -457,15 +457,15 @@ class MlflowRun:
 
 @contextmanager
 def without_package_scan() -> Iterator[None]:
-    """Keep MLflow from reading the file lists of all installed packages, 0.7 to 1.5 s.
+    """Keep MLflow from reading the file lists of all installed packages, which takes 0.7 to 1.5 s.
 
-    It maps modules to packages that way before it compares the requirements given with what is
-    installed.  Ours are taken from what is installed, and have the packages' own names.
+    It does so to map modules to packages before it compares the given requirements with what is
+    installed.  Ours come from installed distributions and use their names already.
     """
     from mlflow.utils import requirements_utils
 
     names = vars(requirements_utils)
-    if _PACKAGES not in names:  # a version of MLflow that keeps them elsewhere: slower, and as good
+    if _PACKAGES not in names:  # other MLflow versions: slower, but correct
         yield
         return
     known = names[_PACKAGES]
@@ -478,7 +478,7 @@ def without_package_scan() -> Iterator[None]:
 
 @contextmanager
 def translated(uri: str) -> Iterator[None]:
-    """Turn MLflow's, the connection's and the database's exceptions into `Unavailable`."""
+    """Turn exceptions of MLflow, the connection and the database into `Unavailable`."""
     import requests
     from mlflow.exceptions import MlflowException
 
@@ -487,27 +487,27 @@ def translated(uri: str) -> Iterator[None]:
     except (MlflowException, requests.RequestException) as error:
         raise _as_unavailable(error, uri) from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] != "sqlalchemy":  # loaded only where a database is used
+        if type(error).__module__.partition(".")[0] != "sqlalchemy":  # loaded only if a database is used
             raise
         raise _as_unavailable(error, uri) from error
 
 
 def as_signature_asks(records: Any, schema: Any) -> Any:
-    """Return a table with the types of columns that a model's signature asks for.
+    """Return a table with the column types of a model's signature.
 
-    Whole numbers become narrower or text, and fractions 32 bits wide, which MLflow itself refuses to do.
+    It narrows integers, turns them into texts and floats into 32 bits, which MLflow refuses to do.
 
     Parameters
     ----------
     records : pandas.DataFrame
         The table.
     schema : mlflow.types.Schema, optional
-        The signature's inputs; the table stays as it is where there is none, or it has no columns.
+        The signature's inputs; without it, or without columns, the table is unchanged.
 
     Raises
     ------
     UnusableModel
-        If a column that the model needs is not there.
+        If a required column is missing.
     """
     if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
         return records
@@ -515,7 +515,7 @@ def as_signature_asks(records: Any, schema: Any) -> Any:
     if missing:
         raise UnusableModel(
             f"it needs the columns {', '.join(map(str, schema.required_input_names()))}, "
-            f"and there is no {', '.join(map(str, missing))} among {', '.join(map(str, records.columns))}"
+            f"but {', '.join(map(str, missing))} is not in {', '.join(map(str, records.columns))}"
         )
     changed = records.copy()
     for column in schema.inputs:
@@ -532,7 +532,7 @@ def as_signature_asks(records: Any, schema: Any) -> Any:
 
 
 def _is_about_connection(error: BaseException) -> bool:
-    """Return whether an exception comes from a server that did not answer, or not as it should."""
+    """Return whether an exception comes from a server that does not answer properly."""
     import requests
 
     found: BaseException | None = error
@@ -556,7 +556,7 @@ def _in_one_line(error: Exception) -> str:
 
 
 def _mlflow_type(kind: str) -> str:
-    """Return MLflow's name of a column type given polars' name."""
+    """Return MLflow's column type for a polars type name."""
     lowered = kind.lower()
     if lowered.startswith(("int8", "int16", "int32", "uint8", "uint16")):
         return "integer"

@@ -1,7 +1,6 @@
-"""What MLflow has registered, asked in milliseconds: importing MLflow takes seconds.
+"""Query MLflow's registry within milliseconds, because importing MLflow takes seconds.
 
-A SQLite database is read as it is, a server is asked over its REST interface.  Any other store cannot
-be asked without MLflow.
+SQLite databases are read directly, servers through their REST API.  Other stores need MLflow itself.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ WHERE a.name = ? AND a.alias = ?
 
 
 def quick_registry(uri: str) -> ModelRegistry:
-    """Return what answers for the MLflow store at a URI."""
+    """Return a quick registry for the MLflow store at a URI."""
     if uri.startswith(("http://", "https://")):
         return _Server(uri)
     return _Database(uri)
@@ -59,19 +58,19 @@ class _Database:
 
     def _ask(self, question: str, *values: str) -> list[Any]:
         if self._file is None:
-            raise Unavailable(f"the MLflow store at {without_secrets(self._uri)} cannot be asked quickly")
+            raise Unavailable(f"the MLflow store at {without_secrets(self._uri)} has no quick answer")
         if not self._file.exists():
             return []
         address = f"{self._file.as_uri()}?mode=ro"
         try:
             with closing(sqlite3.connect(address, timeout=_LOCK_TIMEOUT_S, uri=True)) as connection:
                 return connection.execute(question, values).fetchall()
-        except sqlite3.Error as error:  # busy, or of a version of MLflow with other tables
-            raise Unavailable(f"the MLflow store {self._file} cannot be asked: {error}") from error
+        except sqlite3.Error as error:  # busy, or tables of another MLflow version
+            raise Unavailable(f"the MLflow store {self._file} cannot be read: {error}") from error
 
 
 class _Server:
-    """Implements `baton.core.tracker.ModelRegistry` over the REST interface of an MLflow server."""
+    """Implements `baton.core.tracker.ModelRegistry` with the REST API of an MLflow server."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -94,7 +93,7 @@ class _Server:
         return found is not None and found["run"]["info"]["lifecycle_stage"] == "active"
 
     def _get(self, what: str, **asked: str) -> Any:
-        """Return the answer; None where there is no such thing."""
+        """Return the answer, or None if the object does not exist."""
         import httpx
 
         shown = without_secrets(self._uri)
@@ -116,6 +115,6 @@ class _Server:
 def _in_one_line(
     version: object, run_id: object, source: object, made_at: object, tags: Mapping[str, str]
 ) -> str:
-    """Say which version it is; one that was deleted and made again, or tagged otherwise, is another."""
-    told = f"{source}\0{made_at}\0" + "\0".join(f"{key}={tags[key]}" for key in sorted(tags))
-    return f"version {version} of run {run_id or 'none'} ({hashlib.sha256(told.encode()).hexdigest()[:12]})"
+    """Describe a version; the digest changes if it is recreated or tagged otherwise."""
+    text = f"{source}\0{made_at}\0" + "\0".join(f"{key}={tags[key]}" for key in sorted(tags))
+    return f"version {version} of run {run_id or 'none'} ({hashlib.sha256(text.encode()).hexdigest()[:12]})"

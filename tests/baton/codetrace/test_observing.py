@@ -432,7 +432,7 @@ def test_a_module_that_is_installed_later_is_noticed(project, tmp_path):
     ("body", "said"),
     [
         ("__import__('subprocess').run(['true'])", "it starts the program true"),
-        ("datetime.date.today().year and 1", "it reads the calendar with datetime.date.today"),
+        ("datetime.date.today().year and 1", "it reads the current date with datetime.date.today"),
     ],
 )
 def test_what_cannot_hold_still_is_told_and_not_remembered(project, body, said):

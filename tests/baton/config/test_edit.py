@@ -50,7 +50,7 @@ def test_every_problem_is_told_at_once_and_nothing_is_set(edited):
     with pytest.raises(SettingsError) as caught:
         edited.update("mlflow", aws_profle="x", tracking_server_host=7, experiment_name="fine")
     assert caught.value.problems == (
-        "there is no 'aws_profle' in section 'mlflow'; did you mean 'aws_profile'?",
+        "section 'mlflow' has no 'aws_profle'; did you mean 'aws_profile'?",
         "mlflow.tracking_server_host cannot be 7: expected a text or none, got a whole number",
     )
     assert not edited.is_changed

@@ -218,8 +218,8 @@ class TestTheFile:
         [
             pytest.param('{"year": 1,\n  oops}', "line 2, column 3", id="syntax"),
             pytest.param("[" * 100_000, "nested too deep", id="deep"),
-            pytest.param("[1]", "must hold an object", id="list"),
-            pytest.param("null", "must hold an object", id="null"),
+            pytest.param("[1]", "must contain an object", id="list"),
+            pytest.param("null", "must contain an object", id="null"),
         ],
     )
     def test_that_is_broken_is_told_with_the_place(self, config, content, words):

@@ -164,9 +164,9 @@ def test_a_kind_that_says_nothing_cannot_be_used(tmp_path):
     class Silent(Kind):
         name = "silent"
 
-    with pytest.raises(NotImplementedError, match="Silent does not say how to write"):
+    with pytest.raises(NotImplementedError, match="Silent does not implement write"):
         Silent.write(1, tmp_path / "value")
-    with pytest.raises(NotImplementedError, match="Silent does not say how to read"):
+    with pytest.raises(NotImplementedError, match="Silent does not implement read"):
         Silent.read(tmp_path / "value")
 
 

@@ -215,7 +215,7 @@ RULES = {
     "makes nothing": (
         [pure("a", gives=None)],
         {},
-        "task 'a' returns nothing; if it is run for its effect, say effect=True",
+        "task 'a' returns nothing; if it has side effects, set effect=True",
     ),
     "unknown input": (
         [pure("trips"), pure("b", "trip")],
@@ -251,12 +251,12 @@ RULES = {
     "unknown after": (
         [source, pure("b", after="sourse")],
         {},
-        "to run after 'sourse', which is no task; did you mean 'source'",
+        "runs after 'sourse', which is not a task; did you mean 'source'",
     ),
     "after the last": (
         [cleanup, pure("b", after="cleanup")],
         {},
-        "task 'b' is to run after 'cleanup', which is last",
+        "task 'b' runs after 'cleanup', which is last",
     ),
     "first with output": (
         [pure("a", position="first", effect=True)],

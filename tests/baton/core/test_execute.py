@@ -173,7 +173,7 @@ def test_a_wrong_number_of_outputs_is_told(make_run, word, count):
     run = make_run()
     changed = replace(run, parameters=type(run.parameters)(word=word))
     failure = execute_task(pair, {}, changed).failure
-    assert failure.message == f"task 'pair' must return (low, high), it returned {count} value(s)"
+    assert failure.message == f"task 'pair' must return (low, high), but returned {count} value(s)"
     assert failure.traceback == ""
 
 

@@ -11,7 +11,7 @@ from baton.core.files import write_atomically
 def test_what_is_no_regular_file_is_left_as_it_is(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(OSError, match="it is no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         write_atomically(pipe, b"content")
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert list(tmp_path.iterdir()) == [pipe]
@@ -20,6 +20,6 @@ def test_what_is_no_regular_file_is_left_as_it_is(tmp_path):
 def test_a_device_behind_a_link_is_left_as_it_is(tmp_path):
     link = tmp_path / "null"
     link.symlink_to(os.devnull)
-    with pytest.raises(OSError, match="it is no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         write_atomically(link, b"content")
     assert link.is_symlink()

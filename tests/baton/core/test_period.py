@@ -53,7 +53,7 @@ def test_periods_from_one_to_another_are_named_as_people_write_them():
 
 @pytest.mark.parametrize("name", ["2021", "2021-13", "21-1-1", "2021-01-01", "", "x-y", "²021-01"])
 def test_what_is_no_period_is_refused_with_an_example(name):
-    with pytest.raises(UsageError, match=f"'{name}' is no month") as refused:
+    with pytest.raises(UsageError, match=f"'{name}' is not a month") as refused:
         MONTHLY.between(name, "2021-02")
     assert refused.value.hint == "write it as 2021-01"
 
@@ -66,7 +66,7 @@ def test_the_last_period_comes_after_the_first():
 @pytest.mark.parametrize(
     ("period", "problem"),
     [
-        (Period("month", ("year", "mont")), "its period names 'mont', which is no parameter"),
+        (Period("month", ("year", "mont")), "its period names 'mont', which is not a parameter"),
         (Period("month", ("year",)), "a period of one month takes whole numbers for year, month"),
         (Period("year", ("name",)), "a period of one year takes whole numbers for year"),
     ],
@@ -86,5 +86,5 @@ def test_a_run_is_given_its_whole_period_or_nothing_of_it():
     implied = {"year": 2021, "month": 1}
     assert MONTHLY.completed({}, implied) == implied
     assert MONTHLY.completed({"year": 2019, "month": 7}, implied) == {}
-    with pytest.raises(UsageError, match="no month"):
+    with pytest.raises(UsageError, match="missing parameter month"):
         MONTHLY.completed({"year": 2019}, implied)

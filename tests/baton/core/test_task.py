@@ -122,9 +122,9 @@ def many() -> list[tuple[str, Task[..., Any], str]]:
     return [
         ("default", task(wrong_default), "'depth' has a default"),
         ("no type", task(no_type), "'depth' has no type"),
-        ("positional rest", task(several), "'\\*rows' names neither"),
-        ("keyword rest", task(words), "'\\*rows' names neither"),
-        ("positional only", task(by_place), "'depth' cannot be given by name"),
+        ("positional rest", task(several), "'\\*rows' is neither"),
+        ("keyword rest", task(words), "'\\*rows' is neither"),
+        ("positional only", task(by_place), "'depth' cannot be passed by name"),
         ("type of result", task(other_type), "its return type is not a kind"),
         ("unnamed results", task(two), "it returns 2 values: name them"),
         ("too few names", task(outputs="a")(two), "it names 1 outputs and returns 2"),
@@ -135,11 +135,11 @@ def many() -> list[tuple[str, Task[..., Any], str]]:
             "it names outputs \\(a\\) but returns None",
         ),
         ("unknown annotation", task(unknown), "its annotations cannot be read: name 'Nowhere'"),
-        ("pure but tracking", task(tracking), "it takes the tracking run, so it must say effect=True"),
-        ("retries", task(retries=-1)(one), "retries and retry_delay_s are at least 0"),
-        ("delay", task(retry_delay_s=-1)(one), "retries and retry_delay_s are at least 0"),
+        ("pure but tracking", task(tracking), "it takes the tracking run, so it must set effect=True"),
+        ("retries", task(retries=-1)(one), "retries and retry_delay_s must be at least 0"),
+        ("delay", task(retry_delay_s=-1)(one), "retries and retry_delay_s must be at least 0"),
         ("backoff", task(retry_backoff=0.5)(one), "retry_backoff at least 1"),
-        ("timeout", task(timeout_s=0)(one), "timeout_s is more than 0"),
+        ("timeout", task(timeout_s=0)(one), "timeout_s must be more than 0"),
     ]
 
 

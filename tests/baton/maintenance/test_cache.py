@@ -147,18 +147,18 @@ class TestVerify:
     def test_finds_a_torn_entry(self, store, remember, tmp_path, content):
         name = entry_name(remember([1]).key)
         damage(store, tmp_path, name, content)
-        assert [one.damage for one in verify(store).findings] == [Damage.TORN_ENTRY]
+        assert [one.damage for one in verify(store).findings] == [Damage.MALFORMED_ENTRY]
 
     def test_finds_an_entry_under_another_key(self, store, remember, tmp_path):
         entry = remember([1])
         store.objects.write_text(entry_name("ab" * 32), msgspec.json.encode(entry).decode())
-        assert [one.damage for one in verify(store).findings] == [Damage.TORN_ENTRY]
+        assert [one.damage for one in verify(store).findings] == [Damage.MALFORMED_ENTRY]
 
     def test_leaves_an_entry_of_another_version_alone(self, store, remember, tmp_path):
         entry = remember([1])
         later = msgspec.json.encode(msgspec.structs.replace(entry, version=ENTRY_VERSION + 1))
         damage(store, tmp_path, entry_name(entry.key), later)
-        found = verify(store, mend=True)
+        found = verify(store, repair=True)
         assert [one.damage for one in found.findings] == [Damage.OTHER_ENTRY]
         assert found.is_good
         assert [one.damage for one in verify(store).findings] == [Damage.OTHER_ENTRY]
@@ -171,7 +171,7 @@ class TestVerify:
             (root / name).write_text("half")
         assert verify(store).findings == ()
         make_old(root)
-        found = verify(store, mend=True)
+        found = verify(store, repair=True)
         assert [one.damage for one in found.findings] == [Damage.LEFTOVER] * 3
         assert found.is_good
         assert verify(store).findings == ()
@@ -180,7 +180,7 @@ class TestVerify:
         remember([1])
         stray = folder_of(store, tmp_path) / "objects" / "notes.txt"
         stray.write_text("mine")
-        found = verify(store, mend=True)
+        found = verify(store, repair=True)
         assert [one.damage for one in found.findings] == [Damage.STRAY]
         assert found.is_good
         assert stray.exists()
@@ -189,7 +189,7 @@ class TestVerify:
         good, bad, torn = remember([1]), remember([2]), remember([3])
         damage(store, tmp_path, name_of(digest_of(bad)), b"x")
         damage(store, tmp_path, entry_name(torn.key), b"x")
-        found = verify(store, mend=True)
+        found = verify(store, repair=True)
         assert found.is_good
         assert all(one.mended for one in found.findings)
         assert verify(store).findings == ()
@@ -212,7 +212,7 @@ class TestVerify:
         copy = store.objects.mirror.root / name_of(digest_of(entry))
         copy.chmod(0o644)
         copy.write_bytes(b"torn")
-        assert [one.damage for one in verify(store, mend=True).findings] == [Damage.CORRUPT_COPY]
+        assert [one.damage for one in verify(store, repair=True).findings] == [Damage.CORRUPT_COPY]
         again = Store(store.objects.url, tmp_path / "home")
         assert verify(again).findings == ()
         assert again.load(Artifact.from_dict(entry.outputs["out"]), Json) == [1]

@@ -9,8 +9,8 @@ import pytest
 PROGRAM = """
 import os, sys
 os.getloadavg = lambda: (float(sys.argv[1]) * len(os.sched_getaffinity(0)), 0, 0)
-from baton.processes.lifecycle import step_back
-step_back()
+from baton.processes.lifecycle import lower_priority
+lower_priority()
 print(os.nice(0) > 0)
 """
 

@@ -318,7 +318,7 @@ CODE: dict[str, tuple[Edit, set[str], str, str]] = {
         ("trips.txt", "90", "91"),
         {"rows", "kept", "names"},  # 90 and 91 are both too long: what is kept stays the same
         "rows",
-        "input from outside ",
+        "external input ",
     ),
 }
 
@@ -537,7 +537,7 @@ class TestExplain:
         (project.folder / "trips/__init__.py").write_text(made)
         project.run()
         sentence = sentences(project.explain("total"))[0]
-        assert sentence.startswith("not remembered: ")
+        assert sentence.startswith("not cached: ")
         assert "trips.made has no readable source" in sentence
         assert "total" in project.computed() & project.computed()
 
@@ -545,7 +545,7 @@ class TestExplain:
         project.edit("flow.py", "def total(kept: Json)", "def total(kept: Json, context: TaskContext)")
         project.edit("flow.py", "return add_up(kept)", "context.do_not_remember('too early'); return 1")
         assert project.computed() == project.computed() == {"total"}
-        assert sentences(project.explain("total")) == ["not remembered: too early"]
+        assert sentences(project.explain("total")) == ["not cached: too early"]
 
     def test_says_what_fails_in_the_tasks_own_account_of_the_world(self, project: FlowProject) -> None:
         [cause] = project.explain("rows", "--data", "nowhere.txt")["causes"]

@@ -47,8 +47,8 @@ def test_a_module_in_the_projects_folder_is_found(tmp_path):
 
 
 REFUSED = {
-    "no module": ("PKG.nowhere:dag", GOOD, UsageError, "there is no module"),
-    "no package": ("nowhere_at_all.x:dag", GOOD, UsageError, "there is no module 'nowhere_at_all.x'"),
+    "no module": ("PKG.nowhere:dag", GOOD, UsageError, "does not exist"),
+    "no package": ("nowhere_at_all.x:dag", GOOD, UsageError, "module 'nowhere_at_all.x' does not exist"),
     "no object": ("PKG.tasks:dagg", GOOD, UsageError, "has no 'dagg'; did you mean 'dag'"),
     "not a DAG": ("PKG.tasks:number", GOOD, UsageError, "is a int, not a Dag"),
     "no colon": ("PKG.tasks", GOOD, UsageError, "is not the name of a pipeline"),

@@ -86,7 +86,7 @@ def test_a_wrong_parameter_of_the_pipeline_is_told(opened):
 
 
 def test_an_unknown_pipeline_is_told(opened):
-    with pytest.raises(UsageError, match="there is no module"):
+    with pytest.raises(UsageError, match="does not exist"):
         opened(options={"pipeline": "nowhere_at_all:dag"})
 
 
@@ -98,7 +98,7 @@ def test_parameters_of_an_earlier_run_give_way_to_the_command_line(opened):
 
 
 def test_parameters_of_an_earlier_run_that_do_not_fit_any_more_are_told(opened):
-    with pytest.raises(SettingsError, match="do not fit the pipeline any more"):
+    with pytest.raises(SettingsError, match="no longer fit the pipeline"):
         opened().with_parameters({"depth": 0})
 
 

@@ -173,12 +173,12 @@ def test_runs_come_newest_first_without_those_that_cannot_be_read(tmp_path, reco
 @pytest.mark.parametrize("run_id", ["20260101-000000-abce", "../secret", "", "latest "])
 def test_an_unknown_run_is_told(tmp_path, record, run_id):
     write_run(tmp_path, record)
-    with pytest.raises(UsageError, match="there is no run") as raised:
+    with pytest.raises(UsageError, match=r"run '.*' does not exist") as raised:
         read_run(tmp_path, run_id)
     assert raised.value.hint
 
 
 def test_without_any_run_there_is_no_latest(tmp_path):
-    with pytest.raises(UsageError, match="there is no run 'latest'"):
+    with pytest.raises(UsageError, match="run 'latest' does not exist"):
         read_run(tmp_path, "latest")
     assert list_runs(tmp_path, 5) == ()

@@ -71,9 +71,9 @@ def test_parameters_that_come_and_go_are_told(work_and_entry):
 def test_what_version_says_is_told_without_secrets(work_and_entry):
     work, entry = work_and_entry
     assert told(replace(work, version="https://me:quiet@host/two"), entry) == [
-        "input from outside https://host/one -> https://host/two"
+        "external input https://host/one -> https://host/two"
     ]
-    assert told(replace(work, version="https://me:quiet@host/one"), entry) == ["input from outside changed"]
+    assert told(replace(work, version="https://me:quiet@host/one"), entry) == ["external input changed"]
 
 
 def test_another_rule_is_told_and_nothing_else(work_and_entry):
@@ -191,10 +191,7 @@ class TestKeptTexts:
     )
     def test_hold_no_secret(self, package, make_run, store, before, after):
         cause, sources = self.cause_of_edit(package, make_run, store, before, after)
-        assert (
-            store.texts.diff(cause, sources)
-            == "the change is in a text that is hidden, as it may be a secret"
-        )
+        assert store.texts.diff(cause, sources) == "the change is hidden, because it may be a secret"
         assert not any("hush" in store.objects.read_text(name) for name in store.objects.names("code"))
 
     def test_are_cut_where_the_change_is_long(self, package, make_run, store):

@@ -103,7 +103,7 @@ def do(make_run, scope):
     """Return a function that runs an effect, by default as the make engine does."""
 
     def run(what, *, factor=2, word="one", scope=scope, once=True, **changes):
-        made = make_run(effect_scope=replace(scope, leaves_out_done=once), **changes)
+        made = make_run(effect_scope=replace(scope, skips_done=once), **changes)
         chosen = replace(made, parameters=type(made.parameters)(factor=factor, word=word))
         return execute_task(what, {}, chosen)
 
@@ -279,7 +279,7 @@ class TestTheStateOfTheWorld:
         do(deploy, factor=4)
         assert do(deploy, factor=4).outcome is Outcome.CACHED
         registry.serves = "model 7"
-        assert do(deploy, factor=4).reason == "input from outside one: model 4 -> one: model 7"
+        assert do(deploy, factor=4).reason == "external input one: model 4 -> one: model 7"
         assert registry.serves == "model 4"
 
     def test_that_a_later_effect_changes_does_not_make_the_one_before_it_run_again(self, do):
@@ -299,9 +299,7 @@ class TestTheStateOfTheWorld:
         for _ in range(2):
             report = do(judge)
             assert report.outcome is Outcome.SUCCEEDED
-        assert report.reason == (
-            "not remembered: what version= says cannot be told: the registry cannot be asked quickly"
-        )
+        assert report.reason == ("not cached: version= is unknown: the registry cannot be asked quickly")
         registry.serves = "model 7"
         assert do(judge).outcome is Outcome.SUCCEEDED
 
@@ -318,7 +316,7 @@ class TestTheTrackingRun:
         do(record, tracking=lambda: Tracking("run 1"))
         registry.runs = ()
         report = do(record, tracking=lambda: Tracking("run 2"))
-        assert report.reason == "tracking run run 1, to which it added, was deleted"
+        assert report.reason == "its tracking run run 1 was deleted"
         registry.runs = ("run 2",)
         again = do(record)
         assert (again.outcome, again.tracking_run_id) == (Outcome.CACHED, "run 2")
@@ -349,6 +347,6 @@ def test_a_version_that_takes_what_it_cannot_have_is_refused():
     with pytest.raises(InvalidPipeline) as refused:
         Dag("small", [pure, misspelled])
     assert "task 'pure': version= takes the model registry" in str(refused.value)
-    assert "version= takes 'wrod', which is no parameter of the task; did you mean 'word'?" in str(
+    assert "version= takes 'wrod', which is not a parameter of the task; did you mean 'word'?" in str(
         refused.value
     )

@@ -43,7 +43,7 @@ class Text(Kind):
             Table,
             pl.DataFrame({"a": [0.0]}),
             pl.DataFrame({"a": [-0.0]}),
-            "the same values in other bytes, byte",
+            "equal values with different bytes: byte",
         ),
         (Matrix, np.array([1.0, np.nan]), np.array([1.0, 2.0]), "'dense' at [1]: nan and 2.0"),
         (Matrix, np.zeros(2), np.zeros(3), "'dense' is float64 of shape (2,) and float64 of shape (3,)"),

@@ -252,7 +252,7 @@ class TestAStoreThatCannotBeUsed:
     @pytest.mark.parametrize("command", [("run", "evaluate"), ("plan", "evaluate"), ("cache", "info")])
     def test_without_its_bucket(self, baton, s3_bucket, command):
         said = self.refused(baton, "s3://no-such-bucket/store", *command)
-        assert "there is no bucket 'no-such-bucket'" in said
+        assert "bucket 'no-such-bucket' does not exist" in said
 
     def test_without_credentials(self, baton, url, tmp_path, monkeypatch):
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -277,7 +277,7 @@ class TestAStoreThatCannotBeUsed:
         assert "Invalid bucket name" in self.refused(baton, "s3://NOT_a_bucket!/x")
 
     def test_with_credentials_in_its_url(self, baton, s3_bucket):
-        assert "holds credentials" in self.refused(baton, f"s3://me:hush@{s3_bucket}/x")
+        assert "contains credentials" in self.refused(baton, f"s3://me:hush@{s3_bucket}/x")
 
     def test_on_another_protocol_with_a_password_in_its_url(self, baton):
         said = self.refused(baton, "ftp://me:hush@127.0.0.1:9/store")

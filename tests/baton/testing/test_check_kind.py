@@ -44,7 +44,7 @@ FINDINGS = {
     "nothing written": (
         BrokenKind,
         1,
-        "kind 'broken': NotImplementedError: kind BrokenKind does not say how",
+        "kind 'broken': NotImplementedError: kind BrokenKind does not implement",
     ),
     "a value that cannot travel": (
         PickleKind,

@@ -209,13 +209,13 @@ class TestRefused:
         signature = mlflow.models.infer_signature(frame, np.array([1.0, 2.0]))
         register(log_booster, small, signature=signature)
         assert self.refused(verdict) == (
-            "it needs the columns 74_75, trip_distance, and there is no 74_75 among " + ", ".join(COLUMNS)
+            "it needs the columns 74_75, trip_distance, but 74_75 is not in " + ", ".join(COLUMNS)
         )
 
     def test_one_with_other_columns_and_no_signature(self, register, verdict):
         frame = pd.DataFrame({"74_75": [0.0, 1.0], "trip_distance": [1.0, 2.0]})
         register(log_booster, xgb.train({}, xgb.DMatrix(frame, label=[1, 2]), 1))
-        assert self.refused(verdict).startswith("it does not predict: feature_names mismatch")
+        assert self.refused(verdict).startswith("it cannot predict: feature_names mismatch")
 
     def test_one_whose_files_are_gone(self, register, verdict, ours, store):
         version = register(log_answers, twelve)
@@ -227,7 +227,7 @@ class TestRefused:
         version = register(log_answers, twelve)
         place = ours._client.get_model_version_download_uri(MODEL, version.version)
         Path(place.removeprefix("file://"), "MLmodel").unlink()
-        assert self.refused(verdict) == f"its files are gone from {place}"
+        assert self.refused(verdict) == f"its files are missing from {place}"
 
     def test_one_that_the_installed_xgboost_cannot_load(self, register, verdict, ours, trips):
         version = register(log_booster, booster(records(trips, ("int64", "int64", "float64")), trips))
@@ -239,7 +239,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("answer", "words"),
         [
-            (refuse, "it does not predict: only on Tuesdays"),
+            (refuse, "it cannot predict: only on Tuesdays"),
             (["long"] * 200, "it predicts something else than numbers"),
             ([1.0, 2.0], "it predicts 2 numbers for 200 trips"),
             ([float("nan")] * 200, "it predicts no finite number for some trips"),
@@ -253,5 +253,5 @@ class TestRefused:
 
 def test_a_model_that_mlflow_does_not_know_is_unusable(ours: MlflowRun, trips: pl.DataFrame) -> None:
     frame = records(trips, ("int64", "int64", "float64"))
-    with pytest.raises(UnusableModel, match="it is gone from MLflow"):
+    with pytest.raises(UnusableModel, match="it is missing from MLflow"):
         ours.predict(f"models:/m-{'0' * 32}", frame)

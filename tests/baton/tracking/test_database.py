@@ -219,6 +219,6 @@ def test_only_a_plain_file_is_made_here(uri: str, file: Path | None) -> None:
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file where a folder should be")
-    with pytest.raises(Unavailable, match="cannot be made") as raised:
+    with pytest.raises(Unavailable, match="cannot be created") as raised:
         make_local_database(tmp_path / "taken" / "mlflow.db")
     assert "--home" in raised.value.hint

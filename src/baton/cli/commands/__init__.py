@@ -1,1 +1,1 @@
-"""One file for each command; each is imported only when it is called."""
+"""One module per command, imported only when the command is called."""

@@ -27,38 +27,36 @@ def command() -> None:
 @place_options
 @click.pass_context
 def up(ctx: click.Context, port: int) -> int:
-    """Start Airflow's standalone with the project's pipeline, on this machine only."""
+    """Start Airflow standalone with the project's pipeline, on this machine only."""
     from baton.engines.airflow.engine import AirflowEngine
     from baton.engines.airflow.server import standalone
 
     AirflowEngine().check()
     project = ctx.obj
     project.require_writable()
-    # What this command was told holds for the tasks, and stays out of the DAG's file.
-    variables = {variable_for(name): as_text(value) for name, value in _told(ctx).items()}
+    # The tasks get this command's options through the environment, not through the DAG file.
+    variables = {variable_for(name): as_text(value) for name, value in _given(ctx).items()}
     if ctx.meta.get("config"):
         variables["BATON_CONFIG"] = str(ctx.meta["config"].absolute())
-    output.say("starting Airflow, which takes about half a minute")
+    output.say("starting Airflow, this takes about half a minute")
     environ = {**os.environ, **variables}
     with standalone(project.home, project.folder, project.dag.name, port=port, environ=environ) as airflow:
-        output.say(f"serving {airflow.address} - end it with Ctrl-C")
+        output.say(f"serving {airflow.address} - stop with Ctrl-C")
         output.say(f"login: {airflow.username}, password: {airflow.password}")
-        output.say(f"the DAG '{project.dag.name}' is paused: baton airflow trigger --unpause")
+        output.say(f"the DAG '{project.dag.name}' is paused; start it with: baton airflow trigger --unpause")
         return airflow.process.wait()
 
 
 @command.command(cls=ProjectCommand)
 @click.option("--address", help="Address of Airflow [the running standalone's, or http://127.0.0.1:8080]")
-@click.option("--username", default="", help="Name for the login [the standalone's]")
-@click.option(
-    "--password", default="", envvar="AIRFLOW_PASSWORD", help="Password; better in AIRFLOW_PASSWORD"
-)
+@click.option("--username", default="", help="Login name [the standalone's]")
+@click.option("--password", default="", envvar="AIRFLOW_PASSWORD", help="Password; prefer AIRFLOW_PASSWORD")
 @click.option("--dag-id", help="Id of the DAG [the pipeline's name]")
 @click.option("--logical-date", help="Logical date of the run, such as 2021-01-01 [none]")
-@click.option("--unpause", is_flag=True, help="Let the scheduler run the DAG, its schedule included")
-@click.option("--force", "forced", multiple=True, metavar="TASK", help="Run this task whatever is remembered")
-@click.option("--cache/--no-cache", "use_cache", default=True, help="Use remembered results [cache]")
-@click.option("--follow/--no-follow", "followed", default=True, help="Wait for the end of the run [follow]")
+@click.option("--unpause", is_flag=True, help="Let the scheduler run the DAG, including its schedule")
+@click.option("--force", "forced", multiple=True, metavar="TASK", help="Run this task even if cached")
+@click.option("--cache/--no-cache", "use_cache", default=True, help="Use cached results [cache]")
+@click.option("--follow/--no-follow", "followed", default=True, help="Wait until the run ends [follow]")
 @json_option
 @place_options
 @click.pass_context
@@ -76,10 +74,10 @@ def trigger(
     as_json: bool,
 ) -> int:
     """Trigger a run with Airflow's scheduler through its REST API, and follow it."""
-    from baton.engines.airflow.follow import follow
     from baton.engines.airflow.parameters import FORCE, USE_CACHE
     from baton.engines.airflow.rest import AirflowApi
     from baton.engines.airflow.server import address_of, login_of
+    from baton.engines.airflow.watch import watch
 
     project = ctx.obj
     own = address_of(project.home)
@@ -87,7 +85,7 @@ def trigger(
         username, known = login_of(project.home)
         password = password or known
     dag_id = dag_id or project.dag.name
-    conf = {name: value for name, value in _told(ctx).items() if name in _parameters(ctx)}
+    conf = {name: value for name, value in _given(ctx).items() if name in _parameters(ctx)}
     conf |= {} if use_cache else {USE_CACHE: False}
     conf |= {FORCE: list(forced)} if forced else {}
     api = AirflowApi(
@@ -96,8 +94,8 @@ def trigger(
     paused = api.dag(dag_id)["is_paused"]
     if paused and not unpause:
         raise UsageError(
-            f"DAG '{dag_id}' is paused, so that its runs would wait",
-            "let the scheduler run it, its schedule included: --unpause",
+            f"DAG '{dag_id}' is paused, so its runs would wait",
+            "unpause it, including its schedule, with: --unpause",
         )
     if paused:
         api.unpause(dag_id)
@@ -107,19 +105,19 @@ def trigger(
         return ExitCode.DONE
     with reporting(quiet=as_json, verbose=False) as report:
         try:
-            ended = follow(api, dag_id, run, report)
+            ended = watch(api, dag_id, run, report)
         except Unavailable as error:
             raise Unavailable(
-                f"{error.message}; run '{run}' of DAG '{dag_id}' was triggered, and may go on", error.hint
+                f"{error.message}; run '{run}' of DAG '{dag_id}' is triggered and may be running", error.hint
             ) from error
     output.show_end(ended, as_json=as_json)
     return ExitCode.DONE if ended.is_good else ExitCode.TASK_FAILED
 
 
-def _told(ctx: click.Context) -> dict[str, Any]:
-    """Return the settings and parameters that the command line gives, by name."""
-    told: dict[str, Any] = ctx.obj.configuration.given("command line")
-    return told
+def _given(ctx: click.Context) -> dict[str, Any]:
+    """Return the settings and parameters from the command line, by name."""
+    given: dict[str, Any] = ctx.obj.configuration.given("command line")
+    return given
 
 
 def _parameters(ctx: click.Context) -> set[str]:

@@ -1,4 +1,4 @@
-"""``baton cache``: look at what is remembered, check it, and make room."""
+"""``baton cache``: inspect, check and shrink the cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Look at what is remembered, check it, and make room."""
+    """Inspect, check and shrink the cache."""
 
 
 @command.command(cls=ProjectCommand)
@@ -31,7 +31,7 @@ def command() -> None:
 @place_options
 @click.pass_context
 def info(ctx: click.Context, as_json: bool) -> None:
-    """Show where the store is, how much it holds, and how often it was of use here."""
+    """Show where the store is, its size, and the cache hits of this project."""
     from baton.maintenance import cache
 
     found = cache.cache_info(ctx.obj)
@@ -54,7 +54,7 @@ def info(ctx: click.Context, as_json: bool) -> None:
 @place_options
 @click.pass_context
 def ls(ctx: click.Context, targets: tuple[str, ...], limit: int | None, as_json: bool) -> None:
-    """List what is remembered, newest first: everything, or the tasks of TARGETS (groups or tasks)."""
+    """List the cached results, newest first: all, or those of TARGETS (groups or tasks)."""
     from baton.maintenance import cache
 
     entries = cache.cache_entries(ctx.obj, targets)[:limit]
@@ -62,7 +62,7 @@ def ls(ctx: click.Context, targets: tuple[str, ...], limit: int | None, as_json:
         output.show_json(msgspec.to_builtins(entries))
         return
     if not entries:
-        output.say("nothing is remembered; compute it with: baton run")
+        output.say("the cache is empty; fill it with: baton run")
         return
     rows = [
         (
@@ -81,15 +81,15 @@ def ls(ctx: click.Context, targets: tuple[str, ...], limit: int | None, as_json:
 
 
 @command.command(cls=ProjectCommand)
-@click.option("--mend", is_flag=True, help="Remove what is damaged, so that it is computed anew")
+@click.option("--repair", "--mend", "repair", is_flag=True, help="Delete damaged files")
 @json_option
 @place_options
 @click.pass_context
-def verify(ctx: click.Context, mend: bool, as_json: bool) -> int:
-    """Digest every object again and follow every entry; exit with 1 if something bad is left."""
+def verify(ctx: click.Context, repair: bool, as_json: bool) -> int:
+    """Check the digest of every object and the objects of every entry; exit with 1 if something is bad."""
     from baton.maintenance import cache
 
-    found = cache.verify_cache(ctx.obj, mend=mend)
+    found = cache.verify_cache(ctx.obj, repair=repair)
     if as_json:
         output.show_json(
             {
@@ -105,22 +105,22 @@ def verify(ctx: click.Context, mend: bool, as_json: bool) -> int:
     else:
         if found.findings:
             rows = [
-                (finding.damage.value, "removed" if finding.mended else "", finding.name, finding.about)
+                (finding.damage.value, "deleted" if finding.mended else "", finding.name, finding.about)
                 for finding in found.findings
             ]
-            output.show_table(("what", "mended", "file", "about"), rows)
+            output.show_table(("what", "repaired", "file", "about"), rows)
         output.say(f"checked {found.objects} objects and {found.entries} entries")
         if not found.is_good:
-            output.say("\nhint: remove what is damaged with: baton cache verify --mend")
+            output.say("\nhint: delete what is damaged with: baton cache verify --repair")
     return ExitCode.DONE if found.is_good else ExitCode.TASK_FAILED
 
 
 @command.command(cls=ProjectCommand)
 @click.argument("targets", nargs=-1)
-@click.option("--share", type=SHARE, default=1.0, help="Share of what is remembered, drawn at random [all]")
-@click.option("--budget", type=AGE, metavar="TIME", help="Start nothing that would last longer, as 60s")
-@click.option("--sample-seed", "seed", type=click.IntRange(min=0), help="Draw the same share again")
-@click.option("--forget", is_flag=True, help="Forget what is stale, so that it is computed anew")
+@click.option("--share", type=SHARE, default=1.0, help="Random share of the cached results [all]")
+@click.option("--budget", type=AGE, metavar="TIME", help="Start no task that would exceed this, e.g. 60s")
+@click.option("--sample-seed", "seed", type=click.IntRange(min=0), help="Repeat an earlier random choice")
+@click.option("--forget", is_flag=True, help="Delete stale results from the cache")
 @json_option
 @place_options
 @click.pass_context
@@ -133,19 +133,21 @@ def recheck(
     forget: bool,
     as_json: bool,
 ) -> int:
-    """Compute remembered results again, all or those of TARGETS, and compare; exit with 1 if one differs.
+    """Compute cached results again, all or those of TARGETS, and compare; exit with 1 if one differs.
 
-    A result is stale if the code, parameters and inputs of now give another one. A task is not deterministic
-    if two computations differ. Everything is computed in a scratch store; the store itself is only read.
+    A result is stale if the current code, parameters and inputs give another one. A task is not
+    deterministic if two computations differ. Everything runs in a scratch store; the real one is only read.
     """
     from baton.maintenance.recheck import recheck as recheck_tasks
 
-    def tell(one: Rechecked) -> None:
+    def show(one: Rechecked) -> None:
         if not as_json:
             output.say(f"{one.task:{width}}  {one.verdict.value}  {one.duration_s:.2f} s")
 
     width = max((len(task.name) for task in ctx.obj.dag.tasks), default=0)
-    found = recheck_tasks(ctx.obj, targets, share=share, budget_s=budget, seed=seed, forget=forget, tell=tell)
+    found = recheck_tasks(
+        ctx.obj, targets, share=share, budget_s=budget, seed=seed, forget=forget, on_result=show
+    )
     if as_json:
         tasks = [{**asdict(one), "verdict": one.verdict.value} for one in found.tasks]
         output.show_json({**asdict(found), "good": found.is_good, "tasks": tasks})
@@ -158,27 +160,27 @@ def _show_recheck(found: Recheck, *, forget: bool) -> None:
     from baton.maintenance.recheck import Verdict
 
     rows = [
-        (one.task, one.verdict.value, one.run_id, "; ".join(_told(one)))
+        (one.task, one.verdict.value, one.run_id, "; ".join(_details(one)))
         for one in found.tasks
         if one.verdict is not Verdict.RIGHT
     ]
     if rows:
         output.show_table(("task", "what", "computed by run", "about"), rows)
     if not found.remembered:
-        output.say("nothing of the current plan is remembered; compute it with: baton run --cache")
+        output.say("no result of the current plan is cached; compute it with: baton run --cache")
         return
     right = sum(one.verdict is Verdict.RIGHT for one in found.tasks)
-    chosen = "" if len(found.tasks) == found.remembered else f" (drawn with --sample-seed {found.seed})"
-    output.say(f"{right} of {len(found.tasks)} right; {found.remembered} are remembered{chosen}")
+    chosen = "" if len(found.tasks) == found.remembered else f" (chosen with --sample-seed {found.seed})"
+    output.say(f"{right} of {len(found.tasks)} right; {found.remembered} are cached{chosen}")
     if found.left_out:
-        output.say(f"left out, as the budget is too small: {', '.join(found.left_out)}")
+        output.say(f"left out because of the budget: {', '.join(found.left_out)}")
     if any(one.verdict is Verdict.STALE for one in found.tasks) and not forget:
-        output.say("\nhint: forget what is stale with: baton cache recheck --forget")
+        output.say("\nhint: delete stale results with: baton cache recheck --forget")
     if any(one.verdict is Verdict.NOT_DETERMINISTIC for one in found.tasks):
-        output.say("\nhint: give the task a seed, an order or a time that it does not choose itself")
+        output.say("\nhint: give the task a fixed seed, order or time")
 
 
-def _told(one: Rechecked) -> Iterator[str]:
+def _details(one: Rechecked) -> Iterator[str]:
     yield from (f"{name}: {difference}" for name, difference in one.differences.items())
     if one.message:
         yield one.message
@@ -187,19 +189,19 @@ def _told(one: Rechecked) -> Iterator[str]:
 
 
 @command.command(cls=ProjectCommand)
-@click.option("--older-than", type=AGE, metavar="AGE", help="Forget what was not used for so long, as 30d")
-@click.option("--max-size", type=SIZE, metavar="SIZE", help="Forget the least used beyond so much, as 5GB")
-@click.option("--yes", is_flag=True, help="Remove it; without this it is only shown")
+@click.option("--older-than", type=AGE, metavar="AGE", help="Delete what is unused for this long, e.g. 30d")
+@click.option("--max-size", type=SIZE, metavar="SIZE", help="Delete the least used beyond this, e.g. 5GB")
+@click.option("--yes", is_flag=True, help="Delete; otherwise only show")
 @json_option
 @place_options
 @click.pass_context
 def gc(
     ctx: click.Context, older_than: float | None, max_size: float | None, yes: bool, as_json: bool
 ) -> None:
-    """Show what is not needed any more, and remove it with --yes.
+    """Show what is no longer needed, and delete it with --yes.
 
-    Kept always: what was made or used within an hour, what an entry refers to, and all that a run in
-    progress may need.
+    Always kept: what was created or used within an hour, what an entry refers to, and everything that a run
+    in progress may need.
     """
     from baton.maintenance import cache
 
@@ -211,27 +213,27 @@ def gc(
     )
     _show_garbage(garbage, removed=yes, as_json=as_json)
     if not yes and not as_json and any(garbage.by_kind.values()):
-        output.say("\nhint: nothing was removed; do it with: --yes")
+        output.say("\nhint: nothing was deleted; delete it with: --yes")
 
 
 @command.command(cls=ProjectCommand)
-@click.option("--yes", is_flag=True, help="Do not ask")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation")
 @json_option
 @place_options
 @click.pass_context
 def clear(ctx: click.Context, yes: bool, as_json: bool) -> int:
-    """Remove everything that is remembered, for all who share the store; runs and models stay."""
+    """Delete the whole cache, for everyone who shares the store; runs and models stay."""
     from baton.maintenance import cache
 
     if not yes:
         if not sys.stdin.isatty():
-            raise UsageError("cache clear asks before it removes, and nobody is there", "say --yes")
+            raise UsageError("cache clear asks for confirmation and needs a terminal", "confirm with --yes")
         everything = cache.clear_cache(ctx.obj)
         sizes = [file.size for file in everything.objects]
         place = ctx.obj.store.objects.place.shown
-        question = f"Remove {len(sizes)} objects ({size_text(sum(sizes))}) and all entries of {place}?"
+        question = f"Delete {len(sizes)} objects ({size_text(sum(sizes))}) and all entries of {place}?"
         if not output.confirm(question):
-            output.say("nothing was removed")
+            output.say("nothing was deleted")
             return ExitCode.DONE
     _show_garbage(cache.clear_cache(ctx.obj, remove=True), removed=True, as_json=as_json)
     return ExitCode.DONE
@@ -248,9 +250,9 @@ def _show_garbage(garbage: Garbage, *, removed: bool, as_json: bool) -> None:
         return
     rows = [(kind, count, size_text(size)) for kind, (count, size) in amounts.items() if count]
     if not rows:
-        output.say("there is nothing to remove; what was made or used within an hour is kept")
+        output.say("nothing to delete; what was created or used within an hour is kept")
         return
-    output.show_table(("removed" if removed else "would remove", "files", "size"), rows)
+    output.show_table(("deleted" if removed else "would delete", "files", "size"), rows)
 
 
 def _outputs(entry: Entry) -> str:

@@ -1,4 +1,4 @@
-"""``baton clean``: remove what targets made."""
+"""``baton clean``: delete the results of targets."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from baton.cli.options import ProjectCommand, json_option, place_options
 
 @click.command(cls=ProjectCommand)
 @click.argument("targets", nargs=-1)
-@click.option("--dry-run", is_flag=True, help="Only show what would be removed")
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted")
 @json_option
 @place_options
 @click.pass_context
 def command(ctx: click.Context, targets: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """Forget the results of TARGETS (groups or tasks), or of the whole pipeline, so that they run again.
+    """Delete the cached results of TARGETS (groups or tasks), or of the whole pipeline, so that they rerun.
 
-    Files that their effects left for people are removed. Models, tracking runs and downloads stay.
+    This also deletes the files that their effects left. Models, tracking runs and downloads stay.
     """
     from baton.maintenance import cache
 
@@ -33,14 +33,14 @@ def command(ctx: click.Context, targets: tuple[str, ...], dry_run: bool, as_json
             }
         )
         return
-    removed, forgot = ("would remove", "would forget") if dry_run else ("removed", "forgot")
+    deleted = "would delete" if dry_run else "deleted"
     for path in cleaned.products:
-        output.show_data(f"{removed} {path}")
+        output.show_data(f"{deleted} {path}")
     for task in cleaned.tasks:
         count = sum(entry.task == task for entry in cleaned.entries) + (task in cleaned.effects)
         if count:
-            output.show_data(f"{forgot} {task} ({count} remembered)")
+            output.show_data(f"{deleted} {task} ({count} cached)")
     if not (cleaned.products or cleaned.entries or cleaned.effects):
-        output.say("there is nothing to remove")
+        output.say("nothing to delete")
     elif cleaned.entries and not dry_run:
-        output.say("\nhint: free the space of what nothing refers to any more with: baton cache gc --yes")
+        output.say("\nhint: free the space of unreferenced objects with: baton cache gc --yes")

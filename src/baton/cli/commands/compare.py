@@ -1,4 +1,4 @@
-"""``baton compare``: one pipeline on several engines, side by side."""
+"""``baton compare``: run one pipeline on several engines and compare the results."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
     "engines",
     multiple=True,
     metavar="ENGINE",
-    help="An engine to run; repeat it for more [every one that can be used]",
+    help="An engine to run; may be repeated [every available one]",
 )
 @click.option(
-    "--shared", is_flag=True, help="Share the project's store, so that what one made the next takes"
+    "--shared", is_flag=True, help="Use the project's store, so that engines reuse each other's results"
 )
 @click.option(
     "-j",
     "--jobs",
     type=click.IntRange(min=1),
     default=1,
-    help="Tasks that may run at once, where the engine can [1]",
+    help="Maximum number of concurrent tasks, if the engine supports it [1]",
 )
 @click.option(
-    "--html", "html_path", type=click.Path(dir_okay=False, path_type=Path), help="Write a page there too"
+    "--html", "html_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write an HTML page"
 )
 @click.option(
     "--markdown",
     "markdown_path",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the figures into this Markdown page too, between their marks",
+    help="Also write the figures into this Markdown page, between their markers",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show only the result and errors")
 @json_option
@@ -62,11 +62,11 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Run TARGETS (groups or tasks) on several engines, and say whether all made the same.
+    """Run TARGETS (groups or tasks) on several engines, and compare the results.
 
-    Each engine runs in a process of its own and, unless --shared, begins with nothing remembered. Effects
-    run on each: every engine has its own tracking run, and deploys; with --shared, make leaves out what is
-    done. Exits with 1 if an engine failed, or if an artifact of a pure task is not the same on all.
+    Each engine runs in its own process and, unless --shared, starts with an empty cache. Effects run on each
+    engine: each has its own tracking run and deploys; with --shared, make skips what is up to date. Exits
+    with 1 if an engine failed, or if an artifact of a pure task differs between engines.
     """
     from baton.comparison import compare
     from baton.comparison.markdown import as_markdown, check_page, write_part
@@ -76,7 +76,7 @@ def command(
 
     if html_path is not None and not html_path.absolute().parent.is_dir():
         raise UsageError(
-            f"the folder of {html_path} does not exist", f"make it with: mkdir -p {html_path.parent}"
+            f"the folder of {html_path} does not exist", f"create it with: mkdir -p {html_path.parent}"
         )
     if markdown_path is not None:
         check_page(markdown_path)
@@ -88,7 +88,7 @@ def command(
         shared=shared,
         quiet=quiet,
         anywhere=ctx.meta.get("project") is not None,
-        tell=lambda line: None if quiet else output.say(f"\n$ {line}"),
+        on_command=lambda line: None if quiet else output.say(f"\n$ {line}"),
     )
     if html_path is not None:
         write_atomically(html_path.absolute(), as_html(made, _command_line()).encode())
@@ -117,13 +117,13 @@ def _show(made: Comparison) -> None:
     output.show_data(f"\n{made.verdict}")
     kept = [run for run in made.runs if run.store]
     if kept:
-        output.say("\nhint: their artifacts were kept; remove them when you have looked, or resumed:")
+        output.say("\nhint: their artifacts were kept; delete these folders when you no longer need them:")
         for run in kept:
             output.say(f"  {run.engine}: {run.store}")
 
 
 def _resume(ctx: click.Context, run: EngineRun) -> str:
-    """Return the command that goes on with a failed run, on its engine and its store."""
+    """Return the command that resumes a failed run, on its engine and its store."""
     from baton.runs.command_line import given_options
     from baton.runs.project import open_project
 
@@ -136,7 +136,7 @@ def _resume(ctx: click.Context, run: EngineRun) -> str:
 
 
 def _command_line() -> str:
-    """Return this command as it was typed, without what nobody may see."""
+    """Return this command as typed, without secrets."""
     from baton.runs.command_line import shown_word
 
     return shlex.join(["baton", *map(shown_word, sys.argv[1:])])

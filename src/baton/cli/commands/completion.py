@@ -1,4 +1,4 @@
-"""``baton completion``: the shell's completion script."""
+"""``baton completion``: the shell completion script."""
 
 from __future__ import annotations
 

@@ -63,13 +63,13 @@ def _rows_of(configuration: Configuration) -> Iterator[tuple[str, Any, str, str]
 @place_options
 @click.pass_context
 def set_value(ctx: click.Context, key: str, value: str) -> None:
-    """Set KEY (dotted or bare) to VALUE in the configuration file; 'none' takes it out."""
+    """Set KEY (dotted or bare) to VALUE in the configuration file; 'none' removes it."""
     configuration = ctx.obj.configuration
     found = [leaf for leaf in configuration.leaves if key in (leaf.key, leaf.name)]
     if not found:
         names = [name for leaf in configuration.leaves for name in (leaf.key, leaf.name)]
         raise SettingsError(
-            [f"there is no setting or parameter '{key}'{nearest(key, names)}"],
+            [f"setting or parameter '{key}' does not exist{nearest(key, names)}"],
             "list them with: baton config show",
         )
     leaf = found[0]
@@ -83,7 +83,7 @@ def set_value(ctx: click.Context, key: str, value: str) -> None:
 
 
 def _is_choice(leaf: Leaf, text: str) -> bool:
-    """Whether a text is one of the values that may be chosen, and not what stands for None."""
+    """Whether a text is one of the allowed values, rather than the text for None."""
     return text in leaf.choices and convert_one(leaf, text) is not None
 
 

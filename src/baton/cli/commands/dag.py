@@ -23,7 +23,7 @@ def command(ctx: click.Context, targets: tuple[str, ...], form: str) -> None:
 
 
 def as_text(dag: Dag) -> str:
-    """Return a line for each task in topological order, with what it needs and what it makes."""
+    """Return one line per task in topological order, with its inputs and outputs."""
     width = max(len(task.name) for task in dag.order)
     lines = []
     for task in dag.order:
@@ -35,7 +35,7 @@ def as_text(dag: Dag) -> str:
 
 
 def as_mermaid(dag: Dag) -> str:
-    """Return the DAG as a Mermaid flowchart, a subgraph for each group of several tasks."""
+    """Return the DAG as a Mermaid flowchart, with a subgraph for each group of several tasks."""
     lines = ["flowchart LR"]
     for group, members in dag.groups.items():
         shapes = [

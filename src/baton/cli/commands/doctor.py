@@ -1,4 +1,4 @@
-"""``baton doctor``: try everything that a run needs."""
+"""``baton doctor``: check everything that a run needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from baton.cli.options import ProjectCommand, json_option, place_options
 @place_options
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> int:
-    """Try everything that a run needs: imports, folders, store, MLflow and the pipeline's own checks."""
+    """Check everything that a run needs: imports, folders, store, MLflow and the pipeline's own checks."""
     from baton.maintenance.doctor import examine
 
     findings = examine(ctx.obj)

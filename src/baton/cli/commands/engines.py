@@ -1,4 +1,4 @@
-"""``baton engines``: the engines and whether they can be used."""
+"""``baton engines``: the engines and whether they are available."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from baton.errors import BatonError
 @click.command(cls=Command)
 @json_option
 def command(as_json: bool) -> None:
-    """List the engines and whether they can be used here."""
+    """List the engines and whether they are available here."""
     rows = []
     for name in engine_names():
         engine = find_engine(name)

@@ -1,4 +1,4 @@
-"""``baton explain``: why a task would run, or need not."""
+"""``baton explain``: why a task would or would not run."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 @click.command(cls=ProjectCommand)
 @click.argument("task")
-@click.option("-v", "--verbose", "--full", "full", is_flag=True, help="Show all that the key is made of")
+@click.option("-v", "--verbose", "--full", "full", is_flag=True, help="Show everything in the cache key")
 @json_option
 @place_options
 @click.pass_context
 def command(ctx: click.Context, task: str, full: bool, as_json: bool) -> None:
-    """Show why a run that uses the cache would run TASK, or need not; nothing is run or written."""
+    """Show why a run with the cache would or would not run TASK; nothing runs or is written."""
     from baton import api
 
     explained = api.explain(ctx.obj, task)
@@ -55,13 +55,13 @@ def _verdict(explained: Explanation) -> Iterator[str]:
         last = explained.last_run
         yield f"last in run {last.run_id}: {last.outcome}, {last.reason}".rstrip(" ,")
     if explained.unresolved:
-        yield "counts whole:"
+        yield "counts as a whole:"
         yield from (f"  {finding}" for finding in explained.unresolved)
 
 
 def _ingredients(explained: Explanation) -> Iterator[str]:
-    """Yield what the key is made of, a heading and a line for each thing."""
-    yield f"key: {explained.key or 'not known before what it depends on has run'}"
+    """Yield the contents of the key: a heading and one line per item."""
+    yield f"key: {explained.key or 'unknown until its upstream tasks have run'}"
     yield from _listed("parameters", {n: as_text(v) for n, v in explained.parameters.items()})
     inputs = {
         name: f"{digest[:12] or 'not known yet'} from {explained.producers[name]}"

@@ -1,4 +1,4 @@
-"""``baton menu``: choose what to do from a menu."""
+"""``baton menu``: choose commands from a menu."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from baton.errors import UsageError
 @place_options
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Choose what to do from a menu, which shows and runs the command for it.
+    """Choose commands from a menu, which shows and runs them.
 
     Settings and parameters given here are passed on to every command.
     """
@@ -24,7 +24,7 @@ def command(ctx: click.Context) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
             "the menu needs a terminal",
-            "without one, run its commands: baton run --engine ENGINE, baton compare, baton clean, "
+            "without one, run the commands: baton run --engine ENGINE, baton compare, baton clean, "
             "baton cache clear --yes, baton config show, baton doctor",
         )
     Menu(ctx.obj.dag, options_of(ctx.obj, anywhere=ctx.meta.get("project") is not None)).run()

@@ -13,12 +13,12 @@ from baton.runs.command_line import shown_word
 
 @click.command(cls=ProjectCommand)
 @click.argument("targets", nargs=-1)
-@force_option("As if run with --force")
+@force_option("Plan as if run with --force")
 @json_option
 @place_options
 @click.pass_context
 def command(ctx: click.Context, targets: tuple[str, ...], forced: tuple[str, ...], as_json: bool) -> None:
-    """Show what a run of TARGETS that uses the cache would do; nothing is run or written."""
+    """Show what a run of TARGETS with the cache would do; nothing runs or is written."""
     from baton import api
     from baton.engines.find import find_engine
 
@@ -28,4 +28,4 @@ def command(ctx: click.Context, targets: tuple[str, ...], forced: tuple[str, ...
         return
     engine = find_engine(ctx.obj.configuration.settings.baton.engine)
     words = ["baton", "run", *([] if engine.uses_cache else ["--cache"]), *map(shown_word, ctx.meta["words"])]
-    output.say(f"\nhint: run it so with: {shlex.join(words)}")
+    output.say(f"\nhint: run it with: {shlex.join(words)}")

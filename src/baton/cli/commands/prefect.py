@@ -31,7 +31,7 @@ def up(ctx: click.Context, port: int) -> int:
     from baton.engines.prefect.server import serve_until_stopped
 
     def ready(url: str) -> None:
-        output.say(f"Prefect's pages: {url.removesuffix('/api')} - end it with Ctrl-C; in other terminals:")
+        output.say(f"Prefect UI: {url.removesuffix('/api')} - stop with Ctrl-C; in other terminals:")
         output.show_data(f"export PREFECT_API_URL={url}")
 
     return serve_until_stopped(port, project.home / "prefect" / "server.log", ready)
@@ -40,16 +40,16 @@ def up(ctx: click.Context, port: int) -> int:
 @command.command(cls=ProjectCommand)
 @click.argument("targets", nargs=-1)
 @name_option
-@click.option("--cron", default="0 6 2 * *", help="When it runs, in cron's five fields [0 6 2 * *]")
+@click.option("--cron", default="0 6 2 * *", help="Schedule, in cron's five fields [0 6 2 * *]")
 @click.option("--timezone", default="UTC", help="Time zone of the schedule [UTC]")
-@click.option("--active/--paused", default=False, help="Whether the schedule begins at once [paused]")
+@click.option("--active/--paused", default=False, help="Whether the schedule starts immediately [paused]")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Label the deployment; may be repeated")
 @click.option(
     "--lag",
     type=click.IntRange(min=0),
-    help="Periods from the one that a run is about to that of its schedule [as the pipeline says]",
+    help="Periods between a run's own and its scheduled one [as declared]",
 )
-@click.option("--work-pool", default="", help="Work pool whose workers run it; none means it is served")
+@click.option("--work-pool", default="", help="Work pool whose workers run it; without one, serve it")
 @place_options
 @click.pass_context
 def deploy(
@@ -63,7 +63,7 @@ def deploy(
     lag: int | None,
     work_pool: str,
 ) -> None:
-    """Make the pipeline, or the part that TARGETS need, a deployment on the Prefect server."""
+    """Deploy the pipeline, or the part that TARGETS need, to the Prefect server."""
     _require_server(ctx)
     from baton.engines.prefect.deployment import Plan, deploy
 
@@ -76,22 +76,22 @@ def deploy(
     serving = (
         f"prefect worker start --pool {work_pool}" if work_pool else f"baton prefect serve --name {name}"
     )
-    output.say(f"run its flow runs: {serving}")
-    output.say(f"ask for one: prefect deployment run {full_name}")
+    output.say(f"execute its flow runs: {serving}")
+    output.say(f"start one: prefect deployment run {full_name}")
 
 
 @command.command(cls=ProjectCommand)
 @name_option
-@click.option("--limit", type=click.IntRange(min=1), default=1, help="Flow runs that may run at once [1]")
+@click.option("--limit", type=click.IntRange(min=1), default=1, help="Number of concurrent flow runs [1]")
 @place_options
 @click.pass_context
 def serve(ctx: click.Context, name: str, limit: int) -> None:
-    """Run a deployment's flow runs on this machine, until Ctrl-C."""
+    """Execute a deployment's flow runs on this machine, until Ctrl-C."""
     _require_server(ctx)
     from baton.engines.prefect.deployment import serve
 
     def ready() -> None:
-        output.say(f"serving {ctx.obj.dag.name}/{name} - end it with Ctrl-C")
+        output.say(f"serving {ctx.obj.dag.name}/{name} - stop with Ctrl-C")
 
     serve(ctx.obj, name, limit=limit, ready=ready)
 
@@ -110,7 +110,7 @@ def _require_server(ctx: click.Context) -> None:
     url = chosen_api_url()
     if not url:
         raise Unavailable(
-            "no Prefect server is named by PREFECT_API_URL",
+            "PREFECT_API_URL is not set",
             "start one with: baton prefect up; then: export PREFECT_API_URL=http://127.0.0.1:4200/api",
         )
     require_server(url)

@@ -28,31 +28,31 @@ if TYPE_CHECKING:
     "--cache/--no-cache",
     "use_cache",
     default=None,
-    help="Use remembered results instead of running [as the engine does]",
+    help="Use cached results instead of running [the engine's default]",
 )
 @click.option(
     "-j",
     "--jobs",
     type=click.IntRange(min=1),
-    help="Tasks that may run at once, where the engine can [as the engine chooses]",
+    help="Maximum number of concurrent tasks, if the engine supports it [the engine's choice]",
 )
-@force_option("Run this task whatever is remembered; everything where none is named")
+@force_option("Run this task even if cached; without TASK, all tasks")
 @click.option(
     "--recheck",
     "recheck_share",
     type=SHARE,
     metavar="SHARE",
-    help="Compute this share of the remembered results again and compare; exit with 1 on a difference",
+    help="Compute this share of the cached results again and compare; exit with 1 on a difference",
 )
-@click.option("--keep-going", is_flag=True, help="After a failure, run what does not depend on it")
+@click.option("--keep-going", is_flag=True, help="After a failure, run tasks that do not depend on it")
 @click.option(
     "--resume",
     "resumed",
     metavar="RUN",
-    help="Go on with a run: its targets and parameters, and what it finished",
+    help="Resume a run: its targets, parameters and finished tasks",
 )
-@click.option("--dry-run", is_flag=True, help="Show what would run and why; nothing is run or written")
-@click.option("--explain", "reasons", is_flag=True, help="Show why each task ran, or did not")
+@click.option("--dry-run", is_flag=True, help="Show what would run and why; nothing runs or is written")
+@click.option("--explain", "reasons", is_flag=True, help="Show why each task ran or did not")
 @click.option("-q", "--quiet", is_flag=True, help="Show only results and errors")
 @click.option("-v", "--verbose", is_flag=True, help="Show starts, reasons and messages of tasks")
 @json_option
@@ -86,7 +86,7 @@ def command(
         output.show_plan(planned, as_json=as_json)
         return ExitCode.DONE
     with (
-        telling_how_to_resume(project, ctx.meta) as heard,
+        showing_how_to_resume(project, ctx.meta) as watched,
         reporting(quiet=quiet or as_json, verbose=verbose, reasons=reasons) as shown,
     ):
         ended = api.run(
@@ -97,7 +97,7 @@ def command(
             use_cache=use_cache,
             forced=forced,
             recheck_share=recheck_share or 0.0,
-            report=heard(shown),
+            report=watched(shown),
         )
     output.show_end(ended, as_json=as_json, verbose=verbose)
     if ended.is_good:
@@ -107,32 +107,32 @@ def command(
 
 
 @contextmanager
-def telling_how_to_resume(
+def showing_how_to_resume(
     project: Project, place: Mapping[str, Any]
 ) -> Iterator[Callable[[Reporter], Reporter]]:
-    """Yield what listens beside a reporter; where a run that has begun is interrupted, say how to go on.
+    """Yield a wrapper for reporters; if a started run is interrupted, say how to resume it.
 
     Parameters
     ----------
     project : Project
         The run's project.
     place : mapping of str to Any
-        Where the command line said that the project is.
+        Options from the command line that locate the project.
     """
     from baton.core.events import RunStarted
 
     begun: list[RunStarted] = []
 
-    def heard(report: Reporter) -> Reporter:
-        def notice(event: Event) -> None:
+    def watched(report: Reporter) -> Reporter:
+        def watch(event: Event) -> None:
             if isinstance(event, RunStarted):
                 begun.append(event)
             report(event)
 
-        return notice
+        return watch
 
     try:
-        yield heard
+        yield watched
     except KeyboardInterrupt:
         for run in begun:
             output.say(f"\nresume: {resume_command(project, run.run_id, place, engine=run.engine)}")
@@ -140,7 +140,7 @@ def telling_how_to_resume(
 
 
 def resume_command(project: Project, run_id: str, place: Mapping[str, Any], *, engine: str = "") -> str:
-    """Return the command that goes on with a run: parameters come from the run, settings are repeated.
+    """Return the command that resumes a run: parameters come from the run, settings are repeated.
 
     Parameters
     ----------
@@ -149,9 +149,9 @@ def resume_command(project: Project, run_id: str, place: Mapping[str, Any], *, e
     run_id : str
         The run.
     place : mapping of str to Any
-        Where the command line said that the project is.
+        Options from the command line that locate the project.
     engine : str
-        The run's engine, where its caller chose it and not the project's configuration.
+        The run's engine, if its caller chose it rather than the project's configuration.
     """
     words = ["baton", "run", "--resume", run_id]
     for option in ("project", "config"):

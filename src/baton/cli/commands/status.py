@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=ProjectCommand)
-@click.option("--run", "run_id", metavar="RUN", help="Show one run in full; 'latest' for the newest")
-@click.option("-n", "limit", type=click.IntRange(min=1), default=10, help="How many runs [10]")
+@click.option("--run", "run_id", metavar="RUN", help="Show one run in full; 'latest' for the latest")
+@click.option("-n", "limit", type=click.IntRange(min=1), default=10, help="Number of runs [10]")
 @json_option
 @place_options
 @click.pass_context
@@ -37,7 +37,7 @@ def command(ctx: click.Context, run_id: str | None, limit: int, as_json: bool) -
         output.show_json([_as_json(record) for record in records])
         return
     if not records:
-        output.say("no run yet; start one with: baton run")
+        output.say("no runs yet; start one with: baton run")
         return
     headline = ctx.obj.dag.headline or ""
     rows = [
@@ -56,7 +56,7 @@ def command(ctx: click.Context, run_id: str | None, limit: int, as_json: bool) -
 
 
 def _as_json(record: RunRecord) -> Any:
-    """Return a record as plain JSON values, without secrets among the parameters."""
+    """Return a record as plain JSON values, without secrets in its parameters."""
     return {**msgspec.to_builtins(record), "parameters": plain("", record.parameters)}
 
 

@@ -1,4 +1,4 @@
-"""``baton ui``: MLflow's pages over the local store."""
+"""``baton ui``: MLflow's UI for the local store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from baton.tracking.location import database_file, local_database
 _READY_WITHIN_S = 90.0
 _STOP_WITHIN_S = 5.0
 _WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-"""MLflow's jobs judge answers of language models, in five processes that nobody needs for these pages."""
+"""MLflow's jobs evaluate language models, in five processes that the UI does not need."""
 
 
 @click.command(cls=ProjectCommand)
@@ -25,7 +25,7 @@ _WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 @place_options
 @click.pass_context
 def command(ctx: click.Context, port: int) -> int:
-    """Serve MLflow's pages over the project's own store, on this machine only."""
+    """Serve MLflow's UI for the project's own store, on this machine only."""
     project = ctx.obj
     if database_file(project.tracking_uri) != local_database(project.home):
         raise Unavailable(
@@ -47,7 +47,7 @@ def command(ctx: click.Context, port: int) -> int:
         ready_within_s=_READY_WITHIN_S,
         stop_within_s=_STOP_WITHIN_S,
     )
-    output.say("starting MLflow's pages, which takes some seconds")
+    output.say("starting MLflow's UI, this takes some seconds")
     with server.running() as process:
-        output.say(f"serving {address} - end it with Ctrl-C")
+        output.say(f"serving {address} - stop with Ctrl-C")
         return process.wait()

@@ -1,1 +1,1 @@
-"""The Airflow engine: a DAG for Airflow's scheduler, and local runs through Airflow's test runner."""
+"""The Airflow engine: DAGs for Airflow's scheduler, and local runs with Airflow's test runner."""

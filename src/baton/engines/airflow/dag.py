@@ -1,7 +1,7 @@
 """Build an Airflow DAG from a declared one.
 
-What a user copies into Airflow's ``dags`` folder calls `airflow_dag`; nothing that a task needs is
-imported to parse it.
+The file that users copy into Airflow's ``dags`` folder calls `airflow_dag`; parsing it imports nothing that
+only tasks need.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from baton.runs.pipeline import load_pipeline
 from baton.runs.project import open_project
 
 FIRST_DAY = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
-"""Where a DAG's schedule begins unless its file says otherwise: before any period to be backfilled."""
+"""Default start of a DAG's schedule: before any period to backfill."""
 
 LOST = 1
-"""Attempts that each step has for a lost process or worker, also where the declaration has none."""
+"""Minimum number of attempts of each step, in case its process or worker is lost."""
 
 
 @contextmanager
 def _hint_in_traceback() -> Iterator[None]:
-    """Let Airflow, which shows the traceback of a file that it cannot read, show the hint too."""
+    """Add the hint to the traceback that Airflow shows for a file that it cannot load."""
     try:
         yield
     except BatonError as error:
@@ -73,44 +73,44 @@ def airflow_dag(
     Parameters
     ----------
     project : str or Path
-        The project's folder, whole path, on every machine that parses the file or runs tasks.
+        Absolute path of the project's folder, on every machine that parses the file or runs tasks.
     dag_id : str, optional
         The DAG's id; the pipeline's name unless given.
     targets : sequence of str
         What to run; the pipeline's default target unless given.  Tasks that are first or last are
-        always part of it.
+        always included.
     granularity : "task", "group" or "run"
         What becomes one Airflow task.
     schedule : Any
-        As Airflow's ``schedule``; a cron expression makes data intervals from one time to the next.
+        As Airflow's ``schedule``; a cron expression sets data intervals between its times.
     start_date : datetime
-        Where the schedule begins; with ``catchup`` or a backfill, the first possible interval.
+        Start of the schedule; with ``catchup`` or a backfill, the first possible interval.
     options : mapping of str to Any, optional
-        Settings and parameters by name, above the project's file and the environment.
+        Settings and parameters by name, which override the project's file and the environment.
     owner : str
         Owner of the tasks.
     tags : iterable of str
-        Tags beside ``baton`` and the pipeline's name.
+        Tags in addition to ``baton`` and the pipeline's name.
     on_failure_callback : callable, optional
-        Called by Airflow when a run failed.
+        Called by Airflow when a run fails.
     arguments : Any
         Further arguments of Airflow's ``DAG``, for example ``catchup`` or ``max_active_runs``.
 
     Raises
     ------
     UsageError
-        If the folder is not there, a target or the granularity does not exist, or tasks run on
-        several machines and each would have a store of its own.
+        If the folder, a target or the granularity does not exist, or if tasks run on several
+        machines without a shared store.
     SettingsError
-        If a setting or parameter cannot be used.
+        If a setting or parameter is invalid.
     InvalidPipeline
-        If the pipeline's declaration is not valid, or cannot be divided as asked for.
+        If the pipeline's declaration is invalid, or cannot be divided as requested.
     """
     folder = Path(project)
     refuse_relative(folder)
     if not folder.is_dir():
         raise UsageError(
-            f"the project's folder {folder} does not exist on this machine", "name it in the DAG's file"
+            f"the project's folder {folder} does not exist on this machine", "set it in the DAG's file"
         )
     opened = open_project(folder=folder, options=dict(options or {}))
     whole = opened.dag
@@ -127,7 +127,7 @@ def airflow_dag(
         "description": whole.description or f"the pipeline {whole.name}",
         "doc_md": _page(whole, chosen, steps),
         "catchup": False,
-        "max_active_runs": 1,  # side by side only where asked for: effects of the later run would wait
+        "max_active_runs": 1,  # parallel runs only on request: effects of a later run would wait
     }
     built = DAG(
         dag_id or whole.name,
@@ -146,7 +146,7 @@ def airflow_dag(
 
 
 def local_dag(folder: Path, pipeline: str, targets: Sequence[str], part: Part | None = None) -> DAG:
-    """Return the DAG of a local run: the structure alone, without parameters and schedule.
+    """Return the DAG of a local run: only the structure, without parameters and schedule.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def local_dag(folder: Path, pipeline: str, targets: Sequence[str], part: Part | 
     targets : sequence of str
         What to run.
     part : Part, optional
-        How steps find the execution; only the process that runs them has one.
+        How steps find the execution; only given in the process that runs them.
     """
     dag = load_pipeline(pipeline, folder).subset(targets)
     steps = divide(dag, "task")
@@ -197,7 +197,7 @@ def _add_steps(
 
 
 def asset_of(pipeline: str, task: str) -> Asset:
-    """Return the asset that is new in Airflow when a task at the end of a pipeline succeeded."""
+    """Return the asset that is updated when a task at the end of a pipeline succeeds."""
     return Asset(name=f"{pipeline}/{task}", uri=f"baton://{pipeline}/{task}")
 
 
@@ -216,11 +216,11 @@ def _operator_of(step: Step, tasks: Sequence[AnyTask], granularity: Granularity)
 
 
 def _conditions(tasks: Sequence[AnyTask]) -> dict[str, Any]:
-    """Return what the declaration says of retries, timeout and pool, in Airflow's arguments."""
+    """Return the declared retries, timeout and pool as arguments for Airflow."""
     pools = sorted({task.pool for task in tasks if task.pool})
     conditions: dict[str, Any] = {"pool": pools[0]} if pools else {}
     if len(tasks) != 1:
-        # The tasks have their attempts inside; Airflow tries again when the process was lost.
+        # The tasks retry inside; Airflow retries only if the process was lost.
         again = datetime.timedelta(seconds=max((task.retry.delay_s for task in tasks), default=5.0))
         retries = max((task.retry.retries for task in tasks), default=0)
         return {"retries": max(retries, LOST), "retry_delay": again, **conditions}
@@ -237,7 +237,7 @@ def _conditions(tasks: Sequence[AnyTask]) -> dict[str, Any]:
 
 
 def _task_groups(built: DAG, dag: Dag) -> dict[str, TaskGroup]:
-    """Return a task group for each group of several tasks; ids of tasks stay as they are."""
+    """Return a task group for each group of several tasks; task ids stay unchanged."""
     taken = {task.name for task in dag.tasks}
     found: dict[str, TaskGroup] = {}
     for name, members in dag.groups.items():
@@ -254,9 +254,9 @@ def _task_groups(built: DAG, dag: Dag) -> dict[str, TaskGroup]:
 
 
 def _page(whole: Dag, chosen: Dag, steps: Sequence[Step]) -> str:
-    """Return what a person reads about the DAG in Airflow."""
+    """Return the description of the DAG in Airflow."""
     by_interval = (
-        f"Without {' and '.join(whole.period.parameters)} a run takes those in which its data interval "
+        f"Without {' and '.join(whole.period.parameters)} a run uses those in which its data interval "
         "begins.\n\n"
         if whole.period
         else ""
@@ -264,8 +264,8 @@ def _page(whole: Dag, chosen: Dag, steps: Sequence[Step]) -> str:
     rows = "\n".join(f"| `{task.name}` | {task.group} | {task.description} |" for task in chosen.order)
     return (
         f"{whole.description or whole.name}\n\n{by_interval}"
-        f"{len(steps)} Airflow tasks for {len(chosen.tasks)} tasks of the pipeline; what passes between "
-        "them are references into the store.\n\n"
+        f"{len(steps)} Airflow tasks for {len(chosen.tasks)} tasks of the pipeline; they pass only "
+        "references into the store.\n\n"
         f"| task | group | what it does |\n|---|---|---|\n{rows}\n"
     )
 
@@ -273,8 +273,8 @@ def _page(whole: Dag, chosen: Dag, steps: Sequence[Step]) -> str:
 def _step_page(step: Step, tasks: Sequence[AnyTask]) -> str:
     if not tasks:
         return {
-            START: "Makes the tracking run, into which tasks record side by side.",
-            FINISH: "Closes the tracking run, writes the summary, and fails where a task failed.",
+            START: "Creates the tracking run for tasks that record in parallel.",
+            FINISH: "Closes the tracking run, writes the summary, and fails if a task failed.",
         }[step.name]
     return "\n\n".join(_task_page(task) for task in tasks)
 

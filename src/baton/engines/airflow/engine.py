@@ -1,4 +1,4 @@
-"""The engine ``airflow``: a local run through Airflow's test runner, with nothing to set up."""
+"""The engine ``airflow``: a local run with Airflow's test runner, without setup."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ dag = local_dag(Path({folder!r}), {pipeline!r}, {targets!r})
 
 
 class AirflowEngine:
-    """Runs a DAG through Airflow's test runner; `baton.engines.airflow.dag` is for its scheduler."""
+    """Runs a DAG with Airflow's test runner; `baton.engines.airflow.dag` is for its scheduler."""
 
     name = "airflow"
     description = "Airflow: its test runner here, its scheduler with the file in dags"
@@ -48,12 +48,12 @@ class AirflowEngine:
             raise ExtraMissing("engine 'airflow'", "airflow") from None
         if not version.startswith("3."):
             raise Unavailable(
-                f"engine 'airflow' needs Airflow 3, and {version} is installed",
+                f"engine 'airflow' needs Airflow 3, but {version} is installed",
                 "install it with: pip install 'baton-ml[airflow]'",
             )
 
     def run(self, execution: Execution, options: EngineOptions) -> RunReport:
-        """Run the tasks in one process of their own, one after the other."""
+        """Run the tasks in one separate process, one after the other."""
         began = time.perf_counter()
         kept = airflow_folder(execution.project.home) / "local"
         home = kept / execution.run_id
@@ -79,14 +79,14 @@ class AirflowEngine:
 
 
 def _remove_left(kept: Path, project_home: Path) -> None:
-    """Remove the folders of runs that could not do so themselves, being killed."""
+    """Delete the folders of killed runs."""
     for home in kept.iterdir():
         if home.is_dir() and has_ended(project_home, home.name):
             shutil.rmtree(home, ignore_errors=True)
 
 
 def _ask(request: RunInAirflow, execution: Execution) -> RunEnded:
-    """Let a process of its own run the DAG, and return how that ended."""
+    """Run the DAG in a separate process, and return how it ended."""
     quiet = {"LOGGING__LOGGING_LEVEL": "WARNING", "LOGGING__COLORED_CONSOLE_LOG": "False"}
     runner = Peer(
         "baton.engines.airflow.local",
@@ -94,7 +94,7 @@ def _ask(request: RunInAirflow, execution: Execution) -> RunEnded:
         name="Airflow's test runner",
         hint=f"see its log: {request.log}",
         environ=environment(Path(request.home), given_environ(), quiet),
-        leads=True,  # a Ctrl-C comes here first, and is passed on in good order
+        leads=True,  # Ctrl-C reaches only this process, which stops the other
     )
     try:
         ended = runner.ask(request, RunEnded)

@@ -1,4 +1,4 @@
-"""The folders and variables with which Airflow runs for a project, apart from any other Airflow."""
+"""The folders and variables of a project's Airflow, separate from any other Airflow."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ DATABASE = "airflow.db"
 
 
 def airflow_folder(home: Path) -> Path:
-    """Return the folder of all that concerns Airflow, in the folder of what baton writes."""
+    """Return the folder for Airflow in the folder for baton's files."""
     return home.absolute() / "airflow"
 
 
 def database_address(home: Path, *, wait_s: int) -> str:
     """Return the address of an ``AIRFLOW_HOME``'s database.
 
-    SQLite lets one process write at a time; the others wait, by default not long enough.
+    Only one process can write to SQLite at a time, and the default waiting time is too short.
 
     Parameters
     ----------
     home : Path
         The ``AIRFLOW_HOME``.
     wait_s : int
-        Seconds that a process waits for the others.
+        How long a process waits for the others, in seconds.
     """
     return f"{sqlite_address(home / DATABASE)}?timeout={wait_s}"
 
@@ -46,9 +46,9 @@ def environment(
     home : Path
         Its ``AIRFLOW_HOME``, with the folder ``dags``.
     environ : mapping of str to str
-        The environment to start from; what it says of another Airflow is left out.
+        The environment to start from; variables of another Airflow are left out.
     settings : mapping of str to str, optional
-        More of Airflow's settings, as ``SECTION__KEY``.
+        More Airflow settings, as ``SECTION__KEY``.
     """
     kept = {name: text for name, text in environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
     chosen = {
@@ -59,7 +59,7 @@ def environment(
         "USAGE_DATA_COLLECTION__ENABLED": "False",
         **(settings or {}),
     }
-    # `airflow standalone` starts `airflow` by its name.
+    # `airflow standalone` runs `airflow` from the PATH.
     path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
     return {
         **kept,
@@ -78,16 +78,16 @@ def write_dag_file(home: Path, name: str, text: str) -> Path:
 
 
 def make_database(home: Path, kept: Path) -> None:
-    """Make the metadata database of an ``AIRFLOW_HOME``; to be called in its environment.
+    """Create the metadata database of an ``AIRFLOW_HOME``; call it in its environment.
 
-    It is migrated once, and copied from then on.
+    It is migrated once, then copied.
 
     Parameters
     ----------
     home : Path
         The ``AIRFLOW_HOME``.
     kept : Path
-        Folder where a migrated database is kept for the next time.
+        Folder that keeps the migrated database for later runs.
     """
     from airflow import __version__
     from airflow.utils.db import upgradedb
@@ -100,6 +100,6 @@ def make_database(home: Path, kept: Path) -> None:
     upgradedb()
     unfinished = template.with_suffix(f".{os.getpid()}")
     with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(unfinished)) as copy:
-        source.backup(copy)  # a copy of the file alone would lack what still is in SQLite's log
+        source.backup(copy)  # a copy of the file would lack SQLite's write-ahead log
         copy.execute("PRAGMA journal_mode = DELETE")
     unfinished.replace(template)

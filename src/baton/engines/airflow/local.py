@@ -1,9 +1,8 @@
-"""The process of a local run: Airflow's own test runner over the DAG.
+"""The process of a local run: Airflow's test runner with the DAG.
 
-It takes one request on its standard input and answers on its standard output, in the words of
-`baton.engines.protocol`.  What tasks write on either stream goes to standard error, and what Airflow
-writes to a file.  Started by `baton.engines.airflow.engine`, with Airflow's variables set: Airflow
-reads them when it is imported.
+It reads one request from standard input and answers on standard output, see `baton.engines.protocol`.
+Output of tasks goes to standard error, Airflow's own to a file.  `baton.engines.airflow.engine` starts it
+with Airflow's variables set, because Airflow reads them on import.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from typing import IO
 
 from baton.engines.airflow.environment import make_database
 from baton.engines.airflow.part import LocalPart
-from baton.engines.peer import Send, answer_starter
+from baton.engines.peer import Send, serve_parent
 from baton.engines.protocol import RunEnded, RunInAirflow, decode_request
 from baton.processes.tied import end_with_starter
 from baton.runs.execution import Execution
 
 
 def run(requests: IO[bytes], send: Send) -> None:
-    """Run the execution that the one request describes, and answer with how it ended."""
+    """Run the execution in the request, and send its result."""
     request = decode_request(requests.readline())
     assert isinstance(request, RunInAirflow)
     end_with_starter(lambda: os._exit(1), requests.fileno())
@@ -54,7 +53,7 @@ def _run_airflow(execution: Execution, part: LocalPart, home: Path, kept: Path) 
 
 @contextmanager
 def _writing_into(descriptor: int) -> Iterator[None]:
-    """Let both output streams of this process, at whichever level, lead to a file descriptor meanwhile."""
+    """Redirect both output streams of this process, at every level, to a file descriptor."""
     before = os.dup(1)
     _write_into(descriptor)
     try:
@@ -75,9 +74,9 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Serve the command; whatever Airflow raises is in the log, and the command tells where that is."""
+    """Serve the parent; Airflow's errors are in the log, whose path the parent reports."""
     signal.signal(signal.SIGINT, _interrupt)
-    answer_starter(run)
+    serve_parent(run)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where words go: events into the log of the Airflow task."""
+"""Write events to the log of the Airflow task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _log = logging.getLogger("baton")
 
 
 def logged_in_airflow(event: Event) -> None:
-    """Write an event into the log of the Airflow task."""
+    """Write an event to the log of the Airflow task."""
     match event:
         case TaskStarted():
             _log.info("%s: started: %s", event.task, event.reason)
@@ -26,7 +26,7 @@ def logged_in_airflow(event: Event) -> None:
 
 
 def report_line(report: TaskReport) -> str:
-    """Return one line on how a task ended."""
+    """Return one line about how a task ended."""
     reason = f" ({report.reason})" if report.reason else ""
     facts = "".join(f"; {label}: {value}" for label, value in report.facts)
     failure = f": {report.failure.message}" if report.failure else ""

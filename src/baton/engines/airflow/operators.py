@@ -30,16 +30,16 @@ from baton.runs.execution import Execution
 
 RETURNED = "return_value"
 _LOOK_AGAIN_AFTER_S = 10
-"""Between looks whether an earlier run of the DAG has ended; each look is a short process of its own."""
+"""Interval for checking whether an earlier run has ended; each check is a short process."""
 
 
 class TrackingLink(BaseOperatorLink):
-    """Leads from an Airflow task to the MLflow run that it records into."""
+    """Links an Airflow task to its MLflow run."""
 
     name = "MLflow run"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002  # Airflow's signature
-        """Return the address that the operator found while it ran, or nothing."""
+        """Return the address that the operator stored, or nothing."""
         return str(operator.tracking_page)
 
 
@@ -53,13 +53,13 @@ class StepOperator(BaseOperator):
     part : Part
         How to find the execution.
     in_order : bool
-        Whether it waits for the DAG's earlier runs, because it does something to the world.
+        Whether it waits for earlier runs of the DAG, because it has side effects.
     arguments : Any
         Airflow's own arguments.
     """
 
     keeps_going = True
-    """Whether tasks still run that do not depend on a failed one: Airflow decides, one step at a time."""
+    """Whether tasks that do not depend on a failed one still run: Airflow decides step by step."""
 
     def __init__(self, *, step: Step, part: Part, in_order: bool = False, **arguments: Any) -> None:
         super().__init__(task_id=step.name, **arguments)
@@ -69,24 +69,24 @@ class StepOperator(BaseOperator):
         self.tracking_page = ""
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """Run the tasks, and return what the steps that follow receive.
+        """Run the tasks, and return what later steps receive.
 
         Raises
         ------
         AirflowSkipException
-            If it was decided already that the step does not run.
+            If the step must not run.
         AirflowRescheduleException
-            If an earlier run goes first.
+            If an earlier run must finish first.
         AirflowFailException
-            If a task failed for good.
+            If a task failed permanently.
         AirflowException
-            If a task failed and may be tried again.
+            If a task failed and can be retried.
         """
         skipped = self.part.why_not_run(self.step)
         if skipped:
             raise AirflowSkipException(skipped)
         if self.in_order and (earlier := self.part.earlier_run(context)):
-            self.log.info("run %s goes first; looking again in %d s", earlier, _LOOK_AGAIN_AFTER_S)
+            self.log.info("waiting for run %s; checking again in %d s", earlier, _LOOK_AGAIN_AFTER_S)
             later = datetime.timedelta(seconds=_LOOK_AGAIN_AFTER_S)
             again_at = datetime.datetime.now(datetime.UTC) + later
             raise AirflowRescheduleException(again_at)  # type: ignore[no-untyped-call]  # Airflow's
@@ -103,13 +103,13 @@ class StepOperator(BaseOperator):
         return self._pass_on(execution, reports, context)
 
     def join(self, context: Context) -> tuple[Execution, Results]:
-        """Return the execution, and what the steps before passed on."""
+        """Return the execution, and what earlier steps passed on."""
         execution = self.part.execution(context)
         received = receive(context["ti"], self.step.sources, execution)
         return self.part.in_tracking_run(execution, received, opens=self.step.opens_tracking), received
 
     def _run(self, execution: Execution, received: Results, ti: Any) -> tuple[TaskReport, ...]:
-        """Run the tasks, and what made their inputs where these are lost; return all ends, in order."""
+        """Run the tasks, and rerun the producers of lost inputs; return all reports, in order."""
         ended: list[TaskReport] = []
 
         def announce(report: TaskReport) -> None:
@@ -133,14 +133,14 @@ class StepOperator(BaseOperator):
     def _attempt(
         self, execution: Execution, task: AnyTask, made: Mapping[str, Artifact], ti: Any
     ) -> TaskReport:
-        """Make one attempt at the step's task, whose retries are Airflow's; run any other with its own."""
+        """Make one attempt at the step's task, which Airflow retries; run other tasks with retries."""
         if task.name not in self.step.tasks:
             return run_with_retries(task, made, execution.task_run)
         number = ti.try_number
         missing = [name for name in task.inputs if name not in made]
         if missing:
             producer = execution.dag.producers[missing[0]].name
-            failure = Failure(f"'{producer}' left no '{missing[0]}'", f"clear '{producer}' in Airflow")
+            failure = Failure(f"'{producer}' did not make '{missing[0]}'", f"clear '{producer}' in Airflow")
             return TaskReport(task.name, Outcome.FAILED, failure=failure, attempts=number)
         try:
             return execute_task(task, made, execution.task_run, attempt=number)
@@ -149,7 +149,7 @@ class StepOperator(BaseOperator):
             return TaskReport(task.name, Outcome.FAILED, failure=failure, attempts=number)
 
     def _announce(self, execution: Execution, report: TaskReport, ti: Any) -> None:
-        """Tell how a task ended, or that another attempt at the step's own follows."""
+        """Report how a task ended, or that the step's own task will be retried."""
         failure = report.failure
         if failure is None or report.task not in self.step.tasks or self._is_final(failure, execution, ti):
             self.part.ended(execution, report)
@@ -181,17 +181,17 @@ class StepOperator(BaseOperator):
         return failure.is_final or ti.try_number >= self._last_attempt(execution, ti)
 
     def _last_attempt(self, execution: Execution, ti: Any) -> int:
-        """Return the number of the last attempt that a task has which fails.
+        """Return the number of the last attempt of a failing task.
 
-        Airflow may allow one more, for a process that is lost; and after a task was cleared the
-        numbers go on from its last attempt.
+        Airflow may allow one more, for a lost process; after a task was cleared, the numbers continue from
+        its last attempt.
         """
         (name,) = self.step.tasks
         spare = (self.retries or 0) - execution.dag.task(name).retry.retries
         return int(ti.max_tries) + 1 - spare
 
     def _refused(self, error: BatonError, context: Context) -> AirflowException:
-        """Say that the execution cannot be joined; a service that does not answer may do so later."""
+        """Return the error for an execution that cannot be joined; retry if a service may recover."""
         is_final = not isinstance(error, Unavailable)
         failure = Failure(error.message, error.hint, is_final=is_final)
         reports = tuple(TaskReport(name, Outcome.FAILED, failure=failure) for name in self.step.tasks[:1])
@@ -216,7 +216,7 @@ class TrackedStepOperator(StepOperator):
     operator_extra_links = (TrackingLink(),)
 
     def join(self, context: Context) -> tuple[Execution, Results]:
-        """Return the execution, and what the steps before passed on; find the tracking run's page."""
+        """Return the execution, and what earlier steps passed on; store the tracking run's page."""
         execution, received = super().join(context)
         if execution.is_tracked and execution.tracking_run_id:
             self.tracking_page = execution.tracking_run.page
@@ -227,7 +227,7 @@ class TrackedStepOperator(StepOperator):
 class SeveralOperator(TrackedStepOperator):
     """Runs several tasks in one Airflow task, with their retries and timeouts.
 
-    Airflow's own retries are for a process that was killed: a task that failed had its attempts.
+    Airflow's retries only cover a killed process: failed tasks have used their attempts.
     """
 
     keeps_going = False
@@ -252,11 +252,11 @@ class WholeRunOperator(SeveralOperator):
 
 
 class StartOperator(TrackedStepOperator):
-    """Makes the tracking run before tasks that record into it side by side."""
+    """Creates the tracking run before tasks that record in parallel."""
 
 
 class FinishOperator(TrackedStepOperator):
-    """Closes the run, and fails where a task failed, so that Airflow's run does too."""
+    """Closes the run, and fails if a task failed, so that Airflow's run fails, too."""
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Close the tracking run, write the record and the summary.
@@ -286,7 +286,7 @@ class FinishOperator(TrackedStepOperator):
 
 
 def receive(ti: Any, sources: Sequence[str], execution: Execution) -> Results:
-    """Return what steps passed on through XComs; a step that passed nothing on is left out."""
+    """Return what steps passed on through XComs; steps without one are left out."""
     store = execution.project.store
     return merge(from_xcom(ti.xcom_pull(task_ids=one, map_indexes=-1), store) for one in sources)
 

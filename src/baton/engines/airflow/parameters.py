@@ -1,4 +1,4 @@
-"""Parameters of a pipeline as typed params of an Airflow DAG, and back as what a run was given."""
+"""Convert a pipeline's parameters to typed params of an Airflow DAG, and a run's params back."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Field:
     Parameters
     ----------
     name : str
-        What ``--conf`` and the form call it.
+        Its name in ``--conf`` and in the form.
     default : Any
-        The value where a run is given none, as plain JSON.
+        The value if a run has none, as plain JSON.
     description : str
         One line for the form.
     schema : dict
@@ -43,29 +43,29 @@ class Field:
 
 
 def fields_of(dag: Dag, configuration: Configuration) -> Iterator[Field]:
-    """Yield a field for each parameter, and those that say how to run.
+    """Yield a field for each parameter, and the fields that control how to run.
 
     Raises
     ------
     InvalidPipeline
-        If a parameter has the name of one of the latter.
+        If a parameter has the name of a control field.
     """
     by_interval = dag.period.parameters if dag.period else ()
     for leaf in leaves(dag.parameters):
         if leaf.name in (USE_CACHE, FORCE):
             raise InvalidPipeline(
-                dag.name, [f"parameter '{leaf.name}' has a name that baton uses in Airflow"]
+                dag.name, [f"parameter '{leaf.name}' has a name that baton reserves in Airflow"]
             )
         yield _field(leaf, configuration.value(leaf), by_interval=leaf.name in by_interval)
     yield Field(
-        USE_CACHE, True, "use remembered results instead of running", {"type": "boolean", "section": "run"}
+        USE_CACHE, True, "use cached results instead of running", {"type": "boolean", "section": "run"}
     )
-    text = "tasks or groups that run whatever is remembered"
+    text = "tasks or groups that run even if cached"
     yield Field(FORCE, None, text, {"type": ["null", "array"], "items": {"type": "string"}, "section": "run"})
 
 
 def options_from(dag: Dag, params: Mapping[str, Any], start: datetime.datetime | None) -> dict[str, Any]:
-    """Return what a run was given, as options above all other sources.
+    """Return a run's params as options, which override all other sources.
 
     Parameters
     ----------
@@ -74,12 +74,12 @@ def options_from(dag: Dag, params: Mapping[str, Any], start: datetime.datetime |
     params : mapping of str to object
         The run's params.
     start : datetime, optional
-        Where the run's data interval begins; None where it has none.
+        Start of the run's data interval; None if it has none.
 
     Raises
     ------
     UsageError
-        If the run was given what the pipeline does not have, or only a part of its period.
+        If a param is unknown to the pipeline, or only part of the period is given.
     """
     known = {leaf.name: leaf for leaf in leaves(dag.parameters)}
     given = {name: value for name, value in params.items() if name not in (USE_CACHE, FORCE)}
@@ -106,7 +106,7 @@ def _field(leaf: Leaf, value: Any, *, by_interval: bool) -> Field:
 
 
 def _schema(annotation: Any) -> dict[str, Any]:
-    """Return a type's JSON schema in the words that Airflow's form knows."""
+    """Return a type's JSON schema as Airflow's form supports it."""
     (made,), named = msgspec.json.schema_components(
         [annotation], schema_hook=lambda _: {"type": "string"}, ref_template="{name}"
     )
@@ -116,7 +116,7 @@ def _schema(annotation: Any) -> dict[str, Any]:
 def _for_form(schema: dict[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
     if "$ref" in schema:
         schema = named[schema["$ref"]]
-    # Of an enum Airflow needs the values alone; times need no zone, which its check would ask for.
+    # For an enum Airflow needs only the values; times have no zone, which Airflow's check would require.
     left_out = {"description", "title", *(["format"] if schema.get("format") in _TIMES else [])}
     made = {name: value for name, value in schema.items() if name not in left_out}
     if "items" in made and isinstance(made["items"], dict):

@@ -1,7 +1,7 @@
-"""A step's part in an execution: how it finds the execution, and whom it tells.
+"""A step's part in an execution: finding the execution and reporting to it.
 
-On a scheduler every step is a process of its own, perhaps on another machine; in a local run all
-steps share one process.
+On a scheduler every step is a separate process, perhaps on another machine; in a local run all steps
+share one process.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ class Part(Protocol):
         """Return the execution that the step belongs to."""
 
     def in_tracking_run(self, execution: Execution, received: Results, *, opens: bool) -> Execution:
-        """Return the execution with its tracking run, which is made where the step `opens` it."""
+        """Return the execution with its tracking run, which the step creates if it `opens` it."""
 
     def why_not_run(self, step: Step) -> str:
-        """Return why the step is skipped, or nothing."""
+        """Return why the step is skipped, or an empty text."""
 
     def earlier_run(self, context: Context) -> str:
-        """Return a run of the DAG that comes before this one and still goes on, or nothing."""
+        """Return an earlier run of the DAG that is still in progress, or an empty text."""
 
     def user_code(self) -> AbstractContextManager[object]:
-        """Return what surrounds the calls of tasks, so that what they write goes where it belongs."""
+        """Return a context for calls of tasks that redirects their output."""
 
     def ended(self, execution: Execution, report: TaskReport) -> None:
-        """Take note of how a task ended."""
+        """Record how a task ended."""
 
     def interrupted(self) -> None:
-        """Take note that the user interrupted the run."""
+        """Record that the user interrupted the run."""
 
     def close(
         self, execution: Execution, received: Results, states: Mapping[str, str], began: datetime.datetime
@@ -72,15 +72,15 @@ class Part(Protocol):
         received : Results
             What all steps passed on.
         states : mapping of str to str
-            Airflow's states of its tasks; empty where the steps passed on everything.
+            Airflow's states of its tasks; empty if the steps passed on everything.
         began : datetime
-            When Airflow began the run.
+            When Airflow started the run.
         """
 
 
 @dataclass(frozen=True)
 class ScheduledPart:
-    """A step that a scheduler started.
+    """A step started by a scheduler.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class ScheduledPart:
     options : mapping of str to Any
         Settings and parameters from the DAG's file.
     targets : tuple of str
-        What the DAG runs.
+        The targets of the DAG.
     steps : tuple of Step
         All steps of the DAG.
     """
@@ -100,8 +100,8 @@ class ScheduledPart:
     steps: tuple[Step, ...]
 
     def execution(self, context: Context) -> Execution:
-        """Build the execution from the project's folder and what Airflow knows of the run."""
-        os.chdir(self.folder)  # paths in parameters are the project's, as on the command line
+        """Build the execution from the project's folder and the run in Airflow."""
+        os.chdir(self.folder)  # paths in parameters are relative to it, as on the command line
         params = context["params"]
         dag = find_pipeline(folder=self.folder, options=self.options)
         chosen = options_from(dag, params, context.get("data_interval_start"))
@@ -115,14 +115,14 @@ class ScheduledPart:
         )
 
     def in_tracking_run(self, execution: Execution, received: Results, *, opens: bool) -> Execution:
-        """Find the tracking run by what was passed on, or by its tag where an earlier attempt made it."""
+        """Find the tracking run from earlier steps, or by its tag if an earlier attempt created it."""
         if not execution.is_tracked or not (received.tracking_run_id or opens):
             return execution
         found = received.tracking_run_id or execution.tracker.find(_TAG, execution.run_id)
         return execution.in_tracking_run(found or execution.tracking_run.run_id)
 
     def why_not_run(self, _step: Step) -> str:
-        """Leave it to Airflow's trigger rules."""
+        """Leave this to Airflow's trigger rules."""
         return ""
 
     def earlier_run(self, context: Context) -> str:
@@ -131,25 +131,25 @@ class ScheduledPart:
         return str(earlier.run_id) if earlier is not None else ""
 
     def user_code(self) -> AbstractContextManager[object]:
-        """Leave it to Airflow, which takes what is written into the task's log."""
+        """Leave this to Airflow, which captures output in the task's log."""
         return nullcontext()
 
     def ended(self, execution: Execution, report: TaskReport) -> None:
-        """Write into the task's log."""
+        """Write to the task's log."""
         finish(report, execution.task_run)
 
     def interrupted(self) -> None:
-        """Leave it to Airflow."""
+        """Leave this to Airflow."""
 
     def close(
         self, execution: Execution, received: Results, states: Mapping[str, str], began: datetime.datetime
     ) -> RunReport:
-        """Bring the reports together, close the tracking run and write the record."""
+        """Combine the reports, close the tracking run and write the record."""
         reports = reports_of(execution.dag, self.steps, received, states)
         good = all(report.outcome.is_good or report.outcome is Outcome.SKIPPED for report in reports)
         tracking_run_id = received.tracking_run_id
         if execution.is_tracked:
-            # A step that was killed passed nothing on of the run that it made.
+            # A killed step could not pass on the run that it created.
             tracking_run_id = tracking_run_id or execution.tracker.find(_TAG, execution.run_id)
             if tracking_run_id:
                 execution.tracker.resume(tracking_run_id).finish(good=good)
@@ -161,7 +161,7 @@ class ScheduledPart:
 
 
 class LocalPart:
-    """A step of a local run; all of them share the process and the execution.
+    """A step of a local run; all steps share the process and the execution.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ class LocalPart:
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
     user_code : callable
-        Returns what surrounds the calls of tasks.
+        Returns a context for calls of tasks.
     """
 
     def __init__(
@@ -192,26 +192,26 @@ class LocalPart:
         return self._execution
 
     def in_tracking_run(self, execution: Execution, _received: Results, *, opens: bool) -> Execution:
-        """Return the execution: it keeps its tracking run."""
+        """Return the execution, which already has its tracking run."""
         if opens and execution.is_tracked:
             _ = execution.tracking_run.run_id
         return execution
 
     def why_not_run(self, step: Step) -> str:
-        """Return why it was decided already that the step's task does not run."""
+        """Return why the step's task does not run, if that is already known."""
         known = [self.reports[name].reason for name in step.tasks if name in self.reports]
         return known[0] if known else ""
 
     def earlier_run(self, _context: Context) -> str:
-        """Return nothing: there is one run."""
+        """Return an empty text: there is only one run."""
         return ""
 
     def user_code(self) -> AbstractContextManager[object]:
-        """Return what shows to the user what tasks write."""
+        """Return a context that shows the tasks' output to the user."""
         return self._user_code()
 
     def ended(self, _execution: Execution, report: TaskReport) -> None:
-        """Announce the end of a task, and with it the ends of those that cannot run any more."""
+        """Report the end of a task, and of all tasks that can no longer run."""
         self._announce(report)
         dag = self._execution.dag
         for task in dag.order:
@@ -222,7 +222,7 @@ class LocalPart:
                     self._announce(refused)
 
     def interrupted(self) -> None:
-        """End the process: Airflow would go on with the next task."""
+        """Exit the process: Airflow would continue with the next task."""
         leave_from_within(130)
 
     def close(
@@ -234,7 +234,7 @@ class LocalPart:
         return ended.tracked(self.tracking_run_id)
 
     def complete(self) -> RunReport:
-        """Return how all tasks ended; those that Airflow left out wait for a first one that failed."""
+        """Return how all tasks ended; Airflow leaves out tasks after a failed first one."""
         order = self._execution.dag.order
         known = [self.reports[task.name] for task in order if task.name in self.reports]
         first = {task.name for task in order if task.position == "first"}
@@ -253,7 +253,7 @@ class LocalPart:
 def execution_of(
     project: Project, targets: tuple[str, ...], *, run_id: str, use_cache: bool, forced: tuple[str, ...]
 ) -> Execution:
-    """Return the execution that a scheduler's run is; every process builds the same."""
+    """Return the execution of a scheduler's run, the same in every process."""
     begun = Execution.begin(
         project, targets, ENGINE, use_cache=use_cache, forced=forced, report=logged_in_airflow
     )
@@ -270,7 +270,7 @@ def run_id_of(dag_run: Any) -> str:
 def reports_of(
     dag: Dag, steps: tuple[Step, ...], received: Results, states: Mapping[str, str]
 ) -> tuple[TaskReport, ...]:
-    """Return how each task ended, also those of which no step passed anything on."""
+    """Return how each task ended, including tasks without a passed report."""
     home = {name: step.name for step in steps for name in step.tasks}
     known = {report.task: report for report in received.reports}
     reports: dict[str, TaskReport] = {}
@@ -280,7 +280,7 @@ def reports_of(
             reports[task.name] = known[task.name]
         elif state in ("failed", "success", "removed"):
             failure = Failure(
-                f"its process ended without a word, and Airflow calls it {state}", "see its log"
+                f"its process ended without a report, Airflow's state is {state}", "see its log"
             )
             reports[task.name] = TaskReport(task.name, Outcome.FAILED, failure=failure)
         else:
@@ -288,12 +288,12 @@ def reports_of(
             reports[task.name] = why_not_run(task, dag, reports, keep_going=True) or TaskReport(
                 task.name,
                 Outcome.SKIPPED if skipped else Outcome.UPSTREAM_FAILED,
-                reason="skipped in Airflow" if skipped else "what runs first failed",
+                reason="skipped in Airflow" if skipped else "a first task failed",
             )
     return tuple(reports.values())
 
 
 def refuse_relative(folder: Path) -> None:
-    """Raise if the project's folder is not absolute: a scheduler's current folder is anywhere."""
+    """Raise an error if the project's folder is relative: a scheduler's current folder varies."""
     if not folder.is_absolute():
-        raise UsageError(f"the project's folder '{folder}' is relative", "give the whole path")
+        raise UsageError(f"the project's folder '{folder}' is relative", "use an absolute path")

@@ -1,4 +1,4 @@
-"""Airflow's REST API, as far as baton needs it."""
+"""The part of Airflow's REST API that baton needs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import httpx
 
 _TIMEOUT_S = 90.0
-"""Longer than an Airflow on SQLite waits for its lock."""
+"""Longer than an Airflow on SQLite waits for a lock."""
 
 _TRIED_FOR_S = 30.0
-"""How long a request is repeated that the server could not answer, as when its database is locked."""
+"""How long to repeat requests that the server cannot answer, for example with a locked database."""
 
 
 class AirflowApi:
@@ -27,7 +27,7 @@ class AirflowApi:
     address : str
         Address of the server.
     username, password : str
-        A login of Airflow's simple auth manager, or of any that gives tokens at ``/auth/token``.
+        A login of Airflow's simple auth manager, or of any that issues tokens at ``/auth/token``.
     token : str
         A token instead of the login.
 
@@ -47,30 +47,30 @@ class AirflowApi:
             answer = self._send("POST", "/auth/token", login)
             if not answer.is_success:
                 raise Unavailable(
-                    f"Airflow at {self.address} refuses the login: {_reason(answer)}",
-                    "give --username and --password, or a token in AIRFLOW_CLI_TOKEN",
+                    f"Airflow at {self.address} rejects the login: {_reason(answer)}",
+                    "set --username and --password, or a token in AIRFLOW_CLI_TOKEN",
                 )
             token = answer.json()["access_token"]
         self._client.headers["Authorization"] = f"Bearer {token}"
 
     def dag(self, dag_id: str) -> dict[str, Any]:
-        """Return what Airflow knows of a DAG.
+        """Return a DAG.
 
         Raises
         ------
         UsageError
-            If it knows none of that id.
+            If it does not exist.
         """
         answer = self._send("GET", f"/api/v2/dags/{quote(dag_id)}")
         if answer.status_code == 404:
             raise UsageError(
                 f"Airflow at {self.address} has no DAG '{dag_id}'",
-                "copy the file into its dags folder and look at its import errors, or name it: --dag-id ID",
+                "copy the file to its dags folder and check its import errors, or set another: --dag-id ID",
             )
         return self._content(answer)
 
     def unpause(self, dag_id: str) -> None:
-        """Let the scheduler run a DAG."""
+        """Unpause a DAG."""
         self._content(self._send("PATCH", f"/api/v2/dags/{quote(dag_id)}", {"is_paused": False}))
 
     def trigger(self, dag_id: str, conf: dict[str, Any], logical_date: str | None = None) -> str:
@@ -79,16 +79,16 @@ class AirflowApi:
         Raises
         ------
         UsageError
-            If Airflow refuses the params.
+            If Airflow rejects the params.
         """
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        run = f"manual__{now}_{secrets.token_hex(4)}"  # ours, so that no repeated request makes a second one
+        run = f"manual__{now}_{secrets.token_hex(4)}"  # fixed, so that a retry starts no second run
         body = {"dag_run_id": run, "logical_date": logical_date, "conf": conf}
         answer = self._send("POST", f"/api/v2/dags/{quote(dag_id)}/dagRuns", body)
         if answer.status_code == 409 and self._send("GET", _run(dag_id, run)).is_success:
             return run
         if answer.status_code in (400, 409, 422):
-            raise UsageError(f"Airflow refuses the run: {_reason(answer)}")
+            raise UsageError(f"Airflow rejects the run: {_reason(answer)}")
         return str(self._content(answer)["dag_run_id"])
 
     def state(self, dag_id: str, run: str) -> str:
@@ -126,14 +126,14 @@ class AirflowApi:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable(
                 f"Airflow at {self.address} does not answer: {error}",
-                "start it with: baton airflow up; or name another one: --address ADDRESS",
+                "start it with: baton airflow up; or use another: --address ADDRESS",
             ) from error
 
     def _content(self, answer: httpx.Response) -> dict[str, Any]:
         if not answer.is_success:
             raise Unavailable(
                 f"Airflow at {self.address} answered {answer.status_code}: {_reason(answer)}",
-                "check the login's rights, and the server's log",
+                "check the login's permissions and the server's log",
             )
         return dict(answer.json())
 

@@ -14,24 +14,24 @@ from baton.engines.protocol import decode_report, encode_report
 from baton.kinds.plain import Json
 
 MOST_BYTES = 1000
-"""Longer results are kept in the store, and their reference is passed."""
+"""Longer results are stored, and only their reference is passed."""
 
 _SHOWN = 300
-"""Characters of a failure that are passed where the whole of it is kept in the store."""
+"""Maximum length of a failure in an XCom, if the store has the full text."""
 
 _KIND = cast(type[Kind], Json)
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What one step passes on to those after it, or what several did together.
+    """What one step, or several together, pass on to later steps.
 
     Parameters
     ----------
     reports : tuple of TaskReport
-        How its tasks ended, in order.
+        The reports of its tasks, in order.
     tracking_run_id : str
-        The execution's tracking run, where the step knows it.
+        The execution's tracking run, if the step knows it.
     """
 
     reports: tuple[TaskReport, ...] = ()
@@ -51,14 +51,14 @@ def to_xcom(results: Results, store: ArtifactStore) -> dict[str, Any]:
             report.task: report.failure.message[:_SHOWN] for report in results.reports if report.failure
         },
     }
-    for spare in ("failures", "outcomes"):  # only for who reads it in Airflow, or follows the run
+    for spare in ("failures", "outcomes"):  # only for readers in Airflow and for `watch`
         if _size(short) > MOST_BYTES:
             del short[spare]
     return short
 
 
 def to_long_xcom(results: Results) -> dict[str, Any]:
-    """Return results as plain JSON values, however long."""
+    """Return results as plain JSON values of any length."""
     content = {
         "reports": [
             {name: value for name, value in encode_report(report).items() if value}
@@ -66,11 +66,11 @@ def to_long_xcom(results: Results) -> dict[str, Any]:
         ],
         "tracking_run_id": results.tracking_run_id,
     }
-    return dict(json.loads(json.dumps(content)))  # lists for tuples, which Airflow passes in its own form
+    return dict(json.loads(json.dumps(content)))  # lists for tuples, which Airflow encodes in its own way
 
 
 def from_xcom(content: Any, store: ArtifactStore) -> Results:
-    """Return the results that `to_xcom` was given; empty ones where nothing was passed."""
+    """Return the results encoded by `to_xcom`; empty ones if nothing was passed."""
     if content is None:
         return Results()
     if "stored" in content:
@@ -84,7 +84,7 @@ def _size(content: Any) -> int:
 
 
 def merge(several: Iterable[Results]) -> Results:
-    """Put results together, in order."""
+    """Combine results, in order."""
     received = list(several)
     return Results(
         tuple(report for results in received for report in results.reports),

@@ -1,4 +1,4 @@
-"""Airflow's standalone for development: one command, this machine only."""
+"""Airflow standalone for development: one command, this machine only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 READY_WITHIN_S = 180.0
 _STOP_WITHIN_S = 10.0
 _API_SERVER_WAITS_S = 3
-_PASSWORDS = "simple_auth_manager_passwords.json.generated"  # the name of Airflow's file
+_PASSWORDS = "simple_auth_manager_passwords.json.generated"  # Airflow's file name
 _ADDRESS = "address.json"
 
 DAG_FILE = """\
@@ -32,10 +32,9 @@ from baton.engines.airflow.dag import airflow_dag
 dag = airflow_dag({folder!r})
 """
 
-# Airflow starts its parts by this name.  The servers of logs that two of them would start listen on
-# every address of the machine, and are for logs on other machines.  The API server waits for the database
-# in its event loop, where what it waits for may be a request of its own that cannot go on meanwhile: it must
-# give up soon, and its clients ask again.
+# Airflow starts its components by this name.  The log servers of two of them would listen on every address
+# of the machine, and only serve logs to other machines.  The API server waits for the database in its event
+# loop, which can block the very request that it waits for: it must give up quickly, and its clients retry.
 PROGRAM = """\
 #!/bin/sh
 case "$1" in
@@ -53,11 +52,11 @@ class Standalone:
     Parameters
     ----------
     address : str
-        Where its pages and its API are.
+        Address of its UI and API.
     username, password : str
         The login.
     process : Popen
-        The process that leads the group of all its processes.
+        The leader of its process group.
     """
 
     address: str
@@ -67,7 +66,7 @@ class Standalone:
 
 
 def standalone_home(home: Path) -> Path:
-    """Return the ``AIRFLOW_HOME`` of a project's standalone."""
+    """Return the ``AIRFLOW_HOME`` of the project's standalone."""
     return airflow_folder(home) / "standalone"
 
 
@@ -81,27 +80,27 @@ def standalone(
     environ: Mapping[str, str],
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Standalone]:
-    """Start Airflow with the project's DAG, wait until it is ready, and end all of it afterwards.
+    """Start Airflow with the project's DAG, yield it once it is ready, and stop it afterwards.
 
     Parameters
     ----------
     home : Path
-        Folder of everything that baton writes.
+        Folder for baton's files.
     folder : Path
         The project's folder.
     pipeline : str
-        Name of the pipeline, for the DAG's file; a file that is there stays as it is.
+        Name of the pipeline, for the DAG's file; an existing file is kept.
     port : int
         Port on 127.0.0.1.
     environ : mapping of str to str
-        The environment; tasks see it too.
+        The environment, also for tasks.
     settings : mapping of str to str, optional
-        More of Airflow's settings, as ``SECTION__KEY``.
+        More Airflow settings, as ``SECTION__KEY``.
 
     Raises
     ------
     Unavailable
-        If the port is taken, or Airflow ends or is not ready in time.
+        If the port is taken, or Airflow exits or is not ready in time.
     """
     own = standalone_home(home)
     own.mkdir(parents=True, exist_ok=True)
@@ -148,7 +147,7 @@ def _is_healthy(answer: httpx.Response) -> bool:
 
 
 def address_of(home: Path) -> str:
-    """Return the address of the project's standalone where one runs, else Airflow's usual one."""
+    """Return the address of the project's running standalone, else Airflow's default."""
     try:
         return str(json.loads((standalone_home(home) / _ADDRESS).read_bytes())["address"])
     except (OSError, ValueError, KeyError):
@@ -156,7 +155,7 @@ def address_of(home: Path) -> str:
 
 
 def login_of(home: Path) -> tuple[str, str]:
-    """Return name and password of the project's standalone; empty where there is none."""
+    """Return user name and password of the project's standalone; empty if there is none."""
     try:
         passwords = json.loads((standalone_home(home) / _PASSWORDS).read_bytes())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What must be shared by address where an executor starts tasks on more than one machine."""
+"""Which places must be shared if an executor starts tasks on several machines."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from baton.errors import UsageError
 from baton.runs.project import Project
 
 _HERE = "LocalExecutor"
-"""The only executor whose tasks run where the scheduler does."""
+"""The only executor that runs tasks on the scheduler's machine."""
 
 
 def executor_of(setting: str, environ: Mapping[str, str]) -> str:
-    """Return the name of the executor that takes tasks which name none.
+    """Return the name of the default executor.
 
     Parameters
     ----------
     setting : str
-        Airflow's ``[core] executor``: one or several, each perhaps with an alias or a module, and
-        more of them for teams.
+        Airflow's ``[core] executor``: one or several, each possibly with an alias or a module, and
+        more for teams.
     environ : mapping of str to str
-        The environment; in a pod the setting is not the scheduler's.
+        The environment; in a pod the setting differs from the scheduler's.
     """
     if environ.get("AIRFLOW_IS_K8S_EXECUTOR_POD") == "True":
         return "KubernetesExecutor"
@@ -29,23 +29,23 @@ def executor_of(setting: str, environ: Mapping[str, str]) -> str:
 
 
 def refuse_unshared(project: Project, executor: str, *, is_tracked: bool) -> None:
-    """Raise if tasks may run on machines that would each have a store or tracking records of their own.
+    """Raise an error if tasks may run on machines with separate stores or tracking records.
 
-    A folder that the project was given by name passes: it may be mounted on all of them.
+    A folder set explicitly for the project passes: it may be mounted on all machines.
 
     Parameters
     ----------
     project : Project
         The project.
     executor : str
-        Name of the executor that takes the tasks, from `executor_of`.
+        Name of the executor, from `executor_of`.
     is_tracked : bool
         Whether any task records with the tracker.
 
     Raises
     ------
     UsageError
-        If the store or the tracking records lie where they do unless a project says otherwise.
+        If the store or the tracking records are in their default places.
     """
     if executor == _HERE:
         return
@@ -53,12 +53,12 @@ def refuse_unshared(project: Project, executor: str, *, is_tracked: bool) -> Non
     where = f"{executor} runs tasks on other machines, and"
     if settings.baton.store is None:
         raise UsageError(
-            f"{where} each would have a store of its own in {project.store_url}",
-            "share one by its address, for example BATON_STORE=s3://bucket/baton, on all machines; "
-            "or name a folder that is mounted on all of them",
+            f"{where} each would have its own store in {project.store_url}",
+            "share one by address, for example BATON_STORE=s3://bucket/baton, on all machines; "
+            "or use a folder that is mounted on all of them",
         )
     if is_tracked and not settings.mlflow.tracking_uri and not settings.mlflow.tracking_server_host:
         raise UsageError(
-            f"{where} each would have MLflow records of its own in {project.home / 'mlflow'}",
-            "name one server for all, for example BATON_TRACKING_URI=http://mlflow.internal:5000",
+            f"{where} each would have its own MLflow records in {project.home / 'mlflow'}",
+            "use one server for all, for example BATON_TRACKING_URI=http://mlflow.internal:5000",
         )

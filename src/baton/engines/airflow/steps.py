@@ -1,6 +1,6 @@
-"""What becomes one Airflow task, and what it waits for; no Airflow is imported here.
+"""Divide a DAG into Airflow tasks and their dependencies; this does not import Airflow.
 
-A *step* is what Airflow runs at once: one task, the tasks of a group, or the whole run.
+A *step* is one Airflow task: one task of ours, the tasks of a group, or the whole run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Granularity = Literal["task", "group", "run"]
 GRANULARITIES: tuple[Granularity, ...] = ("task", "group", "run")
 
 START = "start_tracking"
-"""The step that makes the tracking run, where no task of the pipeline can."""
+"""The step that creates the tracking run if no task of the pipeline can."""
 FINISH = "finish_run"
 """The step that closes the run."""
 
@@ -34,17 +34,17 @@ class Step:
     name : str
         Its id in Airflow.
     tasks : tuple of str
-        The tasks that it runs, in order; none where it only keeps books.
+        The tasks that it runs, in order; empty for bookkeeping steps.
     upstream : tuple of str
-        The steps that it waits for; what follows from others is left out.
+        The steps that it waits for directly.
     sources : tuple of str
         The steps whose reports it reads.
     before : tuple of str
-        All steps that ended when it begins, for what has to be made again.
+        All steps that have ended before it starts, to rerun producers of lost inputs.
     position : "first", "last" or None
-        As in `baton.core.task.Task`; a last step runs whatever became of the others.
+        As in `baton.core.task.Task`; a last step runs whatever the outcomes of others.
     opens_tracking : bool
-        Whether it makes the execution's tracking run.
+        Whether it creates the execution's tracking run.
     """
 
     name: str
@@ -57,18 +57,18 @@ class Step:
 
 
 def divide(dag: Dag, granularity: Granularity) -> tuple[Step, ...]:
-    """Return the steps of a DAG in topological order; the one that closes the run comes last.
+    """Return the steps of a DAG in topological order, with the one that closes the run last.
 
     Raises
     ------
     UsageError
-        If there is no such granularity.
+        If the granularity does not exist.
     InvalidPipeline
-        If groups need each other, so that none can run at once.
+        If groups depend on each other, so that none can run as one step.
     """
     if granularity not in GRANULARITIES:
         raise UsageError(
-            f"there is no granularity '{granularity}'", f"granularities are {', '.join(GRANULARITIES)}"
+            f"granularity '{granularity}' does not exist", f"granularities are {', '.join(GRANULARITIES)}"
         )
     if granularity == "run":
         names = tuple(task.name for task in dag.order)
@@ -76,7 +76,7 @@ def divide(dag: Dag, granularity: Granularity) -> tuple[Step, ...]:
     members = _members(dag, granularity)
     reserved = [name for name in (START, FINISH) if name in members]
     if reserved:
-        raise InvalidPipeline(dag.name, [f"'{reserved[0]}' is the name of a task that baton adds"])
+        raise InvalidPipeline(dag.name, [f"'{reserved[0]}' is a reserved name of a task that baton adds"])
     upstream = _wait(dag, members)
     steps = [
         Step(
@@ -91,7 +91,7 @@ def divide(dag: Dag, granularity: Granularity) -> tuple[Step, ...]:
 
 
 def _members(dag: Dag, granularity: Granularity) -> dict[str, list[AnyTask]]:
-    """Return the tasks of each step; a task with a position is a step of its own."""
+    """Return the tasks of each step; a task with a position is a separate step."""
     found: dict[str, list[AnyTask]] = {}
     for task in dag.order:
         alone = granularity == "task" or task.position is not None
@@ -105,7 +105,7 @@ def _members(dag: Dag, granularity: Granularity) -> dict[str, list[AnyTask]]:
 
 
 def _wait(dag: Dag, members: Mapping[str, list[AnyTask]]) -> Upstream:
-    """Return what each step waits for, without what follows from the rest."""
+    """Return what each step waits for directly."""
     home = {task.name: name for name, tasks in members.items() for task in tasks}
     position = {name: tasks[0].position for name, tasks in members.items()}
     needs: dict[str, set[str]] = {
@@ -133,7 +133,7 @@ def _ancestors(upstream: Mapping[str, Iterable[str]], name: str) -> frozenset[st
 
 
 def _without_detours(upstream: Mapping[str, Iterable[str]]) -> Upstream:
-    """Leave out each step that another one waited for waits for itself."""
+    """Leave out dependencies that follow from others."""
     implied = {name: _ancestors(upstream, name) for name in upstream}
     return {
         name: frozenset(one for one in waits if not any(one in implied[other] for other in waits))
@@ -144,8 +144,8 @@ def _without_detours(upstream: Mapping[str, Iterable[str]]) -> Upstream:
 def _ends(upstream: Upstream) -> frozenset[str]:
     """Return the steps after whose end all have ended, whatever their outcome.
 
-    A step counts as ended as soon as one of those it waits for failed, while the others may still
-    run.  So only what is the one thing that another step waits for can be left out.
+    A step ends as soon as one of its dependencies fails, while the others may still run.  So a step can
+    only be left out if another step waits for it alone.
     """
     covered = {next(iter(waits)) for waits in upstream.values() if len(waits) == 1}
     return frozenset(upstream) - covered
@@ -153,20 +153,20 @@ def _ends(upstream: Upstream) -> frozenset[str]:
 
 def _sorted(dag: Dag, upstream: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
     try:
-        # Sets have another order in each process, and Airflow takes a new order for a new DAG.
+        # Sets are ordered differently in each process, and Airflow treats a new order as a new DAG.
         graph = {name: sorted(waits) for name, waits in upstream.items()}
         return tuple(TopologicalSorter(graph).static_order())
     except CycleError as error:
         names = ", ".join(f"'{name}'" for name in sorted(set(error.args[1])))
         raise InvalidPipeline(
             dag.name,
-            [f"the groups {names} need each other, so that none of them can run at once"],
-            "choose the granularity 'task', or other groups",
+            [f"the groups {names} depend on each other, so that none can run as one step"],
+            "use the granularity 'task', or change the groups",
         ) from error
 
 
 def _with_bookkeeping(dag: Dag, steps: list[Step]) -> list[Step]:
-    """Say which step makes the tracking run, add one if none can, and add the one that closes the run."""
+    """Choose or add the step that creates the tracking run, and add the one that closes the run."""
     upstream = {step.name: frozenset(step.upstream) for step in steps}
     tracked = [step for step in steps if any(dag.task(name).tracking for name in step.tasks)]
     opener = next((one for one in tracked if _leads_to_all(one, tracked, upstream)), None)
@@ -200,7 +200,7 @@ def _with_sources(dag: Dag, steps: list[Step], granularity: Granularity) -> tupl
         tasks = [dag.task(name) for name in step.tasks]
         before = _ancestors(upstream, step.name)
         if granularity == "group" or any(task.effect and task.context for task in tasks):
-            return tuple(other.name for other in steps if other.name in before)  # it tells of all
+            return tuple(other.name for other in steps if other.name in before)  # it has all reports
         wanted = {home[dag.producers[name].name] for task in tasks for name in task.inputs}
         if any(task.tracking for task in tasks):
             wanted |= opener & before

@@ -1,1 +1,1 @@
-"""The engine that runs a pipeline as a Prefect flow.  Its modules load Prefect, so they are imported late."""
+"""The engine that runs a pipeline as a Prefect flow.  Its modules import Prefect, so import them late."""

@@ -1,6 +1,6 @@
-"""The flow of a deployment: a project's pipeline, with its parameters as a form.
+"""The flow of a deployment: a project's pipeline, with a form for its parameters.
 
-A deployment's entry point is a file of two lines, written by ``baton prefect deploy``::
+A deployment's entry point is a two-line file written by ``baton prefect deploy``::
 
     from baton.engines.prefect.deployed import deployed_flow
 
@@ -45,14 +45,14 @@ def deployed_flow(
     folder : str or Path
         The project's folder on the machine where the flow runs.
     targets : sequence of str
-        Groups or tasks; the pipeline's default target where there is none.
+        Groups or tasks; the pipeline's default target if there are none.
     options : mapping, optional
-        Settings and parameters by bare name, above file and environment.
+        Settings and parameters by short name, which override the file and the environment.
     lag : int, optional
-        For pipelines with a period: how many periods before that of its scheduled time a run is about,
-        where it is given none; as the pipeline says unless given.
+        For pipelines with a period: how many periods a run without one lies before its scheduled time;
+        the pipeline's own value unless given.
     jobs : int, optional
-        How many tasks may run at once; the number of processors unless given, or what the Dask cluster can.
+        Maximum number of concurrent tasks; by default the number of CPUs, or what the Dask cluster supports.
     """
     fixed = dict(options or {})
     project = open_project(folder=Path(folder), options=fixed)
@@ -81,12 +81,12 @@ def deployed_flow(
 
 
 def options_of_run(project: Project, chosen: Mapping[str, Any], lag: int | None) -> dict[str, Any]:
-    """Return what a run was asked for, with the period that its scheduled time implies.
+    """Return the chosen parameters, completed by the period that the scheduled time implies.
 
     Raises
     ------
     UsageError
-        If only a part of the period is given.
+        If only part of the period is given.
     """
     given = chosen_options(chosen)
     period = project.dag.period

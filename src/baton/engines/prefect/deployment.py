@@ -1,4 +1,4 @@
-"""Deployments on a Prefect server: make one, and serve it from this machine."""
+"""Deployments on a Prefect server: create one, and serve it from this machine."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from baton.errors import Unavailable, UsageError
 from baton.runs.project import Project
 
 MONTHLY = "0 6 2 * *"
-"""The second of each month at six."""
+"""06:00 on the second of each month."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a pipeline is to be deployed.
+    """How to deploy a pipeline.
 
     Parameters
     ----------
     name : str
-        The deployment's name, after that of the flow.
+        The deployment's name, without the flow's.
     targets : tuple of str
-        Groups or tasks; the default target where there is none.
+        Groups or tasks; the default target if there are none.
     cron, timezone : str
-        When it is to run.
+        The schedule.
     active : bool
-        Whether the schedule begins at once.
+        Whether the schedule starts immediately.
     tags : tuple of str
-        Labels beside ``baton`` and the pipeline's name.
+        Labels in addition to ``baton`` and the pipeline's name.
     lag : int, optional
         See `baton.engines.prefect.deployed.deployed_flow`.
     work_pool : str
-        The work pool whose workers run it; empty where it is served.
+        The work pool whose workers run it; empty if it is served.
     """
 
     name: str
@@ -61,14 +61,14 @@ class Plan:
 
 
 def deploy(project: Project, plan: Plan) -> str:
-    """Write the deployment's entry point and make or change the deployment; return its full name.
+    """Write the deployment's entry point and create or update it; return its full name.
 
     Raises
     ------
     UsageError
-        If the schedule or a target cannot be used.
+        If the schedule or a target is invalid.
     Unavailable
-        If the server fails, or there is no such work pool.
+        If the server fails, or the work pool does not exist.
     """
     project.dag.subset(plan.targets)
     try:
@@ -76,7 +76,7 @@ def deploy(project: Project, plan: Plan) -> str:
     except ValidationError as error:
         raise UsageError(
             f"the schedule '{plan.cron}' in {plan.timezone} cannot be used: {error.errors()[0]['msg']}",
-            f"five fields as in '{MONTHLY}', and a time zone such as UTC or America/New_York",
+            f"use five fields, such as '{MONTHLY}', and a time zone such as UTC or America/New_York",
         ) from error
     file = _entry_point(project, plan.name)
     write_atomically(file, entry_text(project, plan).encode())
@@ -96,14 +96,14 @@ def deploy(project: Project, plan: Plan) -> str:
 
 
 def serve(project: Project, name: str, *, limit: int, ready: Callable[[], None]) -> None:
-    """Run a deployment's flow runs on this machine until it is interrupted.
+    """Execute a deployment's flow runs on this machine until interrupted.
 
-    What was changed on the server, its schedule for example, stays as it is.
+    Changes made on the server, for example to the schedule, are kept.
 
     Raises
     ------
     UsageError
-        If there is no such deployment.
+        If the deployment does not exist.
     Unavailable
         If the server fails.
     """
@@ -112,8 +112,8 @@ def serve(project: Project, name: str, *, limit: int, ready: Callable[[], None])
     file = _entry_point(project, name)
     if known is None or not file.is_file():
         raise UsageError(
-            f"there is no deployment '{full_name}' of this project",
-            f"make it with: baton prefect deploy --name {name}",
+            f"this project has no deployment '{full_name}'",
+            f"create it with: baton prefect deploy --name {name}",
         )
     schedules = [
         DeploymentScheduleCreate.model_validate(
@@ -131,7 +131,7 @@ def serve(project: Project, name: str, *, limit: int, ready: Callable[[], None])
 
 
 def find_deployment(full_name: str) -> DeploymentResponse | None:
-    """Return a deployment, or None where there is none of that name."""
+    """Return a deployment, or None if it does not exist."""
     try:
         with get_client(sync_client=True) as client:
             return client.read_deployment_by_name(full_name)
@@ -144,8 +144,7 @@ def find_deployment(full_name: str) -> DeploymentResponse | None:
 def entry_text(project: Project, plan: Plan) -> str:
     """Return the file that Prefect loads to run the deployment.
 
-    What the command line said of the project stands in it; what file and environment say is read
-    when it runs.
+    It contains the values from the command line; file and environment are read when it runs.
     """
     arguments: Mapping[str, Any] = {
         "targets": plan.targets,
@@ -174,7 +173,7 @@ def _described(
         tags=tags,
         enforce_parameter_schema=True,
         work_pool_name=work_pool or None,
-        concurrency_limit=1,  # two runs at once would compete for the champion
+        concurrency_limit=1,  # concurrent runs would compete for the champion
     )
     made.schedules = list(schedules)
     return made
@@ -182,7 +181,7 @@ def _described(
 
 def _entry_point(project: Project, name: str) -> Path:
     if not re.fullmatch(r"[\w.-]{1,80}", name):
-        raise UsageError(f"a deployment cannot be named '{name}'", "use letters, digits, '.', '_' and '-'")
+        raise UsageError(f"'{name}' is not a valid deployment name", "use letters, digits, '.', '_' and '-'")
     return project.home / "prefect" / "flows" / f"{project.dag.name}-{name}.py"
 
 
@@ -194,7 +193,8 @@ def _require_work_pool(name: str) -> None:
             client.read_work_pool(name)
     except ObjectNotFound as error:
         raise Unavailable(
-            f"there is no work pool '{name}'", f"make it with: prefect work-pool create --type process {name}"
+            f"work pool '{name}' does not exist",
+            f"create it with: prefect work-pool create --type process {name}",
         ) from error
 
 

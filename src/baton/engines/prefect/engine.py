@@ -1,4 +1,4 @@
-"""The engine ``prefect``: the DAG as a Prefect flow, on a server or on Prefect's temporary one."""
+"""The engine ``prefect``: the DAG as a Prefect flow, on a Prefect server or a temporary one."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from baton.errors import UsageError
 from baton.runs.execution import Execution
 
 TEMPORARY = (
-    "PREFECT_API_URL is not set: starting a temporary Prefect server, which takes 10 to 30 s; "
+    "PREFECT_API_URL is not set: starting a temporary Prefect server takes 10 to 30 s; "
     "to keep one running: baton prefect up"
 )
 
 
 class PrefectEngine:
-    """Runs every task as a Prefect task run, independent branches side by side."""
+    """Runs every task as a Prefect task run, independent branches in parallel."""
 
     name = "prefect"
     description = "a Prefect flow, here or as a deployment"
@@ -42,14 +42,14 @@ class PrefectEngine:
     def run(self, execution: Execution, options: EngineOptions) -> RunReport:
         """Run the tasks in a flow run of this process.
 
-        ``options.jobs`` limits how many run at once; unless given it is the number of processors, or
-        what the Dask cluster can.
+        ``options.jobs`` limits the concurrent tasks; unless given, the limit is the number of CPUs, or
+        what the Dask cluster supports.
         """
         prepare_environment(execution.project.home)
         check_task_runner(execution)
         url = chosen_api_url()
         if url and url != os.environ.get("PREFECT_API_URL"):
-            require_server(url)  # a profile names it, which nobody knew before
+            require_server(url)  # it is from a profile, unknown until now
         from baton.engines.prefect.local import run_here
         from baton.engines.prefect.server import temporary_server
 
@@ -61,12 +61,12 @@ class PrefectEngine:
 
 
 def check_task_runner(execution: Execution) -> None:
-    """Make sure that the task runner that the settings name can be used.
+    """Check that the configured task runner can be used.
 
     Raises
     ------
     UsageError
-        If the settings name a Dask scheduler for another task runner.
+        If a Dask scheduler is configured for another task runner.
     Unavailable
         If Dask is not installed, or its scheduler does not answer.
     """
@@ -74,8 +74,8 @@ def check_task_runner(execution: Execution) -> None:
     if settings.task_runner != "dask":
         if settings.dask_address is not None:
             raise UsageError(
-                f"dask_address is set, and task_runner is '{settings.task_runner}'",
-                "use the cluster with: --task-runner dask; or take the address out: "
+                f"dask_address is set, but task_runner is '{settings.task_runner}'",
+                "use the cluster with: --task-runner dask; or unset the address with: "
                 "baton config set dask_address none",
             )
         return

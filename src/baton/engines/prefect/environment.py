@@ -1,4 +1,4 @@
-"""What Prefect must find in the environment before it is imported, and whether its server answers."""
+"""Prepare the environment before Prefect is imported, and check that its server answers."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ _TRIES = 2
 
 
 def require_prefect() -> None:
-    """Raise `ExtraMissing` unless Prefect is installed; it is not imported."""
+    """Raise `ExtraMissing` unless Prefect is installed; do not import it."""
     if importlib.util.find_spec("prefect") is None:
         raise ExtraMissing("engine 'prefect'", "prefect")
 
 
 def prepare_environment(home: Path) -> None:
-    """Keep Prefect's files in the project and its usage data here, where the user says nothing else.
+    """Keep Prefect's files in the project and disable its telemetry, unless configured otherwise.
 
     Parameters
     ----------
     home : Path
-        Folder of everything that baton writes.
+        Folder for baton's files.
     """
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    # Long enough for a server that is started again; by its own count a flow hangs for minutes on one
-    # that is gone.
+    # Long enough for a server to restart; with Prefect's default a flow hangs for minutes on one that is
+    # gone.
     os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "3")
     if not os.environ.get("PREFECT_HOME"):
         os.environ["PREFECT_HOME"] = str(home.absolute() / "prefect")
         profiles = Path.home() / ".prefect" / "profiles.toml"
-        if profiles.is_file():  # whoever logged in to a server or to Prefect Cloud stays so
+        if profiles.is_file():  # keeps logins to a server or Prefect Cloud
             os.environ.setdefault("PREFECT_PROFILES_PATH", str(profiles))
-    # Prefect 3.7.7 looks for these two in the user's home whatever PREFECT_HOME says.
+    # Prefect 3.7.7 looks for these two in the user's home despite PREFECT_HOME.
     folder = Path(os.environ["PREFECT_HOME"])
     os.environ.setdefault("PREFECT_SERVER_MEMO_STORE_PATH", str(folder / "memo_store.toml"))
     os.environ.setdefault("PREFECT_RESULTS_LOCAL_STORAGE_PATH", str(folder / "storage"))
 
 
 def named_api_url() -> str:
-    """Return the address of Prefect's API that the environment names, without loading Prefect."""
+    """Return the address of Prefect's API from the environment, without loading Prefect."""
     return chosen_api_url() if "prefect" in sys.modules else os.environ.get("PREFECT_API_URL", "")
 
 
 def chosen_api_url() -> str:
-    """Return the address of the API that Prefect will talk to, profiles included.
+    """Return the address of the API that Prefect will use, including profiles.
 
-    Empty where it will start a server itself.  Prefect is loaded, so its environment must be prepared.
+    Empty if it will start its own server.  This loads Prefect, so prepare its environment first.
     """
     from prefect.settings import PREFECT_API_URL
 
@@ -60,12 +60,12 @@ def chosen_api_url() -> str:
 
 
 def require_server(url: str) -> None:
-    """Ask a Prefect server whether it is there; two tries, within 10 s.
+    """Check that a Prefect server answers; two attempts, within 10 s.
 
     Raises
     ------
     Unavailable
-        If it does not answer as one.
+        If it does not answer like one.
     """
     import httpx
 
@@ -79,13 +79,13 @@ def require_server(url: str) -> None:
             continue
         if answer.status_code == httpx.codes.NOT_FOUND or "html" in answer.headers.get("content-type", ""):
             raise Unavailable(
-                f"there is no Prefect API at {shown}",
-                "PREFECT_API_URL ends in /api, see: prefect config view",
+                f"no Prefect API at {shown}",
+                "PREFECT_API_URL must end in /api, see: prefect config view",
             )
         if answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
-            return  # it may want credentials, which Prefect's own client has
+            return  # it may need credentials, which Prefect's client has
         failure = f"it answered {answer.status_code}"
     raise Unavailable(
         f"the Prefect server at {shown} cannot be used: {failure}",
-        "start one with: baton prefect up; or unset PREFECT_API_URL, and a temporary one is started",
+        "start one with: baton prefect up; or unset PREFECT_API_URL to use a temporary one",
     )

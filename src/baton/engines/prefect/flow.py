@@ -1,4 +1,4 @@
-"""The run of a DAG inside a Prefect flow run: submit what may start, wait for an end, and again."""
+"""Run a DAG in a Prefect flow run: submit tasks that may start, wait for one to end, repeat."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LOOK_EVERY_S = 1.0
 
 
 class PipelineFlow(Flow[..., Any]):
-    """A flow that task runners may send to other processes: no more of it than its name goes there."""
+    """A flow that task runners may send to other processes, reduced to its name."""
 
     def __reduce__(self) -> tuple[Callable[[str], Flow[..., Any]], tuple[str]]:
         """Leave out the function, which holds the run."""
@@ -37,7 +37,7 @@ class PipelineFlow(Flow[..., Any]):
 
 
 def named_flow(name: str) -> Flow[..., Any]:
-    """Return a flow of that name that does nothing: what a task knows of the flow it runs in."""
+    """Return a flow that does nothing: all that a task knows of its flow is the name."""
     return PipelineFlow(_do_nothing, name=name)
 
 
@@ -45,7 +45,7 @@ def pipeline_flow(
     function: Callable[..., Any], dag: Dag, *, validate_parameters: bool = True
 ) -> Flow[..., Any]:
     """Return the flow of a pipeline."""
-    runner: Any = ThreadPoolTaskRunner()  # typed by the kind of its futures, which Flow will not know
+    runner: Any = ThreadPoolTaskRunner()  # generic over its futures, which Flow does not accept
     return PipelineFlow(
         function,
         name=dag.name,
@@ -57,14 +57,14 @@ def pipeline_flow(
 
 
 def run_in_flow(execution: Execution, runner: Runner, *, keep_going: bool) -> RunReport:
-    """Run every task as a task run of the current flow run, and leave a summary there.
+    """Run every task as a task run of the current flow run, and publish a summary.
 
     Parameters
     ----------
     execution : Execution
         What to run.
     runner : Runner
-        Where tasks are attempted; it is closed at the end, whichever it is.
+        Attempts the tasks; it is closed at the end in any case.
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
     """
@@ -81,7 +81,7 @@ def run_in_flow(execution: Execution, runner: Runner, *, keep_going: bool) -> Ru
 
 
 def flow_state(execution: Execution, report: RunReport) -> State[Any]:
-    """Return the state in which the flow run of an execution ends."""
+    """Return the final state of an execution's flow run."""
     failed = [task for task in report.tasks if task.failure is not None]
     if failed:
         failure = failed[0].failure
@@ -95,16 +95,16 @@ def flow_state(execution: Execution, report: RunReport) -> State[Any]:
 
 
 def counted(report: RunReport) -> str:
-    """Return how many tasks ended in which way, for example ``"2 succeeded, 5 cached"``."""
+    """Return the number of tasks by outcome, for example ``"2 succeeded, 5 cached"``."""
     counts = {outcome: sum(task.outcome is outcome for task in report.tasks) for outcome in Outcome}
     return ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count)
 
 
 def label_flow_run(execution: Execution) -> None:
-    """Give the flow run our run's id as its name, and tags.
+    """Name the flow run after our run's id, and add tags.
 
-    Tags are set on the flow run alone: for each tag of a task run Prefect asks its server for a
-    concurrency limit.
+    Only the flow run gets tags: Prefect asks its server for a concurrency limit for each tag of a task
+    run.
     """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:

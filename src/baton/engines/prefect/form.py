@@ -1,4 +1,4 @@
-"""A pipeline's parameters as the signature of a flow: Prefect makes its form, and its checks, of it."""
+"""A pipeline's parameters as the signature of a flow, from which Prefect makes its form and checks."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LIMITS = ("ge", "le", "gt", "lt", "pattern", "min_length", "max_length")
 
 
 def form_signature(project: Project) -> inspect.Signature:
-    """Return a signature with an argument for each parameter of the project's pipeline.
+    """Return a signature with one argument per parameter of the project's pipeline.
 
-    A default is the project's own value.  Those of the period default to nothing, which means the
-    period that the scheduled time implies; so does a value that holds a secret, which means the project's.
+    Defaults are the project's values, with two exceptions: the period defaults to nothing, which means the
+    one that the scheduled time implies, and so does a value with a secret, which means the project's.
     """
     implied = project.dag.period.parameters if project.dag.period else ()
     arguments = []
@@ -45,19 +45,19 @@ def form_signature(project: Project) -> inspect.Signature:
 
 
 def form_docstring(project: Project) -> str:
-    """Return a docstring from which Prefect takes the line beside each field of the form."""
+    """Return a docstring with Prefect's description for each field of the form."""
     implied = project.dag.period.parameters if project.dag.period else ()
     lines = [project.dag.description or project.dag.name, "", "Args:"]
     for leaf in leaves(project.dag.parameters):
         text = leaf.description or leaf.name
         if leaf.name in implied:
-            text += "; empty means what the scheduled time implies"
+            text += "; empty: from the scheduled time"
         lines.append(f"    {leaf.name}: {text}")
     return "\n".join(lines)
 
 
 def field_type(leaf: Leaf, *, may_be_empty: bool) -> Any:
-    """Return a parameter's type with its bounds, as pydantic writes them."""
+    """Return a parameter's type with its bounds in pydantic's form."""
     bounded = _bounded(leaf.type)
     return bounded | None if may_be_empty else bounded
 
@@ -77,5 +77,5 @@ def _bounded(annotation: Any) -> Any:
 
 
 def chosen_options(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that somebody filled in."""
+    """Return the fields that were filled in."""
     return {name: value for name, value in chosen.items() if value is not None}

@@ -1,4 +1,4 @@
-"""A flow run in the process that asks for it, as ``baton run`` does."""
+"""Run a flow in this process, as ``baton run`` does."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def run_here(execution: Execution, *, keep_going: bool, jobs: int | None, api_ur
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
     jobs : int
-        How many tasks may run at once; as many as there are processors unless given.
+        Maximum number of concurrent tasks; the number of CPUs unless given.
     api_url : str
-        Address of Prefect's API; the one that Prefect is configured with unless given.
+        Address of Prefect's API; the configured one unless given.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def run_here(execution: Execution, *, keep_going: bool, jobs: int | None, api_ur
         try:
             ended.append(run_in_flow(logged, opened[0], keep_going=keep_going))
         except Exception as error:
-            raised.append(error)  # Prefect keeps it in a state
+            raised.append(error)  # Prefect puts it into a state
             raise
         return flow_state(logged, ended[0])
 
@@ -61,7 +61,7 @@ def run_here(execution: Execution, *, keep_going: bool, jobs: int | None, api_ur
         except (httpx.HTTPError, PrefectException, RuntimeError) as error:
             raise _server_failed(error) from error
         except TerminationSignal:
-            signal.raise_signal(signal.SIGTERM)  # Prefect took it; it goes to whoever else handles it
+            signal.raise_signal(signal.SIGTERM)  # Prefect consumed it; pass it on to the previous handler
             raise
         finally:
             send_logs()
@@ -71,7 +71,7 @@ def run_here(execution: Execution, *, keep_going: bool, jobs: int | None, api_ur
         raise raised[0]
     if not ended:
         raise Unavailable(
-            f"Prefect did not start the run: {state.name}: {state.message}", "look at the flow run's page"
+            f"Prefect did not start the run: {state.name}: {state.message}", "see the flow run's page"
         )
     return ended[0]
 

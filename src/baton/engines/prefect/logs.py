@@ -1,4 +1,4 @@
-"""Where words go: events into Prefect's logs, and Prefect's own console output nowhere."""
+"""Write events to Prefect's logs, and suppress Prefect's own console output."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _NOTHING = logging.CRITICAL + 1
 
 
 def logged_in_prefect(report: Reporter) -> Reporter:
-    """Return a reporter that also writes into the logs of the current flow run or task run.
+    """Return a reporter that also writes to the logs of the current flow run or task run.
 
-    It may be called from several threads; `report` is called with one event at a time.
+    It is thread-safe; `report` gets one event at a time.
     """
     pass_on = one_at_a_time(report)
 
@@ -40,13 +40,13 @@ def logged_in_prefect(report: Reporter) -> Reporter:
         try:
             get_run_logger().log(level, text)
         except MissingContextError:
-            return  # not within a run: nowhere to log
+            return  # not in a run: no log
 
     return emit
 
 
 def log_line(event: Event) -> tuple[int, str]:
-    """Return level and text of what an event says in the logs; no text where it says nothing."""
+    """Return the level and text of an event for the logs; an empty text for no entry."""
     match event:
         case TaskStarted():
             return logging.INFO, f"runs: {event.reason}"
@@ -55,25 +55,24 @@ def log_line(event: Event) -> tuple[int, str]:
         case TaskRetried():
             return logging.WARNING, (
                 f"attempt {event.attempt} of {event.attempts} failed: {event.message}; "
-                f"again in {event.delay_s:g} s"
+                f"retrying in {event.delay_s:g} s"
             )
         case TaskFinished(ended) if ended.failure is not None:
             return logging.ERROR, f"{ended.task} failed: {ended.failure.message}"
-    return logging.NOTSET, ""  # a good end Prefect tells itself
+    return logging.NOTSET, ""  # Prefect logs success itself
 
 
 def send_logs() -> None:
-    """Send what waits to be sent to Prefect's server: logs, and events of task runs.
+    """Flush pending logs and task run events to Prefect's server.
 
-    Prefect does so when Python ends: too late for a long-lived process, and for a server that has ended
-    with its run.
+    Prefect does so at exit: too late for a long-lived process, and for a server that stops with its run.
     """
     EventsWorker.drain_all(timeout=_SEND_WITHIN_S)
     APILogWorker.drain_all(timeout=_SEND_WITHIN_S)
 
 
 def leave_out_thread_warning() -> None:
-    """Take from the logs Prefect's warning that a task in a thread cannot be interrupted: ours can."""
+    """Drop Prefect's warning that a task in a thread cannot be interrupted: ours can."""
     logging.getLogger("prefect.task_runs").addFilter(_is_no_thread_warning)
 
 
@@ -83,7 +82,7 @@ def _is_no_thread_warning(record: logging.LogRecord) -> bool:
 
 @contextmanager
 def quiet_console() -> Iterator[None]:
-    """Keep Prefect from writing to the terminal; what goes to its server goes there all the same."""
+    """Keep Prefect from writing to the terminal, but not to its server."""
     names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "prefect"]
     handlers = {
         handler: handler.level
@@ -93,7 +92,7 @@ def quiet_console() -> Iterator[None]:
     }
     for handler in handlers:
         handler.setLevel(_NOTHING)
-    # Where the server is gone Prefect would also write on stderr of each batch of logs that is lost.
+    # If the server is gone, Prefect would also report each lost batch of logs on stderr.
     raises, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield

@@ -1,4 +1,4 @@
-"""Prefect's task runners, each with what our tasks need around it."""
+"""Prefect's task runners, adapted to our tasks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Runner(Protocol):
     """Submits tasks to one of Prefect's task runners."""
 
     jobs: int
-    """How many tasks may run at once."""
+    """Maximum number of concurrent tasks."""
 
     def submit(
         self, task: AnyTask, given: Mapping[str, Any], upstream: list[State[Any]]
@@ -37,37 +37,37 @@ class Runner(Protocol):
         given : mapping of str to Any
             ``inputs`` and ``not_run`` of `baton.engines.prefect.tasks.as_prefect_task`.
         upstream : list of State
-            What it waits for.
+            The states it waits for.
         """
 
     def end_of(self, task: AnyTask, future: PrefectFuture[Any]) -> TaskReport:
-        """Return how a task ended, once it did."""
+        """Return the report of a task that has ended."""
 
     def look(self) -> None:
-        """Raise `Unavailable` if what was submitted will never end; called now and then."""
+        """Raise `Unavailable` if submitted tasks will never end; called regularly."""
 
     def finish_tracking(self, *, good: bool) -> Tracked:
-        """Close the tracking run, if one was made; return which it is, and its page."""
+        """Close the tracking run, if there is one; return it and its page."""
 
     def close(self) -> None:
-        """End what runs."""
+        """Stop running tasks."""
 
 
 @contextmanager
 def open_runner(execution: Execution, jobs: int | None) -> Iterator[Runner]:
-    """Yield the runner that the settings name, ready; it is closed with the context.
+    """Yield the configured runner, ready to use; close it with the context.
 
     Parameters
     ----------
     execution : Execution
-        What will be run; its reporter is called from several threads.
+        The execution to run; its reporter is called from several threads.
     jobs : int, optional
-        How many tasks may run at once; as many as there are processors unless given.
+        Maximum number of concurrent tasks; the number of CPUs unless given.
 
     Raises
     ------
     Unavailable
-        If the runner cannot be used; nothing was run then.
+        If the runner cannot be used; then nothing has run.
     """
     if execution.project.configuration.of_engine(PrefectSettings).task_runner == "dask":
         from baton.engines.prefect.dask.runner import open_dask_runner
@@ -84,19 +84,19 @@ def open_runner(execution: Execution, jobs: int | None) -> Iterator[Runner]:
 
 
 def processors() -> int:
-    """Return how many tasks this machine can well run at once."""
+    """Return a good number of concurrent tasks for this machine."""
     return max(os.cpu_count() or 1, 2)
 
 
 class ThreadRunner:
-    """Prefect's default task runner: its threads wait for worker processes of this machine.
+    """Prefect's default task runner: its threads wait for local worker processes.
 
     Parameters
     ----------
     execution : Execution
-        What is run.
+        The execution to run.
     jobs : int
-        How many tasks may run at once.
+        Maximum number of concurrent tasks.
     """
 
     def __init__(self, execution: Execution, jobs: int) -> None:
@@ -117,17 +117,17 @@ class ThreadRunner:
         return future
 
     def end_of(self, task: AnyTask, future: PrefectFuture[Any]) -> TaskReport:
-        """Return how a task ended, once it did."""
+        """Return the report of a task that has ended."""
         future.wait()
         return from_state(DeclaredTask.of(task), future.state)
 
     def look(self) -> None:
-        """Do nothing: threads end."""
+        """Do nothing: threads always end."""
 
     def finish_tracking(self, *, good: bool) -> Tracked:
         """Close the tracking run."""
         return self._pool.finish_tracking(good=good)
 
     def close(self) -> None:
-        """End the workers."""
+        """Stop the workers."""
         self._pool.close()

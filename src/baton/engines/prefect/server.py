@@ -1,4 +1,4 @@
-"""A Prefect server of the project's own, for development."""
+"""The project's own Prefect server, for development."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _STOP_WITHIN_S = 8.0
 
 
 def serve_until_stopped(port: int, log: Path, ready: Callable[[str], None]) -> int:
-    """Run a server on 127.0.0.1 until it ends or this process is interrupted; return its exit code.
+    """Run a server on 127.0.0.1 until it exits or this process is interrupted; return its exit code.
 
     Parameters
     ----------
     port : int
-        Where it listens.
+        Its port.
     log : Path
-        File that takes what it writes.
+        File for its output.
     ready : callable
-        Told the address of its API once it answers.
+        Called with the address of its API once it answers.
 
     Raises
     ------
     Unavailable
-        If the port is taken, or the server does not come up.
+        If the port is taken, or the server does not start.
     """
     require_free(port)
     url = _url(port)
@@ -40,15 +40,15 @@ def serve_until_stopped(port: int, log: Path, ready: Callable[[str], None]) -> i
 
 @contextmanager
 def temporary_server(log: Path) -> Iterator[str]:
-    """Yield the address of the API of a server on 127.0.0.1 that ends with the context.
+    """Yield the API address of a server on 127.0.0.1 that stops with the context.
 
-    Prefect's own temporary server is not used: it dies of the same Ctrl-C as its client, which then
-    waits for it.
+    Prefect's own temporary server is not used: Ctrl-C kills it together with its client, which then waits
+    for it.
 
     Raises
     ------
     Unavailable
-        If the server does not come up.
+        If the server does not start.
     """
     port = free_port()
     with _server(port, log).running():
@@ -61,7 +61,7 @@ def _url(port: int) -> str:
 
 def _server(port: int, log: Path) -> LocalServer:
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    # Else the pages would look for the API at Prefect's usual port.
+    # Otherwise the UI would look for the API at Prefect's default port.
     environment["PREFECT_SERVER_UI_API_URL"] = _url(port)
     return LocalServer(
         name="the Prefect server",

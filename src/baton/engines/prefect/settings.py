@@ -8,15 +8,13 @@ from baton.core.parameters import Parameters, parameter
 
 
 class PrefectSettings(Parameters, frozen=True):
-    """Where the engine prefect has its tasks run."""
+    """Where the engine prefect runs its tasks."""
 
     task_runner: Annotated[
         Literal["threads", "dask"],
-        parameter("Prefect's task runner: threads of this machine, or processes of a Dask cluster"),
+        parameter("Prefect's task runner: local threads, or the processes of a Dask cluster"),
     ] = "threads"
     dask_address: Annotated[
         str | None,
-        parameter(
-            "Dask's scheduler, as tcp://HOST:8786, for task runner dask; none means a cluster of its own"
-        ),
+        parameter("Dask scheduler such as tcp://HOST:8786 for task runner dask; none starts a cluster"),
     ] = None

@@ -1,4 +1,4 @@
-"""What a flow run leaves on its page in Prefect: a summary, and a table of how the tasks ended."""
+"""Artifacts of a flow run in Prefect: a summary, and a table of the tasks' outcomes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from baton.runs.execution import Execution
 
 
 def publish_summary(execution: Execution, report: RunReport, tracking_page: str) -> None:
-    """Make both artifacts of the current flow run.
+    """Create both artifacts of the current flow run.
 
     Parameters
     ----------
     execution : Execution
-        What was run.
+        The execution that ran.
     report : RunReport
         How it ended.
     tracking_page : str
-        Address of the tracking run's page, or the command that serves it; empty without one.
+        Address of the tracking run's page, or the command that serves it; empty if there is none.
     """
     key = re.sub(r"[^a-z0-9]+", "-", execution.dag.name.lower()).strip("-") or "pipeline"
     create_markdown_artifact(
@@ -31,7 +31,7 @@ def publish_summary(execution: Execution, report: RunReport, tracking_page: str)
     create_table_artifact(
         outcome_rows(report),
         key=f"{key}-tasks",
-        description=f"how the tasks of run {execution.run_id} ended",
+        description=f"outcomes of the tasks of run {execution.run_id}",
     )
 
 
@@ -65,7 +65,7 @@ def summary_text(execution: Execution, report: RunReport, tracking_page: str) ->
 
 
 def outcome_rows(report: RunReport) -> list[dict[str, object]]:
-    """Return a row for each task."""
+    """Return one row per task."""
     return [
         {
             "task": task.task,

@@ -1,4 +1,4 @@
-"""A task as a Prefect task: the same name, its retries and timeout handed to Prefect."""
+"""A task as a Prefect task with the same name, whose retries and timeout are left to Prefect."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ AnyPrefectTask = PrefectTask[..., Any]
 
 
 class Attempts(Protocol):
-    """Where tasks are attempted, as the process sees it in which Prefect runs a task."""
+    """Attempts tasks, from the process in which Prefect runs a task."""
 
     def attempt(self, request: Attempt, *, is_tracked: bool) -> TaskReport:
-        """Make one attempt at a task, which records or not; whatever goes wrong is in the report."""
+        """Make one attempt at a task; the report includes any error."""
 
     def may_retry(self, retried: TaskRetried) -> bool:
-        """Whether another attempt is still wanted; tell that it follows."""
+        """Whether another attempt is still wanted; if so, report it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredTask:
-    """What Prefect must know of a task, fit for processes that have not loaded the pipeline.
+    """What Prefect must know of a task, for processes that have not loaded the pipeline.
 
     Parameters
     ----------
     name, description : str
-        Of the task.
+        The task's own.
     delays_s : tuple of float
         Seconds before each retry.
     timeout_s : float, optional
-        Seconds that an attempt may take.
+        Time limit of an attempt in seconds.
     is_tracked : bool
         Whether it takes the tracking run.
     """
@@ -59,7 +59,7 @@ class DeclaredTask:
 
     @classmethod
     def of(cls, task: AnyTask) -> DeclaredTask:
-        """Return it for a task."""
+        """Return the declaration of a task."""
         return cls(
             task.name, task.description, tuple(task.retry.delays_s), task.timeout_s, task.tracking is not None
         )
@@ -67,7 +67,7 @@ class DeclaredTask:
 
 @dataclass(frozen=True)
 class _Function:
-    """The function of a Prefect task, fit to travel to the process that runs it."""
+    """The function of a Prefect task, which can be sent to the process that runs it."""
 
     task: DeclaredTask
     attempts: Attempts
@@ -85,7 +85,7 @@ class _Function:
 
 
 def may_retry(prefect_task: AnyPrefectTask, task_run: TaskRun, state: State[Any]) -> bool:
-    """Say whether Prefect is to try a task again; Prefect asks plain functions only."""
+    """Return whether Prefect should retry a task; Prefect accepts only plain functions."""
     function = prefect_task.fn
     assert isinstance(function, _Function)
     task = function.task
@@ -102,8 +102,8 @@ def may_retry(prefect_task: AnyPrefectTask, task_run: TaskRun, state: State[Any]
 def as_prefect_task(task: DeclaredTask, attempts: Attempts) -> AnyPrefectTask:
     """Return the Prefect task that attempts `task`.
 
-    It takes ``inputs``, references to artifacts made so far, ``not_run``, the report of a task that
-    must not run, and the tracking run's id where one is known.  It returns a state that holds the report.
+    Its arguments are ``inputs``, references to artifacts made so far, ``not_run``, the report of a task
+    that must not run, and the tracking run's id, if known.  It returns a state that holds the report.
     """
     return PrefectTask(
         _Function(task, attempts),
@@ -121,10 +121,10 @@ def as_prefect_task(task: DeclaredTask, attempts: Attempts) -> AnyPrefectTask:
 
 
 def to_state(report: TaskReport) -> State[Any]:
-    """Return the Prefect state that shows how a task ended, with the report as its data.
+    """Return the Prefect state for a report, with the report as its data.
 
-    Prefect refuses to start what follows a cancelled task, so that one that did not run is shown as
-    failed or completed, under the name of our outcome.
+    Prefect refuses to start what follows a cancelled task, so a task that did not run is shown as failed or
+    completed, with our outcome as the state's name.
     """
     data = encode_report(report)
     match report.outcome:
@@ -141,19 +141,19 @@ def to_state(report: TaskReport) -> State[Any]:
 
 
 def failure_text(failure: Failure | None) -> str:
-    """Return a failure's message and hint as Prefect shows them."""
+    """Return a failure's message and hint for Prefect."""
     if failure is None:
         return ""
     return f"{failure.message}\nhint: {failure.hint}" if failure.hint else failure.message
 
 
 def ended_upstream(future: PrefectFuture[Any]) -> State[Any]:
-    """Return what to wait for, of a task that ended already: it draws the dependency, and no more."""
+    """Return a state to wait for, of a task that has ended: it only draws the dependency."""
     return Completed(data=True, state_details=StateDetails(task_run_id=future.task_run_id))
 
 
 def from_state(task: DeclaredTask, state: State[Any]) -> TaskReport:
-    """Return the report that a state holds, or one of what Prefect itself saw."""
+    """Return the report in a state, or one of what Prefect itself reported."""
     data = state.data.result if isinstance(state.data, ResultRecord) else state.data
     if isinstance(data, Mapping):
         return decode_report(data)
@@ -167,11 +167,11 @@ def from_state(task: DeclaredTask, state: State[Any]) -> TaskReport:
             attempts=len(task.delays_s) + 1,
         )
     message = state.message or f"Prefect ended it as {state.name}"
-    return TaskReport(task.name, Outcome.FAILED, failure=Failure(message, "look into Prefect's logs of it"))
+    return TaskReport(task.name, Outcome.FAILED, failure=Failure(message, "see its logs in Prefect"))
 
 
 def lost(task: str, message: str, number: int, hint: str = "") -> TaskReport:
-    """Return the report of an attempt that did not come to its end."""
+    """Return the report of an attempt that did not finish."""
     return TaskReport(task, Outcome.FAILED, failure=Failure(message, hint), attempts=number)
 
 

@@ -1,1 +1,1 @@
-"""Prefect's Dask task runner: a flow here, its tasks in the processes of a Dask cluster."""
+"""Prefect's Dask task runner: the flow runs here, its tasks in the processes of a Dask cluster."""

@@ -1,4 +1,4 @@
-"""Whether Dask can be used, before anything else is started."""
+"""Check that Dask can be used, before anything else starts."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ _NEEDED = ("prefect_dask", "distributed")
 
 
 def require_dask() -> None:
-    """Raise `ExtraMissing` unless what the task runner needs is installed; nothing is imported."""
+    """Raise `ExtraMissing` unless the task runner's packages are installed; import nothing."""
     if any(importlib.util.find_spec(package) is None for package in _NEEDED):
         raise ExtraMissing("task runner 'dask'", "dask")
 
 
 def require_scheduler(address: str) -> None:
-    """Ask a Dask scheduler whether it is there.
+    """Check that a Dask scheduler answers.
 
     Raises
     ------
     Unavailable
-        If none answers at the address within some seconds.
+        If none answers at the address within a few seconds.
     """
     from distributed import Client
 
     try:
         Client(address, timeout=CONNECT_WITHIN_S, set_as_default=False).close()
-    except Exception as error:  # whatever a wrong address or what answers there makes of it
+    except Exception as error:  # a wrong address, or anything a wrong server raises
         raise no_scheduler(address, error) from error
 
 
 @contextmanager
 def quiet_dask() -> Iterator[None]:
-    """Keep Dask from writing to the terminal: what goes wrong is in exceptions and reports."""
-    import distributed  # sets up its loggers, each with a level of its own
+    """Keep Dask from writing to the terminal: errors are in exceptions and reports."""
+    import distributed  # sets up its loggers, each with its own level
 
     names = [name for name in logging.root.manager.loggerDict if name.startswith(distributed.__name__)]
     levels = {name: logging.getLogger(name).level for name in names}
@@ -53,9 +53,9 @@ def quiet_dask() -> Iterator[None]:
 
 
 def no_scheduler(address: str, error: Exception) -> Unavailable:
-    """Return the exception that says that Dask's scheduler cannot be used."""
+    """Return the error for a Dask scheduler that cannot be used."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return Unavailable(
         f"the Dask scheduler at {without_secrets(address)} cannot be used: {lines[0][:200]}",
-        "start one with: dask scheduler; or leave out dask_address, and a cluster is started for the run",
+        "start one with: dask scheduler; or unset dask_address to start a cluster for the run",
     )

@@ -1,7 +1,7 @@
-"""A Dask cluster of this machine for one run, in processes of its own.
+"""A local Dask cluster for one run, in separate processes.
 
-Dask's own local cluster would live in the flow's process: it starts its workers by importing the
-user's script anew, and they die of the same Ctrl-C as the flow, which then waits for them.
+Dask's own local cluster would live in the flow's process: its workers import the user's script again, and
+Ctrl-C kills them together with the flow, which then waits for them.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _STOP_WITHIN_S = 8.0
 
 @contextmanager
 def temporary_cluster(workers: int, log: Path) -> Iterator[str]:
-    """Yield the address of the scheduler of a cluster on 127.0.0.1 that ends with the context.
+    """Yield the address of the scheduler of a cluster on 127.0.0.1 that stops with the context.
 
     Parameters
     ----------
     workers : int
-        Worker processes, each of which runs one task at a time.
+        Number of worker processes, each of which runs one task at a time.
     log : Path
-        File that takes what the cluster and the tasks write.
+        File for the output of the cluster and the tasks.
 
     Raises
     ------
     Unavailable
-        If the cluster does not come up.
+        If the cluster does not start.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -64,12 +64,12 @@ def temporary_cluster(workers: int, log: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    """Run a cluster until standard input ends: also where the process that started it was killed."""
+    """Run a cluster until standard input closes, which happens even if the parent is killed."""
     starter, answer = keep_stdin(), keep_stdout()
     import dask
     from distributed import LocalCluster
 
-    # Dask would give each worker one thread for its libraries; how many are good is known to tasks.
+    # Dask would limit each worker's libraries to one thread; tasks know better how many to use.
     dask.config.set({"distributed.nanny.pre-spawn-environ": {}})
     with LocalCluster(
         n_workers=int(sys.argv[1]),
@@ -77,7 +77,7 @@ def main() -> None:
         processes=True,
         host="127.0.0.1",
         dashboard_address=None,
-        memory_limit=0,  # the memory is that of our processes, of which Dask knows nothing
+        memory_limit=0,  # our own processes use the memory, which Dask does not see
         local_directory=sys.argv[2],
     ) as cluster:
         os.write(answer, f"{cluster.scheduler_address}\n".encode())

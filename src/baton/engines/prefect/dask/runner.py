@@ -1,4 +1,4 @@
-"""Prefect's Dask task runner, with a cluster for the run or one that is there."""
+"""Prefect's Dask task runner, on a cluster for the run or on an existing one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from baton.core.task import AnyTask
 from baton.engines.pool import Pool, recorder_modules
 from baton.engines.prefect.dask.availability import CONNECT_WITHIN_S, no_scheduler, quiet_dask
 from baton.engines.prefect.dask.cluster import temporary_cluster
-from baton.engines.prefect.dask.worker import AttemptsOnDask, Participation, look_around
+from baton.engines.prefect.dask.worker import AttemptsOnDask, Participation, check_worker
 from baton.engines.prefect.settings import PrefectSettings
 from baton.engines.prefect.tasks import DeclaredTask, as_prefect_task, from_state, lost
 from baton.engines.protocol import Tracked, decode_answer, encode_report
@@ -30,21 +30,21 @@ from baton.errors import BatonError, Unavailable
 from baton.runs.execution import Execution
 
 _WITHOUT_WORKERS_S = 60.0
-"""How long a run waits for a worker when all are gone: one that a nanny starts anew is back sooner."""
+"""How long a run waits for a worker when all are gone; a nanny restarts one sooner."""
 
 _LOOK_EVERY_S = 2.0
 
 
 @contextmanager
 def open_dask_runner(execution: Execution, jobs: int | None, *, workers: int) -> Iterator[DaskRunner]:
-    """Yield a runner on the cluster that the settings name, or on one of this machine for the run.
+    """Yield a runner on the configured cluster, or on a local one for the run.
 
     Parameters
     ----------
     execution, jobs
         As for `DaskRunner`.
     workers : int
-        How many worker processes a cluster for the run has.
+        Number of worker processes of a cluster for the run.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def open_dask_runner(execution: Execution, jobs: int | None, *, workers: int) ->
         if address is None:
             log = execution.project.home / "prefect" / "dask.log"
             address = stack.enter_context(temporary_cluster(workers, log))
-        # The client is closed after the workers were asked to end, and before the cluster ends.
+        # The client closes after the workers were asked to stop, and before the cluster stops.
         task_runner = stack.enter_context(
             DaskTaskRunner(address=address, client_kwargs={"timeout": CONNECT_WITHIN_S})
         )
@@ -71,16 +71,16 @@ def open_dask_runner(execution: Execution, jobs: int | None, *, workers: int) ->
 
 
 class DaskRunner:
-    """Submits tasks to a Dask cluster and tells their events here.
+    """Submits tasks to a Dask cluster and reports their events here.
 
     Parameters
     ----------
     execution : Execution
-        What is run.
+        The execution to run.
     task_runner : DaskTaskRunner
-        Prefect's, started.
+        Prefect's task runner, already started.
     jobs : int, optional
-        How many tasks may run at once; as many as the cluster's workers can unless given.
+        Maximum number of concurrent tasks; what the cluster's workers support unless given.
     """
 
     def __init__(self, execution: Execution, task_runner: DaskTaskRunner, jobs: int | None) -> None:
@@ -95,17 +95,17 @@ class DaskRunner:
         self._takes_part = False
 
     def get_ready(self) -> None:
-        """Connect, let every worker take part, and make sure that all share what they must.
+        """Connect, let every worker join the run, and check that all see the shared places.
 
         Raises
         ------
         Unavailable
-            If one of them cannot.
+            If one of them cannot join.
         """
         self._recorders.start_recorder()
         try:
             client = self._task_runner.client
-        except Exception as error:  # what Dask makes of an address
+        except Exception as error:  # Dask raises anything for a bad address
             raise no_scheduler(str(self._task_runner.address), error) from error
         client.subscribe_topic(self._name, self._receive)
         threads = self._threads()
@@ -123,18 +123,18 @@ class DaskRunner:
         try:
             self._takes_part = True
             client.register_plugin(Participation(self._name, self._execution.spec()))
-        except Exception as error:  # what a worker made of it, mostly that it has no baton
+        except Exception as error:  # an error of a worker, usually that baton is missing
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise Unavailable(
                 f"a Dask worker of {self._shown_address} cannot take part: {lines[0][:200]}",
-                "install baton-ml[dask] in the same version where the workers run",
+                "install the same version of baton-ml[dask] on the workers",
             ) from error
         self._require_shared_places()
 
     def submit(
         self, task: AnyTask, given: Mapping[str, Any], upstream: list[State[Any]]
     ) -> PrefectFuture[Any]:
-        """Submit to Dask: what travels is the task's name, references, and no code."""
+        """Submit a task to Dask: sends its name and references, but no code."""
         declared = DeclaredTask.of(task)
         parameters: dict[str, Any] = {"not_run": None, "tracking_run_id": "", **given}
         if task.context is None:
@@ -152,10 +152,10 @@ class DaskRunner:
         return future
 
     def end_of(self, task: AnyTask, future: PrefectFuture[Any]) -> TaskReport:
-        """Return how a task ended, or that Dask gave it up."""
+        """Return how a task ended, or that Dask gave up on it."""
         declared = DeclaredTask.of(task)
         future.wait()
-        # Not kept: Dask would run it again if the worker that holds its end dies.
+        # Not kept: Dask would rerun it if the worker that holds its result dies.
         wrapped = self._running.pop(task.name)
         if wrapped.status == "finished":
             return from_state(declared, future.state)
@@ -165,12 +165,12 @@ class DaskRunner:
             message = "every Dask worker that ran it died, the last one was " + error.last_worker.address
         else:
             lines = str(error or "").strip().splitlines() or [str(wrapped.status)]
-            message = f"Dask gave it up: {lines[0][:300]}"
-        hint = "look into the logs of Dask's workers: did memory run out?"
+            message = f"Dask gave up on it: {lines[0][:300]}"
+        hint = "check the logs of the Dask workers, for example for lack of memory"
         return TaskReport(task.name, Outcome.FAILED, failure=Failure(message, hint))
 
     def look(self) -> None:
-        """Raise `Unavailable` if the scheduler is gone, or all workers are for long."""
+        """Raise `Unavailable` if the scheduler is gone, or all workers are gone for too long."""
         now = time.monotonic()
         client = self._task_runner.client
         if client.status != "running":
@@ -194,11 +194,11 @@ class DaskRunner:
         return self._recorders.finish_tracking(good=good)
 
     def close(self) -> None:
-        """End what runs: on the workers, and here."""
+        """Stop running tasks, on the workers and here."""
         takes_part, self._takes_part = self._takes_part, False
         if takes_part and self._task_runner.client.status == "running":
             client = self._task_runner.client
-            with contextlib.suppress(Exception):  # a cluster that is going away: its processes end with it
+            with contextlib.suppress(Exception):  # a cluster that is shutting down, with its processes
                 client.cancel(list(self._running.values()))
                 client.unregister_worker_plugin(self._name)
         self._recorders.close()
@@ -210,7 +210,7 @@ class DaskRunner:
         self._execution.report(event)
 
     def _threads(self) -> dict[str, int]:
-        """Return how many tasks each worker runs at once, by its address."""
+        """Return the number of concurrent tasks of each worker, by address."""
         found = self._task_runner.client.scheduler_info(n_workers=-1)["workers"]
         return {address: worker["nthreads"] for address, worker in found.items()}
 
@@ -219,12 +219,12 @@ class DaskRunner:
         return without_secrets(str(self._task_runner.address))
 
     def _require_shared_places(self) -> None:
-        """Leave a note where all must see it, and ask every worker whether it does.
+        """Leave a note where all workers must see it, and ask every worker whether it does.
 
         Raises
         ------
         Unavailable
-            If a worker cannot take part or sees another folder than this process does.
+            If a worker cannot take part or sees other places than this process.
         """
         project, note = self._execution.project, f"{self._name}.note"
         objects, home = project.store.objects, Path(project.home, note)
@@ -232,7 +232,7 @@ class DaskRunner:
         home.write_text(self._name, encoding="utf-8")
         try:
             answers = self._task_runner.client.run(
-                look_around, self._name, note, self._name, str(PREFECT_API_URL.value() or "")
+                check_worker, self._name, note, self._name, str(PREFECT_API_URL.value() or "")
             )
         finally:
             with contextlib.suppress(BatonError):
@@ -248,11 +248,11 @@ class DaskRunner:
         if not answer["in_store"]:
             raise Unavailable(
                 f"{who} does not see the store {without_secrets(project.store_url)}",
-                "name one that all machines reach: --store URL, such as s3://bucket/path",
+                "use one that all machines can reach: --store URL, such as s3://bucket/path",
             )
         is_local = not project.tracking_uri.startswith(("http://", "https://"))
         if self._execution.is_tracked and is_local and not answer["in_home"]:
             raise Unavailable(
                 f"{who} does not see MLflow's records at {without_secrets(project.tracking_uri)}",
-                "name a server that all machines reach: --tracking-uri http://HOST:5000",
+                "use a server that all machines can reach: --tracking-uri http://HOST:5000",
             )

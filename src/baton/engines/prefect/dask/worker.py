@@ -1,7 +1,7 @@
-"""The side of a Dask worker: its part in one run, and how a task is attempted there.
+"""The Dask worker's side: it joins a run and attempts tasks.
 
-The Dask worker loads neither the pipeline nor what it computes with: attempts are made in processes that it
-starts for the run, so that they read today's code, can be ended in mid-task, and die with it.
+The Dask worker loads neither the pipeline nor its libraries: it starts processes for the attempts, so that
+they read the current code, can be killed in mid-task, and exit with it.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from baton.engines.prefect.tasks import lost
 from baton.engines.protocol import Attempt, encode
 from baton.errors import BatonError
 
-_FOLDER = "a worker's machine needs the project's folder at the same path, or where its BATON_PROJECT says"
+_FOLDER = "a worker's machine needs the project's folder at the same path, or at its BATON_PROJECT"
 
 _REST_S = 30.0
-"""How long a process waits for its next task: where the flow was killed, nobody else ends it."""
+"""How long a process waits for its next task: if the flow is killed, nothing else stops it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedExecution:
-    """An execution as its flow described it, see `baton.engines.pool.Described`."""
+    """An execution as described by its flow, see `baton.engines.pool.ExecutionDescription`."""
 
     fields: Mapping[str, Any]
     report: Reporter
 
     def spec(self) -> Mapping[str, Any]:
-        """Return the description, with the project's folder of this machine."""
+        """Return the description, with the project's folder on this machine."""
         return {**self.fields, "folder": os.environ.get("BATON_PROJECT") or self.fields["folder"]}
 
 
 class Participation(WorkerPlugin):
-    """A Dask worker's part in one run: Dask gives it to every worker, those that come later too.
+    """A Dask worker's part in one run: Dask installs it on every worker, including later ones.
 
     Parameters
     ----------
     name : str
-        Name of the plugin, and topic under which events are sent.
+        Name of the plugin, and topic of its events.
     spec : mapping
-        As `baton.runs.execution.Execution.spec` returns it.
+        As returned by `baton.runs.execution.Execution.spec`.
     """
 
     def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
@@ -60,7 +60,7 @@ class Participation(WorkerPlugin):
         self._spec = dict(spec)
 
     def setup(self, worker: Worker) -> None:
-        """Get ready; Dask calls it on each worker."""
+        """Prepare the worker; called by Dask."""
 
         def send(event: Event) -> None:
             worker.log_event(self.name, encode(event))
@@ -73,7 +73,7 @@ class Participation(WorkerPlugin):
         self._end_rest()
 
     async def teardown(self, worker: Worker) -> None:  # noqa: ARG002  # Dask's signature
-        """End what runs, and send what Prefect has not received yet; Dask calls it when the run is over."""
+        """Stop running tasks and send pending events; called by Dask at the end of the run."""
         if self._timer is not None:
             self._timer.cancel()
         await asyncio.to_thread(self.pool.close)
@@ -87,7 +87,7 @@ class Participation(WorkerPlugin):
             self._end_rest()
 
     def is_wanted(self) -> Callable[[], bool]:
-        """Return what says whether Dask still wants the task of this thread: not once its flow is gone."""
+        """Return a check whether Dask still wants this thread's task: not once its flow is gone."""
         key = self._worker.get_current_task()
 
         def wanted() -> bool:
@@ -106,7 +106,7 @@ class Participation(WorkerPlugin):
 
 @dataclass(frozen=True, slots=True)
 class AttemptsOnDask:
-    """`baton.engines.prefect.tasks.Attempts` by the participation of the Dask worker that runs the task."""
+    """Implements `baton.engines.prefect.tasks.Attempts` with the `Participation` of its Dask worker."""
 
     run: str
 
@@ -118,7 +118,7 @@ class AttemptsOnDask:
         return part.attempt(request, is_tracked=is_tracked)
 
     def may_retry(self, retried: TaskRetried) -> bool:
-        """Whether another attempt is still wanted; tell that it follows."""
+        """Whether another attempt is still wanted; if so, report it."""
         part = self._part()
         return part is not None and part.is_wanted()() and part.pool.may_retry(retried)
 
@@ -127,8 +127,10 @@ class AttemptsOnDask:
         return found if isinstance(found, Participation) else None
 
 
-async def look_around(run: str, note: str, text: str, api_url: str, *, dask_worker: Worker) -> dict[str, Any]:
-    """Say whether this Dask worker can take part in a run, and what it shares with the flow's process.
+async def check_worker(
+    run: str, note: str, text: str, api_url: str, *, dask_worker: Worker
+) -> dict[str, Any]:
+    """Return whether this Dask worker can take part in a run, and what it shares with the flow.
 
     Parameters
     ----------
@@ -137,9 +139,9 @@ async def look_around(run: str, note: str, text: str, api_url: str, *, dask_work
     note, text : str
         See `baton.engines.protocol.LookFor`.
     api_url : str
-        Address of Prefect's API; not asked for where empty.
+        Address of Prefect's API to check; empty for none.
     dask_worker : Worker
-        This Dask worker; Dask fills it in.
+        This Dask worker, provided by Dask.
     """
     part = dask_worker.plugins.get(run)
     assert isinstance(part, Participation)
@@ -148,7 +150,7 @@ async def look_around(run: str, note: str, text: str, api_url: str, *, dask_work
         if api_url:
             await asyncio.to_thread(require_server, api_url)
     except BatonError as error:
-        hint = "name Prefect's server in PREFECT_API_URL as the workers reach it"
+        hint = "set PREFECT_API_URL to an address of Prefect's server that the workers can reach"
         return {**answer, "error": error.message, "hint": hint}
     try:
         seen = await asyncio.to_thread(part.pool.look_for, note, text)

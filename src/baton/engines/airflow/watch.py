@@ -1,4 +1,4 @@
-"""Follow a run of Airflow's scheduler from outside, in our own events and outcomes."""
+"""Watch a run of Airflow's scheduler from outside, with our own events and outcomes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _ENDED = {
 }
 
 
-def follow(api: AirflowApi, dag_id: str, run: str, report: Reporter = ignore_events) -> RunReport:
-    """Tell of each task when it ends, until the run does.
+def watch(api: AirflowApi, dag_id: str, run: str, report: Reporter = ignore_events) -> RunReport:
+    """Report each task when it ends, until the run ends.
 
     Parameters
     ----------
@@ -32,12 +32,12 @@ def follow(api: AirflowApi, dag_id: str, run: str, report: Reporter = ignore_eve
     dag_id, run : str
         The DAG and its run.
     report : callable
-        Takes events.
+        Receives events.
 
     Returns
     -------
     RunReport
-        Its reports are those that the steps passed on, or Airflow's states where they passed none.
+        With the reports that the steps passed on, or from Airflow's states if there are none.
     """
     began = time.perf_counter()
     names = tuple(task["task_id"] for task in api.tasks(dag_id, run))
@@ -45,7 +45,7 @@ def follow(api: AirflowApi, dag_id: str, run: str, report: Reporter = ignore_eve
     reports_by_step: dict[str, tuple[TaskReport, ...]] = {}
     tracking_run_id = ""
     while True:
-        state = api.state(dag_id, run)  # asked first, so that no task ends unseen
+        state = api.state(dag_id, run)  # before the tasks, so that no end is missed
         for task in api.tasks(dag_id, run):
             name = task["task_id"]
             if task["state"] not in _ENDED or name in reports_by_step:
@@ -60,7 +60,7 @@ def follow(api: AirflowApi, dag_id: str, run: str, report: Reporter = ignore_eve
         time.sleep(_POLLED_EVERY_S)
     reports = tuple(one for some in reports_by_step.values() for one in some)
     if state == "failed" and all(one.outcome.is_good for one in reports):
-        failure = Failure("Airflow calls the run failed", "look at it in Airflow")
+        failure = Failure("the run failed in Airflow", "see the run in Airflow")
         reports = (*reports, TaskReport(FINISH, Outcome.FAILED, failure=failure))
     ended = RunReport(run, reports, time.perf_counter() - began, tracking_run_id)
     report(RunFinished(ended))
@@ -68,12 +68,12 @@ def follow(api: AirflowApi, dag_id: str, run: str, report: Reporter = ignore_eve
 
 
 def reports_from(task: dict[str, Any], content: dict[str, Any]) -> Iterator[TaskReport]:
-    """Yield how the tasks of an ended step ended, as far as it passed them on.
+    """Yield the reports of an ended step's tasks, as far as known.
 
     Parameters
     ----------
     task : dict
-        Airflow's own account of the step: ``task_id``, ``state``, ``duration``.
+        The step according to Airflow: ``task_id``, ``state``, ``duration``.
     content : dict
         What the step passed on, from `baton.engines.airflow.results.to_xcom`; may be empty.
     """
@@ -83,7 +83,7 @@ def reports_from(task: dict[str, Any], content: dict[str, Any]) -> Iterator[Task
         yield from (decode_report(fields) for fields in content["reports"])
         return
     if content.get("outcomes"):
-        # The rest was too long for an XCom, and is in the store, which may be out of reach from here.
+        # The rest was too long for an XCom, and is in the store, which may be unreachable from here.
         failures = content.get("failures", {})
         for name, text in content["outcomes"].items():
             failure = Failure(failures[name], "see its log in Airflow") if name in failures else None
