@@ -1,7 +1,7 @@
-"""What authors of engines, kinds and pipelines need for their tests.
+"""Test support for authors of engines, kinds and pipelines.
 
-A kind of your own proves itself with one line, ``check_kind(MyKind, value)``, and a third party's engine
-with a test file of a few::
+Test your own kind with one line, ``check_kind(MyKind, value)``, and your own engine with a short test
+file::
 
     from baton.testing import EngineSuite
 

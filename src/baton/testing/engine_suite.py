@@ -1,4 +1,4 @@
-"""The conformance suite: every behaviour that an engine must show, as tests to inherit."""
+"""The conformance suite: tests to inherit for every behaviour required of an engine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from baton.core.outcome import Outcome, RunReport
 from baton.testing.reporting import RecordingReporter
 
 SMALL_BYTES = 1024
-"""What passes between tasks stays below this."""
+"""Limit of what passes between tasks."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """A run that several tests look at, and what it told."""
+    """A run that several tests share, and its events."""
 
     folder: Path
     report: RunReport
@@ -28,18 +28,18 @@ class Made:
 
 
 class EngineSuite:
-    """Inherit, name the engine, and pytest runs every test below against it.
+    """Inherit it and set the engine, and pytest runs every test below against that engine.
 
     Attributes
     ----------
     engine : str
         Name of the engine, as in ``baton run --engine``.
     jobs : int or None
-        How many tasks may run at once; the engine chooses where None.
+        Maximum number of concurrent tasks; None lets the engine choose.
     effects_once : bool
-        Whether the engine leaves out an effect that was the same work when it last succeeded.
+        Whether the engine skips an effect that already succeeded with the same work.
     cannot : mapping of str to str
-        Tests that the engine cannot pass, by name, each with the reason; they are skipped.
+        Names of the tests that the engine cannot pass, with the reason; they are skipped.
     """
 
     engine: ClassVar[str]
@@ -62,7 +62,7 @@ class EngineSuite:
         reporter: RecordingReporter | None = None,
         **chosen: Any,
     ) -> RunReport:
-        """Run one of `baton.testing.pipelines` in a project of its own.
+        """Run one of `baton.testing.pipelines` in a separate project.
 
         Parameters
         ----------
@@ -71,9 +71,9 @@ class EngineSuite:
         pipeline : str
             Name of the DAG in the module.
         targets : str
-            What to run; everything by default.
+            The targets; everything by default.
         reporter : RecordingReporter, optional
-            Is told what happens.
+            Receives the events.
         chosen : Any
             ``keep_going``, ``use_cache`` and ``forced`` as in `baton.api.run`, and parameters.
         """
@@ -85,7 +85,7 @@ class EngineSuite:
 
     @pytest.fixture
     def diamond(self, tmp_path_factory: pytest.TempPathFactory) -> Made:
-        """Return the run of the whole diamond, which is made once."""
+        """Return the run of the whole diamond, which runs once."""
         return self._once("diamond", tmp_path_factory.mktemp, "diamond")
 
     @pytest.fixture
@@ -95,12 +95,12 @@ class EngineSuite:
 
     @pytest.fixture
     def without_left(self, tmp_path_factory: pytest.TempPathFactory) -> Made:
-        """Return the run of a diamond whose left branch fails, and which keeps going."""
+        """Return the run of a diamond that keeps going after its left branch fails."""
         make = tmp_path_factory.mktemp
         return self._once("without-left", make, "diamond", broken="left", keep_going=True)
 
     def _once(self, name: str, folder_for: Callable[[str], Path], pipeline: str, **chosen: Any) -> Made:
-        """Run a pipeline in a folder of its own unless an earlier test did; what it left is for all."""
+        """Run a pipeline in a new folder, once for all tests."""
         key = type(self), name
         if key not in self._made:
             folder, reporter = folder_for(name), RecordingReporter()
@@ -109,12 +109,12 @@ class EngineSuite:
         return self._made[key]
 
     def run_simply(self, folder: Path, *targets: str, **chosen: Any) -> RunReport:
-        """Run the diamond on the simple engine, so that there is something to be taken from its store."""
+        """Run the diamond on the simple engine, to fill the store."""
         options = {"pipeline": "baton.testing.pipelines:diamond", **chosen}
         return api.run(api.open_project(folder=folder, options=options, environ={}), targets, engine="simple")
 
     def value(self, folder: Path, report: RunReport, name: str) -> Any:
-        """Return the JSON value of an artifact that a run made."""
+        """Return the JSON value of an artifact of a run."""
         digest = report.artifacts[name].digest
         return json.loads((folder / ".baton" / "store" / "objects" / digest[:2] / digest).read_bytes())
 

@@ -1,4 +1,4 @@
-"""Try a kind: whether the same value always gives the same bytes, and code inside is named."""
+"""Test a kind: the same value must always give the same bytes, and code inside must be named."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from baton.core.task import as_kind
 from baton.store.first_difference import first_difference
 
 _APART_S = 2.1
-"""The coarsest times that formats keep, those of zip archives, are of two seconds."""
+"""The coarsest timestamps, those of zip archives, have a resolution of two seconds."""
 
 
 def check_kind(kind: Any, value: Any) -> None:
-    """Try what digests rely on, with one value of a kind.
+    """Check with one value of a kind what digests rely on.
 
-    The value is written in two fresh processes, whose texts have other hashes, and in one of them again two
-    seconds later; what was written is read and written again.  A pickle inside is looked through for code
-    that it names.
+    The value is written in two fresh processes with different hash seeds, and in one of them again two
+    seconds later; the result is read and written again.  If it contains a pickle, `Kind.code` must return
+    the code that the pickle refers to.
 
     Parameters
     ----------
     kind : type
-        The kind, at the top of a module, or an annotation with it: ``Table``, ``Annotated[Any, MyKind]``.
+        A kind at the top level of a module, or an annotation with it: ``Table``, ``Annotated[Any, MyKind]``.
     value : Any
-        A value of the kind that can be pickled, to give it to the other processes.
+        A value of the kind that can be pickled, to pass it to the other processes.
 
     Raises
     ------
     AssertionError
-        With one sentence for each finding.
+        With one sentence per problem.
     """
     chosen = as_kind(kind)
     if chosen is None:
-        raise AssertionError(f"{kind!r} is no kind: a subclass of baton.Kind, or Annotated with one")
+        raise AssertionError(f"{kind!r} is not a kind: use a subclass of baton.Kind, or Annotated with one")
     findings = list(_findings(chosen, value))
     if findings:
         raise AssertionError("\n".join(f"kind '{chosen.name}': {finding}" for finding in findings))
@@ -51,11 +51,11 @@ def check_kind(kind: Any, value: Any) -> None:
 def _findings(kind: type[Kind], value: Any) -> Iterator[str]:
     try:
         given = base64.b64encode(pickle.dumps(value)).decode()
-    except Exception as error:  # whatever the value's own code raises
-        yield f"the value cannot be given to another process: {type(error).__name__}: {error}"
+    except Exception as error:  # the value's code may raise anything
+        yield f"the value cannot be passed to another process: {type(error).__name__}: {error}"
         return
     if "<locals>" in kind.__qualname__:
-        yield f"{kind.__qualname__} is defined inside a function, where no other process finds it"
+        yield f"{kind.__qualname__} is defined inside a function, where other processes cannot find it"
         return
     with tempfile.TemporaryDirectory() as folder:
         places = [Path(folder, name) for name in ("first", "second")]
@@ -70,23 +70,23 @@ def _findings(kind: type[Kind], value: Any) -> Iterator[str]:
                 return
         if second["later"] != second["digest"]:
             where = first_difference(kind, places[1] / "one", places[1] / "later")
-            yield f"the same value gives other bytes two seconds later: {where}"
+            yield f"the same value gives different bytes two seconds later: {where}"
         elif second["digest"] != first["digest"]:
             where = first_difference(kind, places[0] / "one", places[1] / "one")
-            yield f"the same value gives other bytes in a process with another PYTHONHASHSEED: {where}"
+            yield f"the same value gives different bytes with another PYTHONHASHSEED: {where}"
         if first["again"] != first["digest"]:
             where = first_difference(kind, places[0] / "one", places[0] / "again")
-            yield f"what is read gives other bytes when it is written: {where}"
+            yield f"a value that was read gives different bytes when written: {where}"
         yield from _unnamed(first["pickled"], first["parts"])
 
 
 def _unnamed(pickled: Iterable[str], parts: Iterable[str]) -> Iterator[str]:
-    """Yield what a pickle names of one's own code that `Kind.code` does not."""
+    """Yield your own code that a pickle refers to and `Kind.code` does not return."""
     missing = sorted(set(pickled) - set(parts))
     if missing:
         yield (
-            f"its bytes name {', '.join(missing)}, and code() does not: "
-            "when that code changes, what takes the value would not run again"
+            f"its bytes refer to {', '.join(missing)}, but code() does not return it: "
+            "tasks with this value would not rerun when that code changes"
         )
 
 
@@ -102,7 +102,7 @@ def _start(
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
     )
     file = Path(getattr(sys.modules[kind.__module__], "__file__", None) or "")
-    root = file.absolute().parents[kind.__module__.count(".")]  # where pytest may not have put it on the path
+    root = file.absolute().parents[kind.__module__.count(".")]  # pytest may not have added it to the path
     told = {
         "path": [*(str(Path(place).absolute()) for place in sys.path), str(root)],
         "module": kind.__module__,

@@ -1,4 +1,4 @@
-"""A fresh process for `baton.testing.check_kind`: write a value, read it, and write it again."""
+"""A fresh process for `baton.testing.check_kind`: writes a value, reads it, and writes it again."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from baton.store.store import Store
 
 
 def main() -> None:
-    """Answer on standard output what one request on standard input asks for."""
+    """Answer one request from standard input on standard output."""
     asked = json.loads(sys.stdin.buffer.read())
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the kind prints is no answer
+    os.dup2(2, 1)  # keep the kind's output out of the answer
     sys.path[:] = asked["path"]
     try:
         answer = _try(asked)
@@ -62,7 +62,7 @@ def _try(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_own(module: str) -> bool:
-    """Whether a module is neither Python's nor an installed package's."""
+    """Whether a module belongs neither to Python nor to an installed package."""
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names or top == "baton":
         return False

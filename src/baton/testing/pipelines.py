@@ -1,4 +1,4 @@
-"""Small pipelines in which every behaviour that an engine must show can be seen."""
+"""Small pipelines that show every behaviour required of an engine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class Chosen(Parameters, frozen=True):
     """Parameters of the pipelines in this module."""
 
     start: Annotated[int, parameter("first number")] = 1
-    factor: Annotated[int, parameter("what the left branch multiplies by")] = 2
-    summand: Annotated[int, parameter("what the right branch adds")] = 10
+    factor: Annotated[int, parameter("factor of the left branch")] = 2
+    summand: Annotated[int, parameter("summand of the right branch")] = 10
     broken: Annotated[str, parameter("task that fails")] = ""
     failures: Annotated[int, parameter("attempts that fail before one succeeds", ge=0)] = 0
-    killed: Annotated[bool, parameter("whether the process is killed in mid-task, once")] = False
+    killed: Annotated[bool, parameter("whether the process is killed once in mid-task")] = False
     nap_s: Annotated[float, parameter("seconds that a slow task takes", ge=0)] = 0.0
 
 
 class Explained(Exception):
-    """An exception that says what to do."""
+    """An exception with a hint."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -54,27 +54,27 @@ def right(source: Json, summand: int, broken: str) -> Json:
 
 @task(outputs=("joined", "count"))
 def join(left: Json, right: Json, context: TaskContext) -> tuple[Json, Json]:
-    """Put both branches together."""
+    """Combine both branches."""
     context.fact("joined", left + right)
     return left + right, len(left) + len(right)
 
 
 @task(effect=True)
 def publish(joined: Json, context: TaskContext) -> None:
-    """Write the result into the project's folder, one line for each run."""
+    """Write the result to the project's folder, one line per run."""
     with context.product(context.project / "published.txt").open("a", encoding="utf-8") as file:
         file.write(f"{joined}\n")
 
 
 @task(effect=True, position="last")
 def tidy(context: TaskContext) -> None:
-    """Leave a trace of having been last."""
+    """Record that it ran last."""
     (context.project / "tidied.txt").touch()
 
 
 @task(effect=True, position="first")
 def prepare(context: TaskContext) -> None:
-    """Leave a trace of having been first."""
+    """Record that it ran first."""
     (context.project / "prepared.txt").touch()
 
 
@@ -89,7 +89,7 @@ def flaky(failures: int, context: TaskContext) -> Json:
 
 @task(retries=2, retry_delay_s=0.01)
 def mortal(killed: bool, context: TaskContext) -> Json:
-    """Kill the own process in mid-task, the first time only."""
+    """Kill its own process in mid-task, the first time only."""
     if killed and _count(context.data_dir / "lives.txt") == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return "alive"
@@ -111,7 +111,7 @@ def nap_one(nap_s: float) -> Json:
 
 @task
 def nap_two(nap_s: float) -> Json:
-    """Take some time, beside the other."""
+    """Take some time, in parallel with the other."""
     time.sleep(nap_s)
     return 2
 
@@ -124,7 +124,7 @@ def recorded_again(recorded_id: Json, tracking: TrackingRun) -> None:
 
 @task(effect=True, outputs="recorded_id")
 def recorded_first(joined: Json, tracking: TrackingRun, context: TaskContext) -> Json:
-    """Record the execution and tell the tracking run's id."""
+    """Record the execution and return the tracking run's id."""
     tracking.log_parameters(context.provenance.parameters)
     return tracking.run_id
 

@@ -1,4 +1,4 @@
-"""A reporter that keeps what it is told."""
+"""A reporter that records its events."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from baton.core.events import Event, TaskFinished, TaskStarted
 
 
 class RecordingReporter:
-    """Keeps every event, in the order told.
+    """Records every event, in order.
 
     Attributes
     ----------
     events : list of Event
-        What was told so far.
+        The events so far.
     """
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
     def __call__(self, event: Event) -> None:
-        """Keep one event."""
+        """Record one event."""
         self.events.append(event)
 
     @property
     def started(self) -> list[str]:
-        """The tasks that were called, once for each attempt, in order."""
+        """The tasks that were called, once per attempt, in order."""
         return [event.task for event in self.events if isinstance(event, TaskStarted)]
 
     @property

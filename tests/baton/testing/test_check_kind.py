@@ -28,18 +28,18 @@ FINDINGS = {
     "order": (
         UnorderedKind,
         {f"text {number}" for number in range(30)},
-        "kind 'pickle': the same value gives other bytes in a process with another PYTHONHASHSEED: byte",
+        "kind 'pickle': the same value gives different bytes with another PYTHONHASHSEED: byte",
     ),
-    "time": (ZippedKind, "text", "kind 'zipped': the same value gives other bytes two seconds later: byte"),
+    "time": (ZippedKind, "text", "kind 'zipped': the same value gives different bytes two seconds later: byte"),
     "round trip": (
         ForgetfulKind,
         4,
-        "kind 'forgetful': what is read gives other bytes when it is written: $: 4 and 5",
+        "kind 'forgetful': a value that was read gives different bytes when written: $: 4 and 5",
     ),
     "code": (
         Annotated[Any, PickleKind],
         {"function": scale},
-        f"kind 'pickle': its bytes name {scale.__module__}:scale, and code() does not",
+        f"kind 'pickle': its bytes refer to {scale.__module__}:scale, but code() does not",
     ),
     "nothing written": (
         BrokenKind,
@@ -49,9 +49,9 @@ FINDINGS = {
     "a value that cannot travel": (
         PickleKind,
         lambda: 1,
-        "kind 'pickle': the value cannot be given to another process",
+        "kind 'pickle': the value cannot be passed to another process",
     ),
-    "no kind": (int, 1, "<class 'int'> is no kind"),
+    "no kind": (int, 1, "<class 'int'> is not a kind"),
 }
 
 
@@ -79,7 +79,7 @@ def test_a_kind_inside_a_function_is_told_where_to_stand():
     class InnerKind(PickleKind):
         pass
 
-    with pytest.raises(AssertionError, match="is defined inside a function, where no other process finds it"):
+    with pytest.raises(AssertionError, match="is defined inside a function, where other processes cannot find it"):
         check_kind(InnerKind, 1)
 
 
