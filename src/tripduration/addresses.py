@@ -1,4 +1,4 @@
-"""Addresses of files: filled in for a month, safe to show, told apart."""
+"""File addresses: fill in a month, hide secrets, compare."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tripduration.errors import SourceInvalid
 from tripduration.months import Month
 
 _PORT = re.compile(r"[^:]*(:\d*)?|\[[^\]]*\](:\d*)?")
-"""A host with or without a port; the second form is an IPv6 address."""
+"""A host, with or without a port; the second form is an IPv6 address."""
 
 _OF_WINDOWS = re.compile(r"(file:/*)?[A-Za-z]:([\\/]|$)|\\\\")
 
@@ -23,20 +23,20 @@ _HINT = "write it like https://example.org/green_tripdata_{year}-{month:02d}.par
 
 
 def month_url(template: str, month: Month) -> str:
-    """Fill a URL template in for one month.
+    """Fill in a URL template for one month.
 
     Parameters
     ----------
     template
-        An ``http``, ``https`` or ``file`` address with the fields ``{year}`` and ``{month}``, in
-        the syntax of `str.format`.
+        An ``http``, ``https`` or ``file`` address with the fields ``{year}`` and ``{month}``, in the
+        syntax of `str.format`.
     month
-        The month wanted.
+        The month.
 
     Raises
     ------
     SourceInvalid
-        The template lacks a field, has an unknown one, or is no such address.
+        The template lacks a field, has an unknown one, or is not a supported address.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def month_url(template: str, month: Month) -> str:
     """
     shown = redacted(template)
     if is_of_windows(template):
-        raise SourceInvalid(f"the URL template {shown} is a path of Windows", hint=WINDOWS_HINT)
+        raise SourceInvalid(f"the URL template {shown} is a Windows path", hint=WINDOWS_HINT)
     try:
         fields = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
         wrong = _wrong_fields(fields)
@@ -56,7 +56,7 @@ def month_url(template: str, month: Month) -> str:
         raise SourceInvalid(f"the URL template {shown} cannot be filled in: {error}", hint=_HINT) from error
     if scheme(url) not in {"http", "https", "file"}:
         raise SourceInvalid(
-            f"the URL template {shown} is no http://, https:// or file:// address", hint=_HINT
+            f"the URL template {shown} is not an http://, https:// or file:// address", hint=_HINT
         )
     return url
 
@@ -70,13 +70,13 @@ def _wrong_fields(fields: set[str]) -> str:
 
 
 def scheme(address: str) -> str:
-    """Return what stands before ``://``, in lower case; empty where it is no address."""
+    """Return what precedes ``://``, in lower case; empty if the text is not an address."""
     before, separator, _ = address.partition("://")
     return before.lower() if separator else ""
 
 
 def redacted(url: str) -> str:
-    """Return a URL that may be shown: without user, password, query and fragment.
+    """Return a URL safe to show: without user, password, query and fragment.
 
     Examples
     --------
@@ -89,14 +89,14 @@ def redacted(url: str) -> str:
         place, slash, path = rest.partition("/")
         host = place.rpartition("@")[2]
         if not _PORT.fullmatch(host):
-            # A password with an unescaped / or ? stands where the port does: show nothing.
+            # A password with an unescaped / or ? looks like part of the port: show nothing.
             return f"{before}://..."
         address = f"{before}://{host}{slash}{path}"
     return address + ("?..." if query else "")
 
 
 def through_proxy(url: str) -> str:
-    """Return words on the proxy that an address is asked through, empty where there is none."""
+    """Return a note about the proxy used for an address, or an empty text."""
     from urllib.request import getproxies, proxy_bypass
 
     parts = urlsplit(url)
@@ -108,13 +108,13 @@ def through_proxy(url: str) -> str:
     cased = (spelling for name in names for spelling in (name, name.upper()))
     variable = next((name for name in cased if os.environ.get(name) == proxy), "the system")
     shown = redacted(proxy if scheme(proxy) else f"http://{proxy}")
-    return f" through the proxy {shown}, which {variable} names"
+    return f" through the proxy {shown} from {variable}"
 
 
 def identity(url: str) -> str:
-    """Return what tells one address from another, and holds no secret.
+    """Return an identifier of an address without secrets.
 
-    User and password do not count. A query counts by a digest, because it may hold a token.
+    User and password do not count. A query is included as a digest, because it may hold a token.
     """
     query = url.partition("#")[0].partition("?")[2]
     shown = redacted(url)
@@ -122,9 +122,9 @@ def identity(url: str) -> str:
 
 
 def folder_name(template: str) -> str:
-    """Name the folder that holds what one template's address publishes.
+    """Return the name of the folder for files from one template's address.
 
-    Two templates never share a folder, so that a month of one is never replaced by the other's.
+    Templates never share a folder, so a month from one is never replaced by another's.
     """
     known = identity(template)
     host = redacted(template).partition("://")[2].partition("/")[0]
@@ -133,29 +133,29 @@ def folder_name(template: str) -> str:
 
 
 def file_path(url: str) -> Path:
-    """Return the path that a ``file://`` address names.
+    """Return the path of a ``file://`` address.
 
     Raises
     ------
     SourceInvalid
-        The address names another machine, which two slashes in place of three do.
+        The address names another machine, as two slashes instead of three do.
     """
     if url.startswith("file://~"):
         return expanded(url.removeprefix("file://"))
     parts = urlsplit(url)
     if parts.netloc not in {"", "localhost"}:
         raise SourceInvalid(
-            f"the address {redacted(url)} names a file on another machine",
-            hint="a file on this machine has three slashes: file:///folder/file.parquet",
+            f"the address {redacted(url)} refers to a file on another machine",
+            hint="use three slashes for a local file: file:///folder/file.parquet",
         )
-    from urllib.request import url2pathname  # brings a web client along
+    from urllib.request import url2pathname  # imports a web client
 
     path = url2pathname(parts.path)
     return expanded(path.removeprefix("/")) if path.startswith("/~") else Path(path)
 
 
 def is_of_windows(path: str) -> bool:
-    """Whether a path or file address begins with a drive or a server, as only those of Windows do."""
+    """Whether a path or file address starts with a drive or a server, as on Windows."""
     return _OF_WINDOWS.match(path) is not None
 
 
@@ -165,11 +165,11 @@ def expanded(path: str) -> Path:
     Raises
     ------
     SourceInvalid
-        There is no such home folder.
+        The home folder does not exist.
     """
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise SourceInvalid(
-            f"there is no home folder {Path(path).parts[0]}", hint="write the whole path"
+            f"home folder {Path(path).parts[0]} does not exist", hint="write the full path"
         ) from error

@@ -1,4 +1,4 @@
-"""From months as published to the one table that features are made of."""
+"""Turn published months into the one table that features are made from."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ TRIP_SCHEMA = pl.Schema(
 
 
 def clean_trips(paths: Iterable[Path]) -> pl.DataFrame:
-    """Read months of any published schema and keep the trips that can be true, as one table.
+    """Read months of any published schema and keep the plausible trips, as one table.
 
     Parameters
     ----------
     paths
-        Files as published, one per month; rows come in this order and the files' own.
+        Published files, one per month; the rows keep this order and that of the files.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def clean_trips(paths: Iterable[Path]) -> pl.DataFrame:
     Raises
     ------
     NoTripsLeft
-        No file has a trip of 1 to 60 minutes, or there is no file.
+        No trip lasts 1 to 60 minutes, or there are no files.
     ContractBroken, NotParquet
         A file cannot be read as green-taxi trips.
     """
@@ -55,13 +55,13 @@ def clean_trips(paths: Iterable[Path]) -> pl.DataFrame:
         raise NoTripsLeft(
             f"no trip of {SHORTEST_MIN:g} to {LONGEST_MIN:g} minutes is in "
             f"{', '.join(names) or 'no file at all'}",
-            hint="check the months chosen, and what the data check reports of them",
+            hint="check the chosen months and their data check report",
         )
     return pl.concat(months)
 
 
 def clean_month(published: pl.DataFrame) -> pl.DataFrame:
-    """Turn one month, as `read_month` returns it, into rows of `TRIP_SCHEMA`."""
+    """Convert one month from `read_month` to rows of `TRIP_SCHEMA`."""
     return keep_plausible(published.with_columns(duration_min=duration_min())).select(
         pl.col("lpep_pickup_datetime").alias("pickup_at"),
         pl.col("lpep_pickup_datetime").dt.hour().alias("pickup_hour"),
@@ -74,5 +74,5 @@ def clean_month(published: pl.DataFrame) -> pl.DataFrame:
 
 
 def keep_plausible(trips: pl.DataFrame) -> pl.DataFrame:
-    """Keep the trips whose `duration_min` is 1 to 60, both included."""
+    """Keep the trips whose `duration_min` is 1 to 60, inclusive."""
     return trips.filter(plausible(pl.col("duration_min")))

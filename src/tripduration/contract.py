@@ -1,4 +1,4 @@
-"""The data contract: the columns that the pipeline reads, their types, ranges and allowances."""
+"""The data contract: the columns that the pipeline reads, their types, ranges and tolerances."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ import polars as pl
 
 SHORTEST_MIN = 1.0
 LONGEST_MIN = 60.0
-"""Minutes of the shortest and the longest trip that counts, both included (the reference)."""
+"""Shortest and longest plausible trip in minutes, inclusive (as in the reference)."""
 
 LAST_ZONE = 265
-"""Location ids run from 1 to here; 264 and 265 mean an unknown place (the zone table)."""
+"""Location ids run from 1 to this; 264 and 265 mean an unknown place (the zone table)."""
 
 FARTHEST_MILES = 1000.0
-"""A trip as long as this is a broken meter."""
+"""Trips this long come from a broken meter."""
 
 
 def known_zone(location: pl.Expr) -> pl.Expr:
-    """Accept a location id of the zone table."""
+    """Accept location ids in the zone table."""
     return location.is_between(1, LAST_ZONE)
 
 
 def finite(distance: pl.Expr) -> pl.Expr:
-    """Accept a distance that is finite as the float32 that training makes of it."""
+    """Accept distances that are finite as float32, which training uses."""
     return distance.cast(pl.Float32).is_finite()
 
 
 def not_negative(distance: pl.Expr) -> pl.Expr:
-    """Accept a distance that can be driven."""
-    # Comparison puts NaN above every number; NaN is the other rule's finding.
+    """Accept distances that can be driven."""
+    # NaN compares above every number, and is covered by the other rule.
     return distance >= 0
 
 
 def below_farthest(distance: pl.Expr) -> pl.Expr:
-    """Accept a distance that a meter in order shows."""
+    """Accept distances that a working meter shows."""
     return distance.is_nan() | (distance < FARTHEST_MILES)
 
 
 class Trips(dy.Schema):
-    """The columns that the pipeline reads, of every published schema, as one set of types.
+    """The columns that the pipeline reads, in any published schema, with uniform types.
 
     Published by the NYC Taxi and Limousine Commission: pick-up and drop-off in New York's local
     time without a zone, location ids of the zone table, distance in miles by the meter.
@@ -59,25 +59,25 @@ class Trips(dy.Schema):
 
 
 class TripsOfMonth(Trips):
-    """Trips beside the month that their file is named for."""
+    """Trips with the month in their file's name."""
 
     month_begins = dy.Datetime(nullable=False, time_unit="us")
     month_ends = dy.Datetime(nullable=False, time_unit="us")
 
     @dy.rule()
     def dropoff_after_pickup(cls) -> pl.Expr:
-        """Accept a drop-off at or after the pick-up."""
+        """Accept drop-offs at or after the pick-up."""
         return pl.col("lpep_dropoff_datetime") >= pl.col("lpep_pickup_datetime")
 
     @dy.rule()
     def pickup_in_month(cls) -> pl.Expr:
-        """Accept a pick-up within the file's month."""
+        """Accept pick-ups within the file's month."""
         pickup = pl.col("lpep_pickup_datetime")
         return (pickup >= pl.col("month_begins")) & (pickup < pl.col("month_ends"))
 
     @dy.rule()
     def not_repeated(cls) -> pl.Expr:
-        """Accept the first of the trips that agree in every column that is read."""
+        """Accept the first of several trips that are equal in every column read."""
         return pl.struct(NEEDED).is_first_distinct()
 
 
@@ -92,7 +92,7 @@ def duration_min() -> pl.Expr:
 
 
 def plausible(minutes: pl.Expr) -> pl.Expr:
-    """Accept a duration of 1 to 60 minutes, both included."""
+    """Accept durations of 1 to 60 minutes, inclusive."""
     return minutes.is_between(SHORTEST_MIN, LONGEST_MIN)
 
 
@@ -103,16 +103,16 @@ def _minutes(microseconds: pl.Series) -> pl.Series:
 
 @dataclass(frozen=True)
 class Allowance:
-    """A rule on rows, and the share of rows that may break it.
+    """A rule for rows, and the share of rows that may break it.
 
     Parameters
     ----------
     key
-        What dataframely calls the rule.
+        dataframely's name of the rule.
     column, rule
-        What messages and reports call it.
+        Its name in messages and reports.
     allowed_share
-        0 (every row must keep the rule) to 1.
+        From 0 (every row must satisfy the rule) to 1.
     """
 
     key: str
@@ -132,5 +132,5 @@ ALLOWANCES = (
     Allowance("pickup_in_month", "lpep_pickup_datetime", "is in the file's month", 0.05),
     Allowance("not_repeated", "the trip", "is not repeated", 0.05),
 )
-"""Every rule on rows. The months published so far stay far below the shares allowed: of the trips of
-2021-01, 2021-02, 2021-03 and 2023-02, 0.16 to 0.29 % repeat an earlier one."""
+"""All rules for rows. Published months stay far below the allowed shares: of the trips of 2021-01, 2021-02,
+2021-03 and 2023-02, 0.16 to 0.29 % repeat an earlier one."""

@@ -1,4 +1,4 @@
-"""Make an accepted model the champion and leave its record for people."""
+"""Make an accepted model the champion and write its record for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from baton import Provenance, TrackingRun
 
 RUN_ID_FILE = "run_id.txt"
-"""Holds the tracking run's id, for whatever runs after the pipeline."""
+"""Holds the tracking run's id, for programs that run after the pipeline."""
 
 
 def deploy_model(
@@ -35,7 +35,7 @@ def deploy_model(
 ) -> dict[str, str]:
     """Register the model, make it the champion, and write its record.
 
-    A model that is the champion already, to the last byte, is not registered again.
+    A model that is the champion already, byte for byte, is not registered again.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def deploy_model(
     metrics
         Of the evaluation.
     train_months
-        The months that the model was trained on, as ``2021-01``; the gate of later runs reads them.
+        The training months, as ``2021-01``; the gate of later runs reads them.
     report
         The HTML report.
     model_name
@@ -74,7 +74,7 @@ def deploy_model(
     }
     champion = registry.champion(model_name)
     if champion is not None and champion.tags.get("model_digest") == tracked["model_digest"]:
-        version = champion.version  # the same model, to the last byte: nothing new to register
+        version = champion.version  # the same model, byte for byte
     else:
         version = registry.register(model_name, tracked["model_uri"], tags)
         registry.promote(model_name, version)
@@ -107,7 +107,7 @@ def deploy_model(
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file so that nobody sees half of it."""
+    """Write a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     temporary.write_text(text, encoding="utf-8")
@@ -121,5 +121,5 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def _shown(path: Path, project: Path) -> str:
-    """Return a path as a person in the project's folder would write it."""
+    """Return a path as a user in the project folder would write it."""
     return os.path.relpath(path, project) if path.is_relative_to(project) else str(path)

@@ -13,7 +13,7 @@ DeviceChoice = Literal["auto", "cpu", "cuda"]
 
 
 class DeviceError(TrainingError):
-    """The device asked for cannot be used."""
+    """The requested device cannot be used."""
 
 
 def choose_device(choice: DeviceChoice) -> Device:
@@ -22,12 +22,12 @@ def choose_device(choice: DeviceChoice) -> Device:
     Parameters
     ----------
     choice
-        ``"auto"`` is ``"cuda"`` where XGBoost can use a GPU, else ``"cpu"``.
+        ``"auto"`` is ``"cuda"`` if XGBoost can use a GPU, else ``"cpu"``.
 
     Raises
     ------
     DeviceError
-        If ``"cuda"`` is asked for and XGBoost was built without CUDA or finds no GPU.
+        If ``"cuda"`` is requested and XGBoost was built without CUDA or finds no GPU.
     """
     if choice == "cpu":
         return "cpu"
@@ -37,17 +37,17 @@ def choose_device(choice: DeviceChoice) -> Device:
     if choice == "auto":
         return "cpu"
     message = f"cannot train on the device `cuda`: {reason}"
-    raise DeviceError(message, "choose `cpu`, or `auto` to use a GPU only where there is one")
+    raise DeviceError(message, "choose `cpu`, or `auto` to use a GPU if there is one")
 
 
 def why_no_gpu() -> str | None:
-    """Return why XGBoost cannot use a GPU here, None if it can."""
+    """Return why XGBoost cannot use a GPU here, or None if it can."""
     import xgboost as xgb
 
     if not xgb.build_info()["USE_CUDA"]:
         return "XGBoost was built without CUDA"
     with warnings.catch_warnings():
-        # XGBoost falls back to the CPU with a warning; its configuration says so too.
+        # XGBoost falls back to the CPU with a warning; its configuration shows it.
         warnings.simplefilter("ignore")
         try:
             configuration = json.loads(xgb.Booster({"device": "cuda"}).save_config())

@@ -1,8 +1,8 @@
-"""One file over HTTP: resumed, retried, verified, published whole or not at all.
+"""Download one file over HTTP: resumed, retried, verified, and published atomically.
 
-Beside the file ``NAME`` lie ``NAME.json`` (its receipt), ``NAME.lock`` and, while it is being
-fetched, ``NAME.part`` with ``NAME.part.json``. A process killed at any moment leaves files that
-the next one can use.
+Next to the file ``NAME`` are ``NAME.json`` (its receipt), ``NAME.lock`` and, during the download,
+``NAME.part`` with ``NAME.part.json``. A process killed at any moment leaves files that the next one
+can use.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 Progress = Callable[[int, int | None, str], None]
-"""Told after each piece: bytes so far, bytes in all (None if unknown), the file's name."""
+"""Called after each chunk: bytes so far, total bytes (None if unknown), the file's name."""
 
 Log = Callable[[str], None]
-"""Told of each event, in one line."""
+"""Called with one line per event."""
 
 _PIECE_BYTES = 1 << 16
-_AGAIN = "check the network and the address, then run again: what arrived is kept"
+_AGAIN = "check the network and the address, then run again to resume"
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long and how often a server is asked before giving up.
+    """How long and how often to ask a server before giving up.
 
     Parameters
     ----------
     attempts
-        Requests in all, 1 or more.
+        Total number of requests, 1 or more.
     first_wait_s, longest_wait_s
-        Seconds before the second attempt, doubled for each one after it, and their limit. Up to
-        `first_wait_s` is added at random.
+        Seconds before the second attempt, doubled for each later one, and their limit. Up to
+        `first_wait_s` of random jitter is added.
     connect_timeout_s, read_timeout_s
         Seconds to wait for a connection, and for the next byte.
     redirects
-        How many are followed.
+        Maximum number of redirects.
     """
 
     attempts: int = 5
@@ -76,29 +76,28 @@ def download(
 ) -> Path:
     """Bring `path` up to date with `url` and return it.
 
-    A file that an earlier call left is fetched again only if the server says that it changed,
-    and is used as it is where the server delivers nothing better. Processes that want the same
-    file wait for one another.
+    An existing file is downloaded again only if the server says that it changed, and is used as it is
+    if the server delivers nothing better. Processes that want the same file wait for one another.
 
     Parameters
     ----------
     url
         An ``http`` or ``https`` address; user, password and query never reach a message.
     path
-        Where the file goes; its folder is made.
+        The destination; its folder is created.
     verify
-        Given what arrived and what to call it, raises `WrongContent` if it must not be published.
+        Called with the downloaded file and its name for messages; raises `WrongContent` to reject it.
     patience
         Retries and timeouts.
     progress, log
-        Told of bytes and of events.
+        Called with bytes and events.
 
     Raises
     ------
     DownloadFailed
-        The server refused (`status` says how), or did not deliver in all attempts.
+        The server refused (with `status`), or did not deliver in any attempt.
     WrongContent
-        What arrived did not pass `verify`.
+        `verify` rejected the content.
     StorageFailed
         The disk is full, or the folder cannot be written.
     """
@@ -109,50 +108,50 @@ def download(
         except (DownloadFailed, WrongContent) as error:
             if wanted.kept() is None:
                 raise
-            wanted.log(f"using {path.name} as it was last downloaded: {error.message}")
+            wanted.log(f"using the last download of {path.name}: {error.message}")
     return path
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn a failure to read or write near `path` into a `StorageFailed` that names it."""
+    """Turn a failure to read or write near `path` into a `StorageFailed` with its name."""
     try:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             hint = "free some space, or choose another folder, then run again"
         else:
-            hint = f"check that {path.parent} is a folder that this user may read and write"
+            hint = f"check that {path.parent} is a folder with read and write permission"
         reason = error.strerror or str(error)
         raise StorageFailed(f"cannot store or read {path.name}: {reason}", hint=hint) from error
 
 
 class _Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which version of which address, without secrets, a file holds or has begun to hold."""
+    """Address and version of a complete or partial file, without secrets."""
 
     address: str
     etag: str
     last_modified: str
     size: int
-    """Bytes of the whole file; -1 where the server did not say."""
+    """Size of the whole file in bytes; -1 if unknown."""
     sha256: str
-    """Digest of the whole file; empty while it is being fetched."""
+    """Digest of the whole file; empty during the download."""
 
     @property
     def version(self) -> str:
-        """What tells one version from another byte for byte, as a weak ETag does not (RFC 9110, 13.1.5)."""
+        """The version, byte for byte, which a weak ETag does not identify (RFC 9110, 13.1.5)."""
         return (self.etag if not self.etag.startswith("W/") else "") or self.last_modified
 
 
 class _Interrupted(DownloadFailed):
-    """An attempt failed in a way that another attempt may not."""
+    """A failed attempt that may succeed when repeated."""
 
     retry_after_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class _Download:
-    """One file to fetch, and who wants to hear of it."""
+    """One file to download, with its callbacks."""
 
     url: str
     path: Path
@@ -161,21 +160,21 @@ class _Download:
     log: Log
 
     def beside(self, ending: str) -> Path:
-        """Return the path of a file that belongs to the one wanted."""
+        """Return the path of an auxiliary file."""
         return self.path.with_name(self.path.name + ending)
 
     def kept(self) -> _Receipt | None:
-        """Return the receipt of the file that an earlier download left, if it is what was verified."""
+        """Return the receipt of an earlier download, if the file is still the verified one."""
         receipt = self._receipt(".json")
         if receipt is None or not self.path.is_file() or self.path.stat().st_size != receipt.size:
             return None
         return receipt if sha256_of(self.path) == receipt.sha256 else None
 
     def attempt(self, client: httpx.Client) -> None:
-        """Ask once for the file, and publish it if it arrives whole and passes `verify`."""
+        """Request the file once, and publish it if it is complete and passes `verify`."""
         import httpx
 
-        # Bytes on the wire must be the file's own: they are counted and may be resumed.
+        # Bytes on the wire must be the file's own: they are counted, and the download may be resumed.
         headers = {"Accept-Encoding": "identity"}
         begun, kept = self._receipt(".part.json"), None
         part = self.beside(".part")
@@ -196,17 +195,17 @@ class _Download:
             raise _translated(error, self.url) from error
 
     def _refuse_failure(self, response: httpx.Response) -> None:
-        """Raise for every answer that carries no bytes of the file."""
+        """Raise an error for every response without bytes of the file."""
         status, shown = response.status_code, redacted(self.url)
         if scheme(self.url) == "https" and response.url.scheme != "https":
             raise DownloadFailed(
                 f"{shown} redirects to an address without TLS",
-                hint="name an https:// address that answers by itself",
+                hint="use an https:// address that does not redirect",
             )
         if status in {200, 206}:
             return
         message = f"{shown} answered {status} {response.reason_phrase}".rstrip()
-        if status == 416:  # what we have is no part of that file any more
+        if status == 416:  # our partial file no longer matches
             self._forget_part()
             raise _Interrupted(message, hint=_AGAIN, status=status)
         if status in {408, 429} or status >= 500:
@@ -214,14 +213,12 @@ class _Download:
             asked = response.headers.get("Retry-After", "")
             interrupted.retry_after_s = float(asked) if asked.isdecimal() else 0.0
             raise interrupted
-        raise DownloadFailed(
-            message, hint="check the address, and that it can be read from here", status=status
-        )
+        raise DownloadFailed(message, hint="check the address and the access rights", status=status)
 
     def _receive(self, response: httpx.Response, begun: _Receipt | None, start: int) -> _Receipt:
-        """Write the answer's body to the unfinished file; return what the whole file must be."""
+        """Write the response body to the partial file; return the receipt of the whole file."""
         if response.status_code == 200:
-            # A note on the new version beside bytes of the old one would join two versions.
+            # A new receipt next to bytes of an old version would mix two versions.
             self._forget_part()
             headers, start = response.headers, 0
             size = int(headers.get("Content-Length", -1))
@@ -233,7 +230,7 @@ class _Download:
             span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
             if begun is None or span is None or not 0 < start == int(span[1]):
                 self._forget_part()
-                message = f"{redacted(self.url)} answered with another part than the one asked for"
+                message = f"{redacted(self.url)} returned another range than requested"
                 raise _Interrupted(message, hint=_AGAIN)
             begun = msgspec.structs.replace(begun, size=int(span[2]))
         with self.beside(".part").open("ab") as file:
@@ -246,7 +243,7 @@ class _Download:
         return begun
 
     def _publish(self, receipt: _Receipt) -> None:
-        """Give the file its name, if its size is right and `verify` accepts it."""
+        """Rename the file to its final name, if its size is right and `verify` accepts it."""
         part, shown = self.beside(".part"), redacted(self.url)
         arrived = part.stat().st_size
         if receipt.size not in {-1, arrived}:
@@ -254,19 +251,19 @@ class _Download:
                 self._forget_part()
             raise _Interrupted(f"{shown} delivered {arrived:,} of {receipt.size:,} bytes", hint=_AGAIN)
         try:
-            self.verify(part, f"what {shown} delivered")
+            self.verify(part, f"the file from {shown}")
         except WrongContent:
             self._forget_part()
             raise
         finished = msgspec.structs.replace(receipt, size=arrived, sha256=sha256_of(part))
         part.replace(self.path)
-        # A kill here leaves a file that no receipt describes: it is fetched again, never trusted.
+        # A kill here leaves a file without a receipt: it is downloaded again, never trusted.
         self._write(".json", finished)
         self._forget_part()
         self.log(f"downloaded {self.path.name}, {arrived:,} bytes")
 
     def _receipt(self, ending: str) -> _Receipt | None:
-        """Read a receipt; None where it is missing, torn or of another address."""
+        """Read a receipt; None if it is missing, malformed or of another address."""
         try:
             receipt = msgspec.json.decode(self.beside(ending).read_bytes(), type=_Receipt)
         except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
@@ -292,7 +289,7 @@ def _locked(wanted: _Download) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        wanted.log(f"waiting for another process that downloads {wanted.path.name}")
+        wanted.log(f"waiting for another process to download {wanted.path.name}")
         lock.acquire()
     try:
         yield
@@ -350,22 +347,22 @@ def _no_secret_logged() -> Iterator[None]:
 
 
 def _translated(error: httpx.HTTPError | httpx.InvalidURL, url: str) -> DownloadFailed:
-    """Say in our words why no answer, or half an answer, arrived."""
+    """Explain why there is no response, or only part of one."""
     import httpx
 
     shown = redacted(url)
     match error:
-        case httpx.InvalidURL():  # its own words quote the URL, secrets included
-            return DownloadFailed(f"{shown} is not an address", hint="check how it is written")
+        case httpx.InvalidURL():  # its message contains the URL with its secrets
+            return DownloadFailed(f"{shown} is not a valid address", hint="check the spelling")
         case httpx.TooManyRedirects():
-            hint = "the server sends every request on to another address: check the URL"
+            hint = "the server keeps redirecting: check the URL"
             return DownloadFailed(f"{shown} redirects too often", hint=hint)
         case httpx.UnsupportedProtocol():
             hint = "only http:// and https:// are followed"
-            return DownloadFailed(f"{shown} leads to an address that is not HTTP", hint=hint)
+            return DownloadFailed(f"{shown} redirects to an address that is not HTTP", hint=hint)
         case httpx.ConnectError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            hint = "check the clock and the system's certificates, or a proxy in between"
-            return DownloadFailed(f"{shown} has a certificate that is not trusted", hint=hint)
+            hint = "check the clock, the system's certificates and any proxy"
+            return DownloadFailed(f"{shown} has an untrusted certificate", hint=hint)
         case httpx.TimeoutException():
             why = "did not answer in time"
         case httpx.ConnectError():

@@ -1,19 +1,19 @@
-"""What can be wrong with the trip data.
+"""Errors in the trip data.
 
-Every error carries a ``message`` (what failed, which one, why) and a ``hint`` (the way out).
+Every error has a ``message`` (what failed, which one, why) and a ``hint`` (what to do).
 
 ::
 
     DataError
-    ├── MonthInvalid         a year or month that no calendar has
-    ├── SourceInvalid        a URL template or folder that cannot name the files
-    ├── MonthNotPublished    the place is right, the month is not there
+    ├── MonthInvalid         an invalid year or month
+    ├── SourceInvalid        an invalid URL template or folder
+    ├── MonthNotPublished    the source has no such month
     ├── DownloadFailed       the server did not deliver the file
-    ├── WrongContent         the file is there and is something else
-    │   └── NotParquet       no whole Parquet file
+    ├── WrongContent         the file is something else
+    │   └── NotParquet       not a complete Parquet file
     ├── StorageFailed        the disk is full, or the folder cannot be written
-    ├── ContractBroken       the trips are not what the pipeline was written for
-    └── NoTripsLeft          cleaning kept nothing
+    ├── ContractBroken       the trips break the data contract
+    └── NoTripsLeft          cleaning removed all trips
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from dataclasses import dataclass
 
 
 class DataError(Exception):
-    """Say what is wrong with the data, and what to do about it.
+    """Says what is wrong with the data, and what to do about it.
 
     Parameters
     ----------
     message
         What failed, which one, why. No full stop on one sentence.
     hint
-        The way out; empty when there is none to name.
+        What to do; empty if there is nothing to say.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -39,15 +39,15 @@ class DataError(Exception):
 
 
 class MonthInvalid(DataError):
-    """A year or month that no calendar has."""
+    """An invalid year or month."""
 
 
 class SourceInvalid(DataError):
-    """A URL template or folder that cannot name the files."""
+    """An invalid URL template or folder."""
 
 
 class MonthNotPublished(DataError):
-    """The place is right, the month is not there."""
+    """The source has no such month."""
 
 
 class DownloadFailed(DataError):
@@ -58,7 +58,7 @@ class DownloadFailed(DataError):
     message, hint
         As in `DataError`.
     status
-        The HTTP status, or None when there was no answer to read one from.
+        The HTTP status, or None without a response.
     """
 
     def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
@@ -67,11 +67,11 @@ class DownloadFailed(DataError):
 
 
 class WrongContent(DataError):
-    """The file is there and is something else."""
+    """The file is something else."""
 
 
 class NotParquet(WrongContent):
-    """The file is something else than Parquet, or is not whole."""
+    """The file is not Parquet, or not complete."""
 
 
 class StorageFailed(DataError):
@@ -80,14 +80,14 @@ class StorageFailed(DataError):
 
 @dataclass(frozen=True)
 class Finding:
-    """One way in which a column is not what the contract says.
+    """One way in which a column breaks the contract.
 
     Parameters
     ----------
     column
-        The column's published name, or empty where the finding is about the whole file.
+        The column's published name, or empty for a finding about the whole file.
     expected, found
-        What the contract asks for and what the file has, in words.
+        What the contract requires and what the file has, in words.
     """
 
     column: str
@@ -95,20 +95,20 @@ class Finding:
     found: str
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Describe the finding in one line."""
         where = f"{self.column}: " if self.column else ""
         return f"{where}expected {self.expected}, found {self.found}"
 
 
 class ContractBroken(DataError):
-    """The trips are not what the pipeline was written for.
+    """The trips break the data contract.
 
     Parameters
     ----------
     message, hint
         As in `DataError`.
     findings
-        Every column that cannot be used; empty where rules on the rows are broken.
+        Every unusable column; empty if rules for rows are broken.
     """
 
     def __init__(self, message: str, *, hint: str = "", findings: tuple[Finding, ...] = ()) -> None:
@@ -117,4 +117,4 @@ class ContractBroken(DataError):
 
 
 class NoTripsLeft(DataError):
-    """Cleaning kept nothing."""
+    """Cleaning removed all trips."""

@@ -1,6 +1,6 @@
-"""Measure how well the model predicts, as a whole and by hour, distance and borough.
+"""Measure how well the model predicts, overall and by hour, distance and borough.
 
-An error is prediction minus duration, in minutes: positive where the model says too long.
+An error is prediction minus duration, in minutes: positive if the prediction is too long.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Zones = Mapping[str, Mapping[str, str]]
 
-#: Upper ends of the distance buckets in miles, each belonging to its bucket. Thousands of trips
+#: Upper ends of the distance buckets in miles, inclusive. Thousands of trips
 #: have a distance of exactly 0: their meter did not measure it.
 DISTANCE_ENDS_MILES = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, math.inf)
 DISTANCE_NAMES = ("0", "0-1", "1-2", "2-3", "3-5", "5-10", "10-20", "over 20")
@@ -40,20 +40,20 @@ class GroupErrors(TypedDict):
 
 
 class Importance(TypedDict):
-    """How much of the model's total gain the splits on one feature bring, 0 to 1."""
+    """A feature's share, 0 to 1, of the total gain of all splits."""
 
     feature: str
     gain_share: float
 
 
 class Evaluation(TypedDict):
-    """All that is known of a model's errors on the validation trips; ready for JSON.
+    """All results about a model's errors on the validation trips, ready for JSON.
 
     ``metrics`` holds ``rmse``, ``mae``, ``bias``, ``baseline_rmse`` and
     ``absolute_error_p50``, ``_p90``, ``_p95``, ``_p99`` in minutes, ``r2`` (at most 1) and ``n``
-    (trips). ``baseline_rmse`` is that of predicting the validation trips' own mean for each.
-    ``learning_curve`` is the error in minutes after each round. A table lists its groups in their
-    natural order, those without trips left out; ``by_borough`` is that of the pickup, largest
+    (trips). ``baseline_rmse`` is the error of always predicting the validation trips' mean.
+    ``learning_curve`` is the error in minutes after each round. Tables list their groups in natural
+    order, without empty groups; ``by_borough`` is that of the pickup, largest
     first, and empty without zones.
     """
 
@@ -72,7 +72,7 @@ def evaluate_predictions(
     zones: Zones,
     importance: Sequence[Importance] = (),
 ) -> Evaluation:
-    """Compare predictions with what the trips really took.
+    """Compare predictions with the actual durations.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def evaluate_predictions(
     predictions
         Minutes, shape (n,).
     history
-        The learning curve, as `tripduration.train.Trained` has it.
+        The learning curve from `tripduration.train.Trained`.
     zones
         By location id as text, ``{"1": {"borough": "EWR", "zone": "Newark Airport"}}``; empty for
         no table by borough.
@@ -118,9 +118,9 @@ def evaluate_predictions(
 def measure_errors(
     duration_min: npt.NDArray[np.float64], error_min: npt.NDArray[np.float64]
 ) -> dict[str, float]:
-    """Return the metrics over all trips; `Evaluation` names them.
+    """Return the metrics over all trips, see `Evaluation`.
 
-    ``rmse`` is sqrt(mean(error**2)) in float64, to the last bit scikit-learn's
+    ``rmse`` is sqrt(mean(error**2)) in float64, bit for bit scikit-learn's
     ``root_mean_squared_error``; ``r2`` is 1 - rmse**2 / variance, and 0 without variance.
     """
     absolute = np.abs(error_min)
@@ -142,7 +142,7 @@ def measure_errors(
 
 
 def rank_importance(onehot_booster: xgb.Booster, pairs: Sequence[str], most: int = 20) -> list[Importance]:
-    """Return how much the distance and the strongest pairs contribute to the model.
+    """Return the contributions of the distance and the strongest pairs to the model.
 
     Parameters
     ----------
@@ -151,13 +151,13 @@ def rank_importance(onehot_booster: xgb.Booster, pairs: Sequence[str], most: int
     pairs
         The pairs of these columns.
     most
-        The number of pairs to return at most.
+        Maximum number of pairs to return.
 
     Returns
     -------
     list of Importance
-        Strongest first. The shares are of the gain of all splits in all trees, so that they sum
-        to 1 over all features, those not returned included.
+        Strongest first. Shares are of the gain of all splits in all trees, so they sum to 1 over all
+        features, including those not returned.
     """
     gains = onehot_booster.get_score(importance_type="total_gain")
     names = [*pairs, "trip_distance"]
@@ -170,12 +170,12 @@ def rank_importance(onehot_booster: xgb.Booster, pairs: Sequence[str], most: int
 
 
 def _one_number(gain: float | list[float]) -> float:
-    """Return the gain; XGBoost gives a list for models with several outputs only."""
+    """Return the gain; XGBoost returns a list only for models with several outputs."""
     return gain if isinstance(gain, float) else math.fsum(gain)
 
 
 def _boroughs(location_ids: npt.NDArray[np.int32], zones: Zones) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """Return each trip's position in the list of boroughs, and that list."""
+    """Return each trip's index in the list of boroughs, and the list."""
     ids, positions = np.unique(location_ids, return_inverse=True)
     of_id = [zones.get(str(i), {}).get("borough") or UNKNOWN_BOROUGH for i in ids]
     names = sorted(set(of_id))
@@ -185,7 +185,7 @@ def _boroughs(location_ids: npt.NDArray[np.int32], zones: Zones) -> tuple[npt.ND
 def _by_group(
     error_min: npt.NDArray[np.float64], codes: npt.NDArray[np.int_], names: Sequence[str]
 ) -> list[GroupErrors]:
-    """Return the errors of each group that has trips; a trip's code is its group's position."""
+    """Return the errors of each non-empty group; a trip's code is the index of its group."""
     counts = np.bincount(codes, minlength=len(names))
     held = np.maximum(counts, 1)
     bias = np.bincount(codes, error_min, len(names)) / held

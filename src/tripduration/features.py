@@ -1,8 +1,8 @@
-"""Turn clean trips into the numbers that the model is trained on.
+"""Turn clean trips into the numbers for training.
 
 There are two encodings of the same two features, the pair of pickup and drop-off zone (``PU_DO``)
-and the distance. XGBoost builds the same trees from either; the categorical one is several times
-faster to train on, the one-hot one is what the reference pipeline and its consumers use.
+and the distance. XGBoost builds the same trees from either; the categorical one trains several times
+faster, the one-hot one is that of the reference pipeline and its consumers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def fit_pairs(trips: pl.DataFrame) -> list[str]:
     Returns
     -------
     list[str]
-        A pair's position in it is the pair's code in every encoding.
+        A pair's index is its code in every encoding.
     """
     return trips["PU_DO"].unique().sort().to_list()
 
@@ -57,7 +57,7 @@ def encode(
 
 
 def encode_categorical(trips: pl.DataFrame, pairs: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Encode the pair as one code and put the distance beside it.
+    """Encode the pair as one code, next to the distance.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ def encode_categorical(trips: pl.DataFrame, pairs: Sequence[str]) -> npt.NDArray
     Returns
     -------
     ndarray of float32, shape (n, 2)
-        Column 0 is the pair's position in ``pairs``, NaN for a pair not among them. Column 1 is
-        the distance in miles.
+        Column 0 is the pair's index in ``pairs``, NaN for unknown pairs. Column 1 is the distance in
+        miles.
     """
     codes = _pair_codes(trips, pairs).cast(pl.Float32).to_numpy()
     return np.column_stack([codes, _distances(trips)])
@@ -79,9 +79,9 @@ def encode_categorical(trips: pl.DataFrame, pairs: Sequence[str]) -> npt.NDArray
 def encode_onehot(trips: pl.DataFrame, pairs: Sequence[str]) -> csr_matrix[np.float32]:
     """Encode the pair as one column per known pair, and the distance as the last column.
 
-    The result is what scikit-learn's ``DictVectorizer`` gives for the records
-    ``{"PU_DO": ..., "trip_distance": ...}``, without making the records: a distance of zero is
-    stored, and a pair not among ``pairs`` stores nothing.
+    The result equals that of scikit-learn's ``DictVectorizer`` for the records
+    ``{"PU_DO": ..., "trip_distance": ...}``, without building the records: a distance of zero is
+    stored, and an unknown pair stores nothing.
 
     Parameters
     ----------
@@ -98,19 +98,19 @@ def encode_onehot(trips: pl.DataFrame, pairs: Sequence[str]) -> csr_matrix[np.fl
 
 
 def to_onehot(matrix: npt.NDArray[np.float32], pair_count: int) -> csr_matrix[np.float32]:
-    """Return the one-hot matrix of the trips that a categorical one encodes.
+    """Convert a categorical matrix to the one-hot matrix of the same trips.
 
     Parameters
     ----------
     matrix
         Shape (n, 2), from `encode_categorical`.
     pair_count
-        How many pairs the encoding knows.
+        Number of pairs that the encoding knows.
 
     Returns
     -------
     csr_matrix of float32, shape (n, pair_count + 1)
-        What `encode_onehot` gives for the same trips and pairs.
+        Equal to `encode_onehot` for the same trips and pairs.
     """
     from scipy.sparse import csr_matrix
 
@@ -131,7 +131,7 @@ def onehot_shape(rows: int, pairs: Sequence[str]) -> tuple[int, int]:
 
 
 def _pair_codes(trips: pl.DataFrame, pairs: Sequence[str]) -> pl.Series:
-    """Return each trip's position in ``pairs``, null for a pair not among them."""
+    """Return each trip's index in ``pairs``, null for unknown pairs."""
     return trips["PU_DO"].cast(pl.Enum(pairs), strict=False).to_physical()
 
 

@@ -1,4 +1,4 @@
-"""The gate in front of deployment: limits on the error, and the champion on the same trips."""
+"""The gate before deployment: limits on the error, and a comparison with the champion."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from baton import Champion, TrackingRun
 
-_STAYS = "the champion stays as it is; see the report, or change the limits"
+_STAYS = "the champion is unchanged; see the report, or change the limits"
 _REPLACE = (
     "replace it without a comparison: --compare-champion false; "
     "or give the alias 'champion' to a version that can be loaded here"
@@ -23,7 +23,7 @@ _REPLACE = (
 _AS_ASKED = "compare_champion is false"
 
 TRAINED_ON = "trained_on"
-"""Tag of a registered version: the months that it was trained on, ``2021-01 2021-02``."""
+"""Tag of a registered version: its training months, such as ``2021-01 2021-02``."""
 
 
 def judge(
@@ -41,13 +41,13 @@ def judge(
 ) -> dict[str, Any]:
     """Decide whether a model may be deployed.
 
-    A champion that was trained on validation trips is not compared with: it knows their durations,
-    so that no model could win.
+    A champion that was trained on validation trips is not compared: it knows their durations, so no model
+    could win.
 
     Parameters
     ----------
     registry
-        Where the champion is found.
+        The registry with the champion.
     rmse
         The model's root mean squared error in minutes on `val_trips`.
     val_trips
@@ -55,21 +55,21 @@ def judge(
     val_months
         Their months, as ``2021-02``.
     model_digest
-        Digest of the model; the champion itself is not compared with itself.
+        Digest of the model; the champion is not compared with itself.
     model_name
         Name in the registry.
     min_rmse, max_rmse
-        Limits in minutes, both allowed.
+        Limits in minutes, inclusive.
     max_regression
         Share, 0.05 for 5 %, by which the error may exceed the champion's on the same trips.
     compare_champion
-        False where the limits alone decide, as with a champion that cannot be loaded.
+        False if only the limits decide, for example if the champion cannot be loaded.
 
     Returns
     -------
     dict
-        ``accepted``, ``reason``, ``rmse``, ``champion_version`` and ``champion_rmse`` (None where
-        there is no champion to compare with); with a refusal its ``hint`` too.
+        ``accepted``, ``reason``, ``rmse``, ``champion_version`` and ``champion_rmse`` (None without a
+        comparison); a refusal also has a ``hint``.
     """
     verdict: dict[str, Any] = {"rmse": rmse, "champion_version": None, "champion_rmse": None}
     if not math.isfinite(rmse) or rmse < min_rmse:
@@ -95,7 +95,7 @@ def judge(
         why = f"it was trained on {', '.join(seen)}, the trips to compare on" if seen else _AS_ASKED
         reason = (
             f"RMSE {rmse:.4f} is within {min_rmse:g} to {max_rmse:g}; "
-            f"champion version {champion.version} is not compared, as {why}"
+            f"champion version {champion.version} is not compared, because {why}"
         )
         return {**verdict, "accepted": True, "reason": reason}
     try:
@@ -105,33 +105,33 @@ def judge(
         return {**verdict, "accepted": False, "reason": reason, "hint": _REPLACE}
     limit = theirs * (1 + max_regression)
     verdict["champion_rmse"] = theirs
-    told = f"RMSE {rmse:.4f} against {theirs:.4f} of champion version {champion.version} on the same trips"
+    result = f"RMSE {rmse:.4f} against {theirs:.4f} of champion version {champion.version} on the same trips"
     if rmse > limit:
-        reason = f"{told}: worse by more than {max_regression:.0%}"
+        reason = f"{result}: worse by more than {max_regression:.0%}"
         return {**verdict, "accepted": False, "reason": reason, "hint": _STAYS}
-    return {**verdict, "accepted": True, "reason": told}
+    return {**verdict, "accepted": True, "reason": result}
 
 
 def champion_since(
     registry: TrackingRun, *, verdict: Mapping[str, Any], model_digest: str, model_name: str
 ) -> str | None:
-    """Return the version of another champion than that which a verdict knew.
+    """Return the version of a champion that is newer than a verdict.
 
     Parameters
     ----------
     registry
-        Where the champion is found.
+        The registry with the champion.
     verdict
         From `judge`.
     model_digest
-        Digest of the judged model; nothing is to be judged again where the champion is that model.
+        Digest of the judged model; if the champion is that model, the verdict holds.
     model_name
         Name in the registry.
 
     Returns
     -------
     str or None
-        The version, with which the gate did not compare; None where the verdict still holds.
+        The version that the gate has not compared with; None if the verdict still holds.
     """
     champion = registry.champion(model_name)
     if champion is None or champion.tags.get("model_digest") == model_digest:
@@ -145,11 +145,11 @@ def _rmse_of(registry: TrackingRun, champion: Champion, val_trips: pl.DataFrame)
     Raises
     ------
     ValueError
-        If it cannot be judged; the message says why, as half a sentence about it.
+        If it cannot be judged; the message says why, as a clause about it.
     """
     import pandas as pd
 
-    # MLflow checks records against the model's signature: location ids are 64-bit integers there.
+    # MLflow checks records against the model's signature, whose location ids are 64-bit integers.
     records = pd.DataFrame(
         {
             "PULocationID": val_trips["PULocationID"].to_numpy().astype(np.int64),
@@ -163,13 +163,13 @@ def _rmse_of(registry: TrackingRun, champion: Champion, val_trips: pl.DataFrame)
 
 
 def _numbers(predictions: Any, count: int) -> npt.NDArray[np.float64]:
-    """Return what a model predicted as one number for each trip."""
+    """Return a model's predictions as one number per trip."""
     try:
         numbers = np.asarray(predictions, dtype=np.float64).ravel()
     except (TypeError, ValueError) as error:
-        raise ValueError("it predicts something else than numbers") from error
+        raise ValueError("its predictions are not numbers") from error
     if len(numbers) != count:
         raise ValueError(f"it predicts {len(numbers):,} numbers for {count:,} trips")
     if not np.isfinite(numbers).all():
-        raise ValueError("it predicts no finite number for some trips")
+        raise ValueError("some of its predictions are not finite")
     return numbers

@@ -1,4 +1,4 @@
-"""Check a model's hyperparameters with XGBoost itself, before any time is spent on training."""
+"""Check a model's hyperparameters with XGBoost itself before training."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-#: What training decides by itself, with the way to decide it instead.
+#: Parameters that training sets itself, with the way to set them instead.
 RESERVED = {
-    "device": "give the device as the setting `device`",
-    "gpu_id": "give the device as the setting `device`",
-    "nthread": "give the number of threads as the setting `threads`",
-    "n_jobs": "give the number of threads as the setting `threads`",
-    "num_boost_round": "give the number of rounds as the parameter `num_boost_round`",
-    "early_stopping_rounds": "give it as the parameter `early_stopping_rounds`",
+    "device": "use the setting `device`",
+    "gpu_id": "use the setting `device`",
+    "nthread": "use the setting `threads`",
+    "n_jobs": "use the setting `threads`",
+    "num_boost_round": "use the parameter `num_boost_round`",
+    "early_stopping_rounds": "use the parameter `early_stopping_rounds`",
     "eval_metric": "leave it out: training follows the root mean squared error",
     "disable_default_eval_metric": "leave it out: training follows the root mean squared error",
     "max_cat_to_onehot": "leave it out: every zone pair is split off alone",
@@ -30,7 +30,7 @@ RESERVED = {
 
 
 class TrainingError(Exception):
-    """Training could not be done.
+    """Training failed.
 
     Parameters
     ----------
@@ -46,21 +46,21 @@ class TrainingError(Exception):
 
 
 class HyperparameterError(TrainingError):
-    """A hyperparameter is unknown to XGBoost or has a value that it refuses."""
+    """A hyperparameter that XGBoost does not know, or whose value it rejects."""
 
 
 def check_hyperparameters(hyperparameters: Mapping[str, float | int | str]) -> None:
-    """Refuse hyperparameters that XGBoost does not know or whose values it does not take.
+    """Reject hyperparameters that XGBoost does not know or whose values it rejects.
 
     Parameters
     ----------
     hyperparameters
-        Names as in XGBoost's documentation, aliases included (``eta`` or ``learning_rate``).
+        Names as in XGBoost's documentation, including aliases (``eta`` or ``learning_rate``).
 
     Raises
     ------
     HyperparameterError
-        Naming every unknown hyperparameter with its nearest known name, or the refused value.
+        With every unknown hyperparameter and its nearest known name, or the rejected value.
     """
     import xgboost as xgb
 
@@ -81,24 +81,24 @@ def check_hyperparameters(hyperparameters: Mapping[str, float | int | str]) -> N
 
 
 def refused(error: Exception) -> HyperparameterError:
-    """Return our error for XGBoost's."""
+    """Return our error for an error of XGBoost."""
     choices = re.findall(r"^Objective candidate: (\S+)$", str(error), re.MULTILINE)
     hint = (
         f"choose one of {', '.join(sorted(choices))}"
         if choices
         else "https://xgboost.readthedocs.io/en/stable/parameter.html lists names and ranges"
     )
-    return HyperparameterError(f"XGBoost refused the hyperparameters: {first_words(error)}", hint)
+    return HyperparameterError(f"XGBoost rejected the hyperparameters: {first_words(error)}", hint)
 
 
 def first_words(error: Exception) -> str:
-    """Return what XGBoost says, in one line without the position in its source and its stack trace."""
+    """Return XGBoost's message as one line, without source position and stack trace."""
     first_line = str(error).strip().partition("\n")[0]
     return re.sub(r"^\[[\d:]+\] \S+:\d+: ", "", first_line).strip()
 
 
 def _is_named_unused(name: str, caught: list[warnings.WarningMessage]) -> bool:
-    """Tell whether XGBoost warned ``Parameters: { "name", ... } are not used.``."""
+    """Whether XGBoost warned ``Parameters: { "name", ... } are not used.``."""
     return any(
         "are not used" in str(warning.message) and f'"{name}"' in str(warning.message) for warning in caught
     )
@@ -116,7 +116,7 @@ def _unknown(unknown: list[str], known: set[str]) -> HyperparameterError:
 
 
 def _names(node: Any) -> Iterator[str]:
-    """Yield the names of all parameters in XGBoost's configuration: those of its text values."""
+    """Yield the names of all parameters in XGBoost's configuration: those with text values."""
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     if isinstance(node, dict):
         yield from (name for name, value in node.items() if isinstance(value, str))

@@ -1,6 +1,6 @@
-"""What interrupted runs leave behind.
+"""Clean up after interrupted runs.
 
-Other runs may be at work in the same folders: what was written to within a day is theirs.
+Other runs may be active in the same folders, so files written within a day are kept.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ import time
 from pathlib import Path
 
 UNFINISHED = ("*.part", "*.part.json", "*.tmp")
-"""Names of files that a download makes and takes away again."""
+"""Names of a download's temporary files."""
 OLD_AFTER_S = 24 * 3600.0
 
 
 def remove_leftovers(data_dir: Path, scratch: Path, *, keep: Path) -> int:
-    """Delete unfinished downloads and scratch folders that nobody has written to for a day.
+    """Delete unfinished downloads and scratch folders that have not changed for a day.
 
     Parameters
     ----------
     data_dir
-        Folder of downloads; whole months stay.
+        Folder of downloads; complete months stay.
     scratch
         Parent of scratch folders.
     keep
-        The scratch folder of the caller.
+        The caller's scratch folder.
 
     Returns
     -------
     int
-        How many files and folders were deleted.
+        Number of deleted files and folders.
     """
     removed = 0
     for pattern in UNFINISHED:
@@ -45,7 +45,7 @@ def remove_leftovers(data_dir: Path, scratch: Path, *, keep: Path) -> int:
 
 
 def _is_old(path: Path) -> bool:
-    """Whether a path was last written to long ago; what is gone meanwhile was somebody's."""
+    """Whether a path has not changed for long; false if it has just disappeared."""
     try:
         return time.time() - path.stat().st_mtime > OLD_AFTER_S
     except OSError:

@@ -1,4 +1,4 @@
-"""Months of trips in a folder of this machine: a file each, or a folder of Parquet parts."""
+"""Months of trips in a local folder: one file each, or a folder of Parquet parts."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _SHOWN_FILES = 4
 
 
 def local_file(month: Month, source: str, url_template: str) -> Path | None:
-    """Return the path of a month's file, or folder of parts, here; None where the source is a server.
+    """Return the path of a month's local file or folder of parts; None if the source is a server.
 
     Parameters
     ----------
     month
-        The month wanted.
+        The month.
     source, url_template
-        As in `tripduration.source.fetch_month`. A local folder may use the published name or
-        the one that ends `url_template`.
+        As in `tripduration.source.fetch_month`. A local folder may use the published name or the one
+        at the end of `url_template`.
 
     Raises
     ------
     MonthNotPublished
-        The folder lacks the month; the hint says what it holds.
+        The folder lacks the month; the hint lists what it contains.
     SourceInvalid
-        The folder is none, or the template names no file.
+        The folder does not exist, or the template has no file name.
     """
     address = source or url_template
     if not source or scheme(source):
@@ -47,55 +47,55 @@ def local_file(month: Month, source: str, url_template: str) -> Path | None:
             return candidate
     wanted = candidates[0]
     raise MonthNotPublished(
-        f"there are no trips for {month}: {wanted.name} is not in {wanted.parent}",
+        f"no trips for {month}: {wanted.name} is not in {wanted.parent}",
         hint=_what_is_there(wanted, month),
     )
 
 
 def existing_folder(source: str) -> Path:
-    """Return the folder that a source names.
+    """Return the folder of a source.
 
     Raises
     ------
     SourceInvalid
-        It is no folder.
+        It is not a folder.
     """
     folder = expanded(source)
     if folder.is_dir():
         return folder
     if is_of_windows(source):
-        raise SourceInvalid(f"the source folder {source} is a path of Windows", hint=WINDOWS_HINT)
+        raise SourceInvalid(f"the source folder {source} is a Windows path", hint=WINDOWS_HINT)
     if folder.is_file() and folder.suffix == ".parquet":
-        hint = f"name the folder that it is in: {folder.parent}"
+        hint = f"use the folder that contains it: {folder.parent}"
     else:
-        hint = f"name a folder with files like {_EXAMPLE}, an address, or 'sample'"
-    found = "a file, not a folder" if folder.exists() else "not there"
+        hint = f"use a folder with files like {_EXAMPLE}, an address, or 'sample'"
+    found = "a file, not a folder" if folder.exists() else "missing"
     raise SourceInvalid(f"the source folder {source} is {found}", hint=hint)
 
 
 def file_name(month: Month) -> str:
-    """Name a month's file as it is published."""
+    """Return the published name of a month's file."""
     return f"green_tripdata_{month}.parquet"
 
 
 def _name_in(url_template: str, month: Month) -> str:
-    """Name a month's file as another template publishes it."""
+    """Return the name of a month's file in another template."""
     return month_url(url_template, month).partition("?")[0].rpartition("/")[2]
 
 
 def _what_is_there(wanted: Path, month: Month) -> str:
-    """Say what a folder holds instead of the month wanted."""
+    """Describe what a folder contains instead of the month."""
     folder = wanted.parent
     if not folder.is_dir():
-        return f"there is no folder {folder}"
+        return f"folder {folder} does not exist"
     if wanted.is_symlink():
-        return f"the link {wanted.name} leads nowhere"
+        return f"the link {wanted.name} is broken"
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     alike = [name for name in names if str(month) in name]
     if alike:
-        return f"{alike[0]} is there: months are read from green trips in Parquet called {wanted.name}"
+        return f"found {alike[0]}, but a month must be a Parquet file of green trips called {wanted.name}"
     names = [name for name in names if name.endswith(".parquet")]
     if not names:
         return f"put files like {_EXAMPLE} there, or choose another source"
     more = f" and {len(names) - _SHOWN_FILES} more" if len(names) > _SHOWN_FILES else ""
-    return f"the folder holds {', '.join(names[:_SHOWN_FILES])}{more}"
+    return f"the folder contains {', '.join(names[:_SHOWN_FILES])}{more}"

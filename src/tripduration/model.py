@@ -1,4 +1,4 @@
-"""What is stored beside the served model: its signature, its requirements and its code."""
+"""What is stored with the served model: its signature, requirements and code."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-#: The model's code, which MLflow copies beside the model ("models from code").
+#: The model's code, which MLflow copies next to the model ("models from code").
 SERVING_CODE = Path(__file__).with_name("serving.py")
 
-#: What ``serving.py`` imports; what these need in turn, pip finds.
+#: Imports of ``serving.py``; pip resolves their dependencies.
 _SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "scipy", "xgboost")
 
 
 def serving_signature() -> ModelSignature:
-    """Return what the served model takes and gives.
+    """Return the inputs and outputs of the served model.
 
     Returns
     -------
@@ -39,13 +39,13 @@ def serving_signature() -> ModelSignature:
 
 
 def serving_requirements() -> list[str]:
-    """Return the packages that loading the served model needs, pinned to the versions here.
+    """Return the packages that load the served model, pinned to the installed versions.
 
-    They are given to MLflow, which would otherwise load the model in a new process to find them.
+    Without them, MLflow would load the model in a new process to find out.
     """
     return [f"{name}=={importlib.metadata.version(name)}" for name in _SERVING_PACKAGES]
 
 
 def booster_requirements() -> list[str]:
-    """Return the packages that loading the booster over the one-hot columns needs, pinned."""
+    """Return the packages that load the booster over the one-hot columns, pinned."""
     return [f"{name}=={importlib.metadata.version(name)}" for name in ("mlflow", "xgboost", "scikit-learn")]

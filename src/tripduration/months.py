@@ -1,4 +1,4 @@
-"""Months of trip data: which ones train a model and which one judges it."""
+"""Months of trip data: for training and for validation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WRITTEN = re.compile(r"(\d{4})-(\d{2})")
 
 @dataclass(frozen=True, order=True)
 class Month:
-    """A month of the calendar, ordered by time.
+    """A calendar month, ordered by time.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Month:
     Raises
     ------
     MonthInvalid
-        The year or the month is no whole number in its range.
+        The year or the month is not a whole number in its range.
 
     Examples
     --------
@@ -39,7 +39,7 @@ class Month:
     month: int
 
     def __post_init__(self) -> None:
-        """Refuse what is no month."""
+        """Reject invalid months."""
         if type(self.year) is not int or not 1 <= self.year <= 9998:
             raise MonthInvalid(
                 f"the year {self.year!r} is not a whole number from 1 to 9998",
@@ -52,7 +52,7 @@ class Month:
             )
 
     def __str__(self) -> str:
-        """Write the month as the trip files' names do."""
+        """Return the month as in the names of trip files."""
         return f"{self.year:04d}-{self.month:02d}"
 
     @classmethod
@@ -62,7 +62,7 @@ class Month:
         Raises
         ------
         MonthInvalid
-            `written` has another form, or names no month.
+            `written` has another form, or is not a valid month.
         """
         match = _WRITTEN.fullmatch(written)
         if match is None:
@@ -70,31 +70,31 @@ class Month:
         return cls(int(match[1]), int(match[2]))
 
     def plus(self, months: int) -> Month:
-        """Return the month that comes `months` later; earlier where negative."""
+        """Return the month `months` later, or earlier if negative."""
         year, month = divmod(self.year * 12 + self.month - 1 + months, 12)
         return Month(year, month + 1)
 
     def minus(self, months: int) -> Month:
-        """Return the month that comes `months` earlier."""
+        """Return the month `months` earlier."""
         return self.plus(-months)
 
     def next(self) -> Month:
-        """Return the month that follows; January follows December."""
+        """Return the next month; January follows December."""
         return self.plus(1)
 
     @property
     def begins(self) -> datetime:
-        """The month's first instant, without a time zone, as the trip files write time."""
+        """The start of the month, without a time zone, as in trip files."""
         return datetime(self.year, self.month, 1)
 
 
 def training_window(year: int, month: int, train_months: int) -> tuple[Month, ...]:
-    """List the `train_months` months that end at `year`-`month`, oldest first.
+    """Return the `train_months` months that end at `year`-`month`, oldest first.
 
     Raises
     ------
     MonthInvalid
-        The last month is none, or `train_months` is below 1.
+        The last month is invalid, or `train_months` is below 1.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def training_window(year: int, month: int, train_months: int) -> tuple[Month, ..
     last = Month(year, month)
     if type(train_months) is not int or train_months < 1:
         raise MonthInvalid(
-            f"a training window of {train_months!r} months holds no data",
+            f"a training window of {train_months!r} months is empty",
             hint="set train_months to 1 or more",
         )
     return tuple(last.minus(back) for back in reversed(range(train_months)))
@@ -113,19 +113,19 @@ def training_window(year: int, month: int, train_months: int) -> tuple[Month, ..
 def validation_month(
     year: int, month: int, validation_year: int | None, validation_month: int | None
 ) -> Month:
-    """Choose the month that judges a model whose training window ends at `year`-`month`.
+    """Return the validation month of a model whose training window ends at `year`-`month`.
 
     Parameters
     ----------
     year, month
         The last training month.
     validation_year, validation_month
-        The month wanted, both or neither; None means the month after the last training month.
+        The validation month, both or neither; None means the month after the last training month.
 
     Raises
     ------
     MonthInvalid
-        A month is none, or one of the two is named without the other.
+        A month is invalid, or only one of the two is given.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def validation_month(
     if validation_year is None or validation_month is None:
         missing = "validation_year" if validation_year is None else "validation_month"
         raise MonthInvalid(
-            f"the validation month is named by half: {missing} is not set",
+            f"the validation month is incomplete: {missing} is not set",
             hint="set both validation_year and validation_month, or neither",
         )
     return Month(validation_year, validation_month)

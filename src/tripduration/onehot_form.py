@@ -1,11 +1,11 @@
-"""Rewrite the categorical booster into the form that training on the one-hot matrix gives.
+"""Convert the categorical booster to the form that training on the one-hot matrix gives.
 
-The reference pipeline's consumers load a ``DictVectorizer`` and a booster over its columns. Both
-can be had from the categorical booster without training again: XGBoost builds the same trees from
-either encoding, written down differently. What is made here is, to the last byte, what training on
-the one-hot matrix writes.
+The reference pipeline's consumers load a ``DictVectorizer`` and a booster over its columns. Both follow
+from the categorical booster without training again: XGBoost builds the same trees from either
+encoding, but stores them differently. The result equals, byte for byte, what training on the one-hot
+matrix writes.
 
-XGBoost's model in JSON, as far as it matters here
+The relevant parts of XGBoost's JSON model
 (https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html)::
 
     learner
@@ -28,10 +28,10 @@ XGBoost's model in JSON, as far as it matters here
         categories                 the categories that go right
         tree_param.num_feature     columns, as text
 
-A categorical node sends its one pair right and everything else, missing included, left. The
-one-hot node has a column that holds 1 for the pair and is missing otherwise; missing goes right,
-and 1 is below the threshold and goes left. So the children change places, and as nodes are
-numbered level by level from left to right, they are numbered anew.
+A categorical node sends its one pair right and everything else, including missing values, left. The
+one-hot node has a column that is 1 for the pair and missing otherwise; missing goes right, and 1 is
+below the threshold and goes left. So the children swap places and, because nodes are numbered level by
+level from left to right, all nodes are renumbered.
 """
 
 from __future__ import annotations
@@ -62,18 +62,18 @@ _NO_PARENT = 2147483647
 
 @dataclass(frozen=True)
 class OnehotForm:
-    """A booster over the one-hot columns, with what is needed to follow it round by round.
+    """A booster over the one-hot columns, with the data to predict round by round.
 
     Attributes
     ----------
     booster
-        Over one column for each pair, in the order of their codes, then the distance; the columns
-        have no names.
+        Over one column per pair, in the order of their codes, then the distance; the columns have no
+        names.
     base_score
-        What every prediction starts from, minutes.
+        The initial value of every prediction, minutes.
     leaf_values
-        For each round's tree the value that each node adds, minutes, float32; only those of leaves
-        mean anything.
+        The value that each node adds, minutes, float32, for each round's tree; only those of leaves are
+        meaningful.
     """
 
     booster: xgb.Booster
@@ -83,8 +83,8 @@ class OnehotForm:
     def predict_by_round(self, matrix: csr_matrix[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
         """Yield the predictions after each round, minutes, shape (n,).
 
-        They are to the last bit what XGBoost predicts with the rounds so far, for an objective that
-        predicts the sum of the trees itself: the same float32 numbers are added in the same order.
+        They equal, bit for bit, XGBoost's predictions with the rounds so far, for objectives that predict
+        the sum of the trees: the same float32 numbers are added in the same order.
 
         Parameters
         ----------
@@ -101,25 +101,25 @@ class OnehotForm:
 
 
 def to_onehot_form(booster: xgb.Booster, pair_count: int) -> OnehotForm:
-    """Return the booster over the one-hot columns that predicts the same, bit for bit.
+    """Return the booster over the one-hot columns with the same predictions, bit for bit.
 
     Parameters
     ----------
     booster
         Trained on the categorical encoding.
     pair_count
-        How many pairs that encoding knows.
+        Number of pairs in that encoding.
 
     Raises
     ------
     ValueError
-        If the booster was not trained on the categorical encoding of at most so many pairs, one
+        If the booster was not trained on the categorical encoding of at most that many pairs, with one
         pair per split.
     """
     import xgboost as xgb
 
-    # Numbers survive the text: XGBoost writes the shortest decimal that reads as the same float32, and
-    # msgspec writes the shortest that reads as the same float64, which is the same decimal again.
+    # Numbers survive the text form: XGBoost writes the shortest decimal that reads as the same float32, and
+    # msgspec the shortest that reads as the same float64, which is the same decimal.
     model = msgspec.json.decode(booster.save_raw("json"))
     learner = model["learner"]
     if learner["feature_types"] != ["c", "q"]:
@@ -161,10 +161,10 @@ def dict_vectorizer(pairs: Sequence[str]) -> DictVectorizer:
 
 
 def _onehot_tree(tree: Tree, pair_count: int) -> Tree:
-    """Return a tree over the one-hot columns, in the layout the module's docstring gives."""
+    """Return a tree over the one-hot columns, in the layout in the module's docstring."""
     pair_nodes, pair_codes = _integers(tree["categories_nodes"]), _integers(tree["categories"])
     if any(size != 1 for size in tree["categories_sizes"]) or any(pair_codes >= pair_count):
-        message = f"a tree splits by something else than one of {pair_count} pairs"
+        message = f"a tree has a split that is not one of {pair_count} pairs"
         raise ValueError(message)
     left, right = _integers(tree["left_children"]), _integers(tree["right_children"])
     left[pair_nodes], right[pair_nodes] = right[pair_nodes], left[pair_nodes]
@@ -179,8 +179,8 @@ def _onehot_tree(tree: Tree, pair_count: int) -> Tree:
     renumbered = np.empty_like(order)
     renumbered[order] = np.arange(len(order))
 
-    def follow(targets: Nodes, nothing: int) -> list[int]:
-        """Renumber the nodes and what they lead to; ``nothing`` stands for no node."""
+    def renumber(targets: Nodes, nothing: int) -> list[int]:
+        """Renumber the nodes and their targets; ``nothing`` means no node."""
         nowhere = targets == nothing
         followed: list[int] = np.where(nowhere, nothing, renumbered[np.where(nowhere, 0, targets)])[
             order
@@ -189,9 +189,9 @@ def _onehot_tree(tree: Tree, pair_count: int) -> Tree:
 
     return {
         **tree,
-        "left_children": follow(left, -1),
-        "right_children": follow(right, -1),
-        "parents": follow(_integers(tree["parents"]), _NO_PARENT),
+        "left_children": renumber(left, -1),
+        "right_children": renumber(right, -1),
+        "parents": renumber(_integers(tree["parents"]), _NO_PARENT),
         "split_indices": columns[order].tolist(),
         "split_conditions": conditions[order].tolist(),
         "split_type": [0] * len(order),
@@ -210,7 +210,7 @@ def _integers(values: list[int]) -> Nodes:
 
 
 def _level_order(left: Nodes, right: Nodes) -> Nodes:
-    """Return the nodes level by level from left to right: how XGBoost numbers them."""
+    """Return the nodes level by level from left to right, as XGBoost numbers them."""
     levels = [np.zeros(1, np.int64)]
     while len(level := levels[-1]):
         inner = level[left[level] >= 0]

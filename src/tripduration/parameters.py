@@ -1,4 +1,4 @@
-"""What may be chosen for a run of the duration pipeline, in the sections of the configuration file."""
+"""The parameters of the duration pipeline, in the sections of the configuration file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIRST_YEAR, _LAST_YEAR, _MONTHS = 2009, 2100, 12
 
 
 class DataParameters(Parameters, frozen=True):
-    """Which trips."""
+    """Which trips to use."""
 
     year: Annotated[int, parameter("year of the last training month", ge=_FIRST_YEAR, le=_LAST_YEAR)] = 2021
     month: Annotated[int, parameter("last training month", ge=1, le=_MONTHS)] = 1
@@ -40,12 +40,12 @@ class DataParameters(Parameters, frozen=True):
     ] = 0.5
 
     def __post_init__(self) -> None:
-        """Refuse a validation month that is none or trained on."""
+        """Reject a validation month that is invalid or a training month."""
         year, month = self.validation_year, self.validation_month
         if year is None or month is None:
-            return  # both are wanted when the pipeline runs; setting one after the other is fine
+            return  # a run needs both; they may be set one after the other
         if not (_FIRST_YEAR <= year <= _LAST_YEAR and 1 <= month <= _MONTHS):
-            raise ValueError(f"there is no validation month {year}-{month:02d}")
+            raise ValueError(f"the validation month {year}-{month:02d} does not exist")
         months_before_last = (self.year - year) * _MONTHS + self.month - month
         if 0 <= months_before_last < self.train_months:
             raise ValueError(f"the validation month {year}-{month:02d} is one of the training months")
@@ -67,18 +67,18 @@ class ModelParameters(Parameters, frozen=True):
     """How the model is trained."""
 
     params: BoosterParameters = BoosterParameters()
-    num_boost_round: Annotated[int, parameter("boosting rounds at most", ge=1)] = 30
+    num_boost_round: Annotated[int, parameter("maximum number of boosting rounds", ge=1)] = 30
     early_stopping_rounds: Annotated[
-        int, parameter("rounds without a better validation error after which training stops; 0 never", ge=0)
+        int, parameter("rounds without improvement before training stops; 0 disables it", ge=0)
     ] = 50
     encoding: Annotated[
         Encoding, parameter("form of PU_DO in training; both give the same model, categorical is faster")
     ] = "categorical"
-    device: Annotated[Device, parameter("where to train; auto takes a GPU where there is one")] = "auto"
+    device: Annotated[Device, parameter("where to train; auto uses a GPU if there is one")] = "auto"
 
 
 class ValidationParameters(Parameters, frozen=True):
-    """The gate in front of deployment."""
+    """The gate before deployment."""
 
     min_rmse: Annotated[
         float, parameter("RMSE in minutes below which a model is too good to be true", ge=0)
@@ -88,7 +88,7 @@ class ValidationParameters(Parameters, frozen=True):
         float, parameter("share by which the RMSE may be worse than the champion's on the same trips", ge=0)
     ] = 0.05
     compare_champion: Annotated[
-        bool, parameter("whether the champion is compared with; false replaces one that cannot be loaded")
+        bool, parameter("whether to compare with the champion; false replaces one that cannot be loaded")
     ] = True
 
 

@@ -1,4 +1,4 @@
-"""Whether a file is the Parquet file that its name claims."""
+"""Check that a file is a Parquet file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from tripduration.errors import NotParquet
 
 MAGIC = b"PAR1"
-"""The four bytes that open and close every Parquet file (Apache Parquet format, "File Format")."""
+"""The four bytes at the start and end of every Parquet file (Apache Parquet format, "File Format")."""
 
 _SMALLEST = 12
-"""Bytes of the shortest Parquet file: both magics and the footer's length."""
+"""Size of the shortest Parquet file in bytes: both magic numbers and the footer's length."""
 
 _CONVERT = "write it as Parquet, with times as timestamps and ids as whole numbers"
 
@@ -29,7 +29,7 @@ _LOOKS = {
     b"Obj\x01": ("it is an Avro file", _CONVERT),
     b"SQLite format 3": ("it is a SQLite database", _CONVERT),
 }
-"""What a file's first bytes say that it is, and the way out."""
+"""What a file's first bytes identify, with a hint."""
 
 _TABLE = re.compile(r"[^\n,;\t]+([,;\t])[^\n]*\1[^\n]*")
 """The first line of a table in text: three cells or more."""
@@ -39,25 +39,24 @@ _SHOWN_CHARACTERS = 70
 
 
 def verify_parquet(path: Path, name: str | None = None) -> dict[str, str]:
-    """Refuse a file that is not a whole Parquet file.
+    """Reject a file that is not a complete Parquet file.
 
     Parameters
     ----------
     path
-        The file; its first and last bytes and its footer are read, no rows.
+        The file; only its first and last bytes and its footer are read.
     name
-        What to call the file in messages; its file name if None.
+        Name for messages; the file name if None.
 
     Returns
     -------
     dict of str to str
-        The published schema: Arrow's name of each column's type, in the file's order.
+        The published schema: Arrow's type name of each column, in file order.
 
     Raises
     ------
     NotParquet
-        The file is something else (the message shows what), is cut short, or has no readable
-        footer.
+        The file is something else (see the message), is truncated, or has no readable footer.
     OSError
         The file cannot be opened.
     """
@@ -76,11 +75,11 @@ def verify_parquet(path: Path, name: str | None = None) -> dict[str, str]:
 
 
 def _trouble(head: bytes, tail: bytes, size: int) -> tuple[str, str] | None:
-    """Name what the bytes look like and the way out, or None where they may be Parquet."""
+    """Return what the bytes look like and a hint, or None if they may be Parquet."""
     if size == 0:
         return "it is empty (0 bytes)", "download it again"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    known = next((told for magic, told in _LOOKS.items() if head.startswith(magic)), None)
+    known = next((looks for magic, looks in _LOOKS.items() if head.startswith(magic)), None)
     if known is not None:
         return known
     if head.startswith(b"version https://git-lfs"):
@@ -89,18 +88,18 @@ def _trouble(head: bytes, tail: bytes, size: int) -> tuple[str, str] | None:
             "run git lfs pull to get the file itself",
         )
     if text.startswith((b"<!doctype html", b"<html")):
-        hint = "the address answers with a page: check the URL, or a login page in between"
+        hint = "the address returned a page: check the URL, and for a login page"
         return f"it is an HTML page ({_shown(head)})", hint
     if text.startswith(b"<"):
-        hint = "the address answers with an error document: check the URL and the month"
+        hint = "the address returned an error document: check the URL and the month"
         return f"it is an XML document ({_shown(head)})", hint
     if text.startswith(b"{"):
-        hint = "the address answers with an error document: check the URL and the month"
+        hint = "the address returned an error document: check the URL and the month"
         return f"it is a JSON document ({_shown(head)})", hint
     if not head.startswith(MAGIC):
         if _is_table(head):
             return f"it is a table in text, CSV or its like ({_shown(head)})", _CONVERT
-        return f"it starts with {_shown(head)}", "check the address or folder it came from"
+        return f"it starts with {_shown(head)}", "check the address or folder that it came from"
     if tail != MAGIC or size < _SMALLEST:
         return f"it is cut short after {size:,} bytes (no PAR1 at its end)", "download it again"
     return None
@@ -115,7 +114,7 @@ def _is_table(head: bytes) -> bool:
 
 
 def _shown(head: bytes) -> str:
-    """Quote the first characters of a file on one line."""
+    """Quote the start of a file on one line."""
     text = head.decode("utf-8", errors="replace")
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     cut = line[:_SHOWN_CHARACTERS]
@@ -146,6 +145,6 @@ def _read_footer(path: Path, called: str) -> dict[str, str]:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 digest of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

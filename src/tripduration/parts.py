@@ -1,7 +1,7 @@
-"""A month that is a folder of Parquet parts, as Spark, Dask and their like write it.
+"""A month as a folder of Parquet parts, as written by Spark, Dask and similar tools.
 
-Parts are read in the order of their names, in which numbers count as numbers: ``part.10`` comes
-after ``part.9``. What begins with ``_`` or ``.`` is none of them.
+Parts are read in the natural order of their names: ``part.10`` comes after ``part.9``. Names that start
+with ``_`` or ``.`` are ignored.
 """
 
 from __future__ import annotations
@@ -24,32 +24,31 @@ if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 
 _TABLE_FORMATS = {"_delta_log": "a Delta table", ".hoodie": "a Hudi table"}
-"""Folders whose parts are not all in force: a log says which."""
+"""Folders in which only some parts are valid, according to a log."""
 
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 def join_parts(folder: Path, path: Path) -> Path:
-    """Write the columns that the pipeline reads of all parts into one file, and return its path.
+    """Write the needed columns of all parts to one file, and return its path.
 
-    The same parts give the same bytes, wherever they lie.
+    The same parts always give the same bytes.
 
     Parameters
     ----------
     folder
-        The month's folder of parts; a column may be in the names of its folders, as
-        ``PULocationID=43``.
+        The month's folder of parts; columns may be in folder names, such as ``PULocationID=43``.
     path
-        The file; it appears whole or not at all.
+        The file, which is written atomically.
 
     Raises
     ------
     NotParquet
-        A part is something else, or the folder is not one of parts alone.
+        A part is something else, or the folder contains other files.
     ContractBroken
-        The parts do not have the same columns, or types that do not go together.
+        The parts have different columns, or incompatible types.
     OSError
-        A part cannot be read, or the file not be written.
+        A part cannot be read, or the file cannot be written.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
@@ -64,7 +63,7 @@ def join_parts(folder: Path, path: Path) -> Path:
             reason = str(error).partition("\n")[0]
             raise NotParquet(f"{called} cannot be read: {reason}", hint="write it again") from error
         if len(tables[called].column_names) < len(NEEDED) and len(tables) == 1:
-            # A month without these columns is refused by the contract, with all findings.
+            # If these columns are missing, the contract reports it with all other findings.
             tables = {called: pq.read_schema(part).empty_table()}
             break
         _refuse_other_columns(tables, called)
@@ -80,23 +79,23 @@ def join_parts(folder: Path, path: Path) -> Path:
 
 
 def parts_of(folder: Path) -> dict[str, Path]:
-    """Return the parts in a folder by their names from there, in order.
+    """Return the parts in a folder by their relative names, in order.
 
     Raises
     ------
     NotParquet
-        There are none, they are still being written, or a log says which of them count.
+        There are none, they are still being written, or a log says which of them are valid.
     """
     for name, what in _TABLE_FORMATS.items():
         if (folder / name).exists():
             raise NotParquet(
-                f"{folder.name} is {what}, whose log says which of its files count",
+                f"{folder.name} is {what}, whose log says which files are valid",
                 hint="write the month as one Parquet file, or as a plain folder of parts",
             )
     if (folder / "_temporary").exists():
         raise NotParquet(
-            f"{folder.name} is not whole: there is a folder _temporary, so it is still being written",
-            hint="wait for the end of the job that writes it, or run that job again",
+            f"{folder.name} is not complete: its folder _temporary means that it is still being written",
+            hint="wait for the job that writes it, or run that job again",
         )
     names = sorted(
         (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()), key=_natural
@@ -104,7 +103,7 @@ def parts_of(folder: Path) -> dict[str, Path]:
     parts = {name: folder / name for name in names if not _is_hidden(name)}
     if not parts:
         raise NotParquet(
-            f"{folder.name} is a folder without Parquet parts", hint="write it again, or name another source"
+            f"{folder.name} is a folder without Parquet parts", hint="write it again, or use another source"
         )
     return parts
 
@@ -130,13 +129,13 @@ def _is_hidden(name: str) -> bool:
 
 
 def _in_folders(name: str) -> Mapping[str, str | None]:
-    """Return the columns that the names of folders hold, as ``VendorID=1/part-0.parquet``."""
+    """Return the columns in folder names, as in ``VendorID=1/part-0.parquet``."""
     pairs = (piece.partition("=") for piece in name.split("/")[:-1] if "=" in piece)
     return {key: None if value == _NO_VALUE else unquote(value) for key, _, value in pairs}
 
 
 def _needed_of(part: Path, published: Mapping[str, str], in_folders: Mapping[str, str | None]) -> pa.Table:
-    """Return the needed columns that a part has, by the names of the contract."""
+    """Return the needed columns of a part, by their names in the contract."""
     import pyarrow.parquet as pq
 
     in_file = published_names(published)
@@ -159,14 +158,14 @@ def _constant(text: str | None, rows: int) -> Any:
 
 
 def _refuse_other_columns(tables: Mapping[str, pa.Table], called: str) -> None:
-    """Refuse a part whose columns do not go with those of the first."""
+    """Reject a part whose columns are incompatible with those of the first."""
     import pyarrow as pa
 
     first = next(iter(tables))
     for name in tables[first].column_names:
         if name not in tables[called].column_names:
             raise ContractBroken(
-                f"{called} has no column {name}, as {first.partition(' of ')[0]} has",
+                f"{called} has no column {name}, unlike {first.partition(' of ')[0]}",
                 hint="write all parts with the same columns",
             )
         kinds = [tables[one].schema.field(name).type for one in (first, called)]
@@ -174,6 +173,6 @@ def _refuse_other_columns(tables: Mapping[str, pa.Table], called: str) -> None:
             pa.unify_schemas([pa.schema([(name, kind)]) for kind in kinds], promote_options="permissive")
         except pa.ArrowException as error:
             raise ContractBroken(
-                f"{called} has {name} as {kinds[1]}, and {first.partition(' of ')[0]} as {kinds[0]}",
+                f"{called} has {name} as {kinds[1]}, but {first.partition(' of ')[0]} as {kinds[0]}",
                 hint="write all parts with the same types",
             ) from error

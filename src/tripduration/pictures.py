@@ -1,6 +1,6 @@
-"""Draw the pictures of an evaluation, the same to the last byte for the same numbers.
+"""Draw the pictures of an evaluation; equal numbers give equal bytes.
 
-Matplotlib's figures are used as objects, without pyplot: no global state and no window system.
+Matplotlib's figures are used directly, without pyplot: no global state and no window system.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE, GREY = "#2166ac", "#d6604d", "#6b7280"
 
-#: Trips last 1 to 60 minutes, predictions can lie beyond: what the axes show.
+#: Range of the axes: trips last 1 to 60 minutes, but predictions can be outside.
 DURATION_RANGE_MIN = (0.0, 62.0)
 
 _STYLE = {
@@ -37,7 +37,7 @@ _STYLE = {
     "axes.titlelocation": "left",
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
-    "axes.titley": 1.0,  # where it is anyway; to look for room costs a twentieth of the drawing
+    "axes.titley": 1.0,  # its default place; searching for it takes 5 % of the drawing time
     "font.family": "DejaVu Sans",  # comes with matplotlib
     "font.size": 9.5,
     "grid.color": "#e5e7eb",
@@ -64,14 +64,14 @@ def draw_pictures(
     predictions
         Minutes, shape (n,).
     folder
-        Where to put the files; made if it does not exist.
+        Where to write the files; created if missing.
 
     Returns
     -------
     dict
-        By name, in the order of a report: ``learning_curve``, ``predicted_vs_actual``,
-        ``error_by_hour``, ``error_by_distance``, ``error_by_borough`` (where there is a table by
-        borough) and ``feature_importance`` (where importance is known).
+        By name, in report order: ``learning_curve``, ``predicted_vs_actual``,
+        ``error_by_hour``, ``error_by_distance``, ``error_by_borough`` (if there is a table by borough) and
+        ``feature_importance`` (if importance is known).
     """
     import matplotlib.style
 
@@ -88,7 +88,7 @@ def draw_pictures(
         drawings["feature_importance"] = lambda axes: _importance(axes, evaluation)
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {}
-    # "default" sets aside what the user's own matplotlibrc says.
+    # "default" overrides the user's matplotlibrc.
     with matplotlib.style.context(["default", _STYLE]):
         for name, draw in drawings.items():
             pictures[name] = folder / f"{name}.png"
@@ -102,14 +102,14 @@ def _draw(draw: Draw) -> Figure:
 
     figure = Figure(figsize=(7.2, 4.0), dpi=110)
     FigureCanvasAgg(figure)
-    # Fixed margins: a layout engine draws everything twice to find its own.
+    # Fixed margins: a layout engine draws everything twice to compute them.
     figure.subplots_adjust(left=0.1, right=0.97, bottom=0.15, top=0.91)
     draw(figure.add_subplot())
     return figure
 
 
 def _write(figure: Figure, path: Path) -> None:
-    # Matplotlib would write its version into the file; the least compression takes a third of the time.
+    # Without Matplotlib's version in the file; minimal compression takes a third of the time.
     figure.savefig(path, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 1})
 
 
@@ -143,7 +143,7 @@ def _predicted(
     counts, _, _ = np.histogram2d(duration_min, np.clip(predictions, low, high - 0.5), bins=[bins, bins])
     mesh = axes.pcolormesh(bins, bins, np.ma.masked_equal(counts.T, 0), cmap="Blues", norm=LogNorm(vmin=0.5))
     axes.plot([low, high], [low, high], color=ORANGE, linewidth=1, label="exact")
-    # Plain numbers: typesetting powers of ten costs more than drawing all else.
+    # Plain numbers: typesetting powers of ten takes longer than all other drawing.
     axes.figure.colorbar(
         mesh, ax=axes, label="trips per square minute", pad=0.02, format="%d"
     ).minorticks_off()

@@ -1,7 +1,6 @@
 """The duration pipeline: the tasks, declared once for every engine.
 
-This file and `tripduration.parameters` are the only ones that know baton; everything heavy is
-imported inside the tasks.
+Only this file and `tripduration.parameters` depend on baton; heavy imports are inside the tasks.
 """
 
 from __future__ import annotations
@@ -102,7 +101,7 @@ def extract_val(
     zone_url: str,
     context: TaskContext,
 ) -> tuple[Files, Json]:
-    """Fetch and verify the validation month, and the names of the zones for charts."""
+    """Fetch and verify the validation month, and fetch the zone names for charts."""
     from tripduration import months
     from tripduration.source import fetch_month, fetch_zones
 
@@ -118,19 +117,19 @@ def extract_val(
     )
     zones = fetch_zones(source=source, zone_url=zone_url, folder=context.data_dir, log=context.log)
     if not zones and zone_url and "://" in (source or url_template):
-        context.do_not_remember("the names of the zones could not be fetched")
+        context.do_not_remember("the zone names could not be fetched")
     return {f"green_tripdata_{chosen}.parquet": path}, zones
 
 
 @task(group="extract")
 def check_train(train_files: Files, min_rows: int, min_share_kept: float, context: TaskContext) -> Json:
-    """Hold the training months against the data contract."""
+    """Check the training months against the data contract."""
     return _check(train_files, min_rows, min_share_kept, context)
 
 
 @task(group="extract")
 def check_val(val_files: Files, min_rows: int, min_share_kept: float, context: TaskContext) -> Json:
-    """Hold the validation month against the data contract."""
+    """Check the validation month against the data contract."""
     return _check(val_files, min_rows, min_share_kept, context)
 
 
@@ -154,7 +153,7 @@ def transform_val(val_files: Files) -> Table:
 def features(
     train_trips: Table, val_trips: Table, encoding: Encoding, context: TaskContext
 ) -> tuple[Matrix, Matrix, Json]:
-    """Encode pairs of zones and distance; the pairs are those of the training trips."""
+    """Encode zone pairs and distance; the pairs are those of the training trips."""
     from tripduration.features import encode, fit_pairs, onehot_shape
 
     pairs = fit_pairs(train_trips)
@@ -175,7 +174,7 @@ def train(
     device: Device,
     context: TaskContext,
 ) -> tuple[Booster, Booster, Json, Matrix]:
-    """Train the booster; its form over the one-hot columns comes along for the reference's users."""
+    """Train the booster, also in one-hot form for the reference's users."""
     from tripduration.train import train_booster
 
     trained = train_booster(
@@ -270,7 +269,7 @@ def validate(
     model_name: str,
     tracking: TrackingRun,
 ) -> Json:
-    """Refuse a model that is too good, too bad, or worse than the champion on the same trips."""
+    """Reject a model that is too good, too bad, or worse than the champion on the same trips."""
     from tripduration.gate import judge
 
     verdict = judge(
@@ -301,7 +300,7 @@ def deploy(
     tracking: TrackingRun,
     context: TaskContext,
 ) -> Json:
-    """Register the model, make it the champion, and leave the record and the report for people."""
+    """Register the model, make it the champion, and write the record and the report for people."""
     from tripduration.deployment import deploy_model
     from tripduration.gate import champion_since
 
@@ -311,7 +310,7 @@ def deploy(
     if later is not None:
         raise TaskError(
             f"{model_name} version {later} became the champion after the gate's verdict",
-            "run again, so that the gate compares with it",
+            "run again to compare with it",
         )
     deployed = deploy_model(
         tracking,
@@ -336,14 +335,14 @@ def deploy(
 
 @task(effect=True, position="first")
 def health_check(source: str, url_template: str, context: TaskContext) -> None:
-    """Try the data source and a small training before anything else."""
+    """Test the data source and a small training first."""
     context.log(check_source(source, url_template))
     context.log(check_training())
 
 
 @task(effect=True, position="last")
 def cleanup(context: TaskContext) -> None:
-    """Remove what interrupted runs left behind: unfinished downloads and scratch folders."""
+    """Delete unfinished downloads and scratch folders of interrupted runs."""
     from tripduration.leftovers import remove_leftovers
 
     removed = remove_leftovers(context.data_dir, context.scratch.parent, keep=context.scratch)
@@ -351,14 +350,14 @@ def cleanup(context: TaskContext) -> None:
 
 
 def check_source(source: str, url_template: str) -> str:
-    """Try whether the data source is there; return a line that says what was found."""
+    """Check that the data source is available; return a line about it."""
     from tripduration.source_health import probe_source
 
     return probe_source(source, url_template)
 
 
 def check_training() -> str:
-    """Train a booster on a handful of numbers; return a line that says on which device."""
+    """Train a booster on a few numbers; return a line with the device."""
     import matplotlib as mpl
     import sklearn
 
@@ -366,12 +365,12 @@ def check_training() -> str:
     from tripduration.source_health import probe_training
 
     probe_training()
-    others = f"scikit-learn {sklearn.__version__} and Matplotlib {mpl.__version__} are there"
+    others = f"scikit-learn {sklearn.__version__} and Matplotlib {mpl.__version__} are installed"
     return f"XGBoost trains; device auto means {choose_device('auto')}; {others}"
 
 
 def _by_month(files: Mapping[str, Path]) -> dict[str, Path]:
-    """Return files by the month in their names, ``green_tripdata_2021-01.parquet``."""
+    """Return files by the month in their names, such as ``green_tripdata_2021-01.parquet``."""
     return {Path(name).stem[-7:]: path for name, path in files.items()}
 
 
@@ -412,6 +411,6 @@ dag = Dag(
     experiment="nyc-taxi-experiment",
     headline="RMSE",
     health={"data source": check_source, "training": check_training},
-    # A month is published when the next has passed; the one after it, which validates, later still.
+    # A month is published after the next one has passed; the validation month, one later, later still.
     period=Period("month", ("year", "month"), lag=2),
 )

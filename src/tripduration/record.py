@@ -1,6 +1,6 @@
-"""What of an execution goes to the experiment tracker.
+"""Record an execution with the experiment tracker.
 
-The tracking run is passed in by the task.
+The task passes in the tracking run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tripduration.evaluate import Evaluation
 
 BOOSTER_MODEL = "models_mlflow"
-"""Name of the booster over the one-hot columns, as the reference's consumers load it."""
+"""Name of the booster over the one-hot columns, used by the reference's consumers."""
 SERVED_MODEL = "model"
 """Name of the model that takes raw records."""
 
@@ -49,7 +49,7 @@ def record_execution(
     evaluation
         From `tripduration.evaluate.evaluate_predictions`.
     files
-        Pictures and report by the name under which they are attached.
+        Pictures and report by their attached names.
     booster
         The trained booster, in either encoding.
     reference_booster
@@ -87,7 +87,7 @@ def record_execution(
             rows=table.height,
             context=used,
         )
-    model_digest = digests["reference_booster"]  # one for both encodings: it is the same model
+    model_digest = digests["reference_booster"]  # the same model in both encodings
     run.set_tags(
         {
             "model_digest": model_digest,
@@ -115,9 +115,9 @@ def record_execution(
 
 
 def _preprocessor(pairs: Sequence[str], scratch: Path) -> Path:
-    """Write the fitted DictVectorizer as the reference's consumers expect it: pickled.
+    """Write the fitted DictVectorizer for the reference's consumers: pickled.
 
-    It is written for them only; nothing here ever reads it.
+    Nothing here ever reads it.
     """
     from tripduration.onehot_form import dict_vectorizer
 

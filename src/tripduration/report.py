@@ -1,4 +1,4 @@
-"""Write an evaluation as one HTML file that opens anywhere, without a network."""
+"""Write an evaluation as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).with_name("templates")
 
-#: What each picture shows, read out where it cannot be seen.
+#: Alternative texts of the pictures.
 CAPTIONS = {
     "learning_curve": "Root mean squared error after each boosting round, in minutes.",
     "predicted_vs_actual": (
@@ -40,12 +40,12 @@ def write_report(
     evaluation
         From `tripduration.evaluate.evaluate_predictions`.
     pictures
-        PNG files by name, from `tripduration.pictures.draw_pictures`; they are put into the file.
+        PNG files by name, from `tripduration.pictures.draw_pictures`; they are embedded.
     facts
-        What was trained on what, shown as it is: ``{"Trained on": "2021-01"}``. Nothing in it or
-        in the evaluation is taken as HTML.
+        Facts about the training, such as ``{"Trained on": "2021-01"}``. HTML in them and in the evaluation is
+        escaped.
     path
-        The file to write; its folder is made if it does not exist.
+        The file to write; its folder is created if missing.
     """
     import jinja2
 

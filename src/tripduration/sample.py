@@ -1,8 +1,8 @@
 """Generated months of trips: the published schema, invented places, no network.
 
-Everything is drawn from seeded generators and rounded (seconds, hundredths of a mile), so that
-every machine generates the same rows. The shapes follow green-taxi months of 2021: a few zones
-hold most pickups, near zones are likelier drop-offs, and about 4 % of the trips cannot be true.
+All values come from seeded generators and are rounded (seconds, hundredths of a mile), so that every
+machine generates the same rows. The shapes follow green-taxi months of 2021: a few zones have most
+pickups, near zones are likelier drop-offs, and about 4 % of the trips are implausible.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 GENERATOR_VERSION = 1
-"""Goes up with every change that changes a generated row."""
+"""Increased by every change that affects a generated row."""
 
 _TRIPS = (73_500, 76_500)
 _DETOUR = 1.3
 """Miles driven per mile of straight line."""
 
 _ZONE_MILES = 0.6
-"""Straight line of a trip within one zone."""
+"""Straight-line distance of a trip within one zone."""
 
 _BOARDING_MIN = 2.0
 _MPH_BY_HOUR = np.concatenate(
@@ -55,7 +55,7 @@ class Column(NamedTuple):
     values
         Shape (rows,).
     missing
-        Shape (rows,), True where the value is null; None where none is.
+        Shape (rows,), True for null values; None if there are none.
     """
 
     values: Numbers
@@ -63,14 +63,14 @@ class Column(NamedTuple):
 
 
 def write_sample(month: Month, path: Path) -> Path:
-    """Write a generated month to `path`, whole or not at all, and return `path`.
+    """Write a generated month to `path` atomically, and return `path`.
 
     Parameters
     ----------
     month
-        Any month; each has its own trips, all in one city.
+        Any month; each has different trips, all in one city.
     path
-        A Parquet file in the schema published for 2021; its folder is made.
+        A Parquet file in the schema published for 2021; its folder is created.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def write_sample(month: Month, path: Path) -> Path:
 
     arrays = {}
     for name, column in sample_columns(month).items():
-        # A column of nothing has no type: so the files of 2021 have it.
+        # An all-null column has no type, as in the files of 2021.
         kind = pa.null() if name == "ehail_fee" else None
         values = [None] * len(column.values) if kind else column.values
         arrays[name] = pa.array(values, type=kind, mask=None if kind else column.missing)
@@ -95,10 +95,10 @@ def write_sample(month: Month, path: Path) -> Path:
 
 
 def sample_columns(month: Month) -> dict[str, Column]:
-    """Generate a month's columns, by their published names and in the published order."""
+    """Generate a month's columns, with the published names and order."""
     generator = np.random.Generator(np.random.PCG64([SEED, month.year, month.month]))
     rows = int(generator.integers(*_TRIPS))
-    # The published files end with the trips that lack details, in a time order of their own.
+    # The published files end with the trips that lack details, sorted by time separately.
     missing = np.arange(rows) >= int(rows * generator.uniform(0.52, 0.56))
     pickup_s, hour = _pickup_seconds(generator, month, missing)
     pickup_zone, dropoff_zone = _zone_pairs(generator, rows)
@@ -138,7 +138,7 @@ def _chosen(
     values: tuple[float, ...],
     shares: tuple[float, ...],
 ) -> Floats:
-    """Draw one of `values` per row, each with its share."""
+    """Draw one of `values` per row, with the given shares."""
     position = np.searchsorted(np.cumsum(shares[:-1]), generator.random(rows), side="right")
     return np.array(values)[position]
 
@@ -146,7 +146,7 @@ def _chosen(
 def _pickup_seconds(
     generator: np.random.Generator, month: Month, missing: Flags
 ) -> tuple[Integers, Integers]:
-    """Draw seconds from the month's begin to each pickup, and its hour of the day."""
+    """Draw the seconds from the start of the month to each pickup, and its hour of the day."""
     rows = len(missing)
     days = (month.next().begins - month.begins).days
     up_to = np.cumsum(_TRIPS_BY_HOUR)
@@ -156,7 +156,7 @@ def _pickup_seconds(
     second += generator.integers(0, 3_600, rows)
     order = np.lexsort((second, missing))
     second, hour = second[order], hour[order]
-    # A few meters have another month's clock.
+    # A few meters have the clock of another month.
     strays = generator.integers(0, rows, 6)
     second[strays[:2]] = (datetime(2009, 1, 1) - month.begins).days * 86_400 + 205
     second[strays[2:]] = days * 86_400 + generator.integers(0, 3_600, 4)
@@ -164,14 +164,14 @@ def _pickup_seconds(
 
 
 def _zone_pairs(generator: np.random.Generator, rows: int) -> tuple[Integers, Integers]:
-    """Draw where each trip begins and ends, as positions from 0."""
+    """Draw the start and end zone of each trip, as indices from 0."""
     pair = np.searchsorted(city().up_to, generator.random(rows), side="right")
     pickup, dropoff = np.divmod(np.minimum(pair, ZONES**2 - 1), ZONES)
     return pickup, dropoff
 
 
 def _driven_miles(generator: np.random.Generator, pickup: Integers, dropoff: Integers) -> Floats:
-    """Draw the miles driven between two zones, which have a size of their own."""
+    """Draw the miles driven between two zones, including the zones' own size."""
     straight = np.sqrt(city().miles[pickup, dropoff] ** 2 + _ZONE_MILES**2)
     return straight * _DETOUR * np.exp(0.2 * generator.standard_normal(len(pickup)))
 
@@ -187,7 +187,7 @@ def _recorded_miles(generator: np.random.Generator, driven: Floats) -> Floats:
 
 
 def _duration_seconds(generator: np.random.Generator, driven: Floats, hour: Integers) -> Integers:
-    """Draw whole seconds from distance, hour and luck; about 4 % of the trips cannot be true."""
+    """Draw whole seconds from distance, hour and chance; about 4 % of the trips are implausible."""
     rows = len(driven)
     # Longer trips use faster roads.
     mph = _MPH_BY_HOUR[hour] * (1.0 + 0.05 * np.minimum(driven, 12.0))

@@ -1,4 +1,4 @@
-"""The invented city of the generated trips: its zones, and how often a trip joins two of them."""
+"""The invented city of the generated trips: its zones, and the frequency of trips between them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SEED = 20210131
-"""Every generator of the sample starts from it."""
+"""Seed of every generator of the sample."""
 
 _BOROUGHS = ("Northbank", "Millgate", "Harbourside", "Eastmoor", "Saltmarsh")
 _CENTRES_MILES = np.array([[0.0, 6.0], [1.5, 0.5], [4.5, -3.0], [8.0, 2.0], [-5.0, -8.0]])
@@ -20,23 +20,23 @@ _SHARE_OF_PICKUPS = np.array([0.27, 0.33, 0.22, 0.16, 0.02])
 
 ZONES = 265
 _UNKNOWN_ZONES = 2
-"""The last two location ids mean that the place is not known."""
+"""The last two location ids mean an unknown place."""
 
 _REACH_MILES = 2.8
 """Drop-offs become less likely by a factor e over this distance."""
 
 
 class City(NamedTuple):
-    """Where the zones lie and how often a trip joins two of them.
+    """The locations of zones, and the frequency of trips between them.
 
     Parameters
     ----------
     borough
-        Per zone, the position of its borough; shape (265,).
+        Index of each zone's borough; shape (265,).
     miles
-        Straight line between zones; shape (265, 265).
+        Straight-line distance between zones; shape (265, 265).
     up_to
-        Share of all trips up to each pair of zones, in row order; shape (265 * 265,).
+        Cumulative share of trips up to each pair of zones, in row order; shape (265 * 265,).
     """
 
     borough: NDArray[np.int64]
@@ -64,7 +64,7 @@ def city() -> City:
 
 
 def sample_zones() -> dict[str, dict[str, str]]:
-    """Return invented names for the generated city's zones, as `fetch_zones` returns real ones."""
+    """Return invented zone names, in the form of `fetch_zones`."""
     borough = city().borough
     count = dict.fromkeys(_BOROUGHS, 0)
     zones = {}

@@ -1,4 +1,4 @@
-"""Reading and judging a month of trips by the data contract."""
+"""Read months of trips and check them against the data contract."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tripduration.errors import ContractBroken, Finding, MonthInvalid, NotParque
 from tripduration.months import Month
 from tripduration.parquet import verify_parquet
 
-_CHECK_SOURCE = "check that the file is what its name says, and the source it came from"
+_CHECK_SOURCE = "check that the file matches its name, and check its source"
 
 
 def read_month(path: Path) -> pl.DataFrame:
-    """Read the needed columns of one published file, as one set of types.
+    """Read the needed columns of one published file, with uniform types.
 
     Parameters
     ----------
@@ -29,25 +29,24 @@ def read_month(path: Path) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        The columns and types of `tripduration.contract.Trips`, a row per trip, in the file's
-        order.
+        The columns and types of `tripduration.contract.Trips`, one row per trip, in file order.
 
     Raises
     ------
     ContractBroken
-        Columns are missing or of types that cannot be cast; all findings at once.
+        Columns are missing or have types that cannot be cast; lists all findings.
     NotParquet
         The file is something else.
     """
     published = verify_parquet(path)
     names = published_names(published)
-    with _damage_told(path):
+    with _damage_reported(path):
         types = pl.scan_parquet(path, glob=False).collect_schema()
     found = [_finding(name, names.get(name), types, published) for name in NEEDED]
     findings = tuple(finding for finding in found if finding is not None)
     if findings:
         raise _unusable(path.name, findings, published)
-    with _damage_told(path):
+    with _damage_reported(path):
         frame = pl.read_parquet(path, columns=list(names.values()), glob=False)
     frame = frame.select(pl.col(names[name]).alias(name) for name in NEEDED)
     frame = frame.with_columns(pl.col(name).fill_nan(None) for name in _ids() if frame[name].dtype.is_float())
@@ -67,7 +66,7 @@ def _ids() -> tuple[str, ...]:
 
 
 def _beyond_calendar(frame: pl.DataFrame) -> Iterator[Finding]:
-    """Yield the columns with times that microseconds cannot count; polars' own error would be a panic."""
+    """Yield the columns with times beyond microseconds, for which polars would panic."""
     for name, column in Trips.columns().items():
         if column.dtype.is_temporal():
             lost = frame[name].cast(column.dtype, strict=False).null_count() - frame[name].null_count()
@@ -76,7 +75,7 @@ def _beyond_calendar(frame: pl.DataFrame) -> Iterator[Finding]:
 
 
 def _not_whole(frame: pl.DataFrame) -> Iterator[Finding]:
-    """Yield the columns of ids that are not whole numbers; null stands for no id, as NaN does."""
+    """Yield the id columns that are not whole numbers; null and NaN mean no id."""
     for name in _ids():
         values = frame[name]
         whole = values.cast(pl.Int64, strict=False)
@@ -86,8 +85,8 @@ def _not_whole(frame: pl.DataFrame) -> Iterator[Finding]:
 
 
 @contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
-    """Say in our words that a file whose footer is whole is damaged elsewhere, or encrypted."""
+def _damage_reported(path: Path) -> Iterator[None]:
+    """Report a file whose data is damaged or encrypted although its footer is valid."""
     try:
         yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
@@ -110,24 +109,24 @@ def check_trips(
     Parameters
     ----------
     paths
-        The files by month, as ``2021-01``.
+        The files by month, such as ``2021-01``.
     min_rows
-        Trips that a month must have.
+        Minimum number of trips per month.
     min_share_kept
-        Share of a month's trips, 0 to 1, that must last from 1 to 60 minutes.
+        Minimum share of a month's trips, 0 to 1, that last from 1 to 60 minutes.
 
     Returns
     -------
     dict
         JSON-able: ``{"ok": bool, "files": {month: {"file", "rows", "rows_kept", "share_kept",
         "published_schema", "rules", "ok", "hint"}}}``. Each of ``rules`` is ``{"column",
-        "rule", "violations", "share", "allowed_share", "found", "ok"}``, shares go from 0 to 1,
-        and ``found`` says in words what broke the rule.
+        "rule", "violations", "share", "allowed_share", "found", "ok"}``, shares are from 0 to 1,
+        and ``found`` describes what broke the rule.
 
     Raises
     ------
     MonthInvalid
-        A key of `paths` names no month.
+        A key of `paths` is not a month.
     NotParquet
         A file is something else.
     """
@@ -138,7 +137,7 @@ def check_trips(
 
 
 def raise_if_broken(report: Mapping[str, Any]) -> None:
-    """Refuse months that break the contract.
+    """Reject months that break the contract.
 
     Parameters
     ----------
@@ -148,7 +147,7 @@ def raise_if_broken(report: Mapping[str, Any]) -> None:
     Raises
     ------
     ContractBroken
-        A rule is broken; the message names file, column, rule and count of each.
+        A rule is broken; the message lists file, column, rule and count of each.
     """
     broken = [
         f"{name} ({file['file']}): {rule['column']} {rule['rule']}: {rule['found']}"
@@ -167,7 +166,7 @@ def raise_if_broken(report: Mapping[str, Any]) -> None:
 
 
 def report_text(report: Mapping[str, Any]) -> str:
-    """Lay a report out as plain text, a table per file.
+    """Format a report as plain text, with one table per file.
 
     Parameters
     ----------
@@ -180,7 +179,7 @@ def report_text(report: Mapping[str, Any]) -> str:
 def _finding(
     name: str, column: str | None, types: Mapping[str, pl.DataType], published: Mapping[str, str]
 ) -> Finding | None:
-    """Return why a published column cannot be read as the contract's, or None."""
+    """Return why a published column cannot be converted to the contract's, or None."""
     wanted = Trips.columns()[name].dtype
     found = types.get(column) if column is not None else None
     if wanted.is_temporal():
@@ -198,9 +197,9 @@ def _finding(
 
 
 def _unusable(name: str, findings: tuple[Finding, ...], published: Mapping[str, str]) -> ContractBroken:
-    """Say at once everything that keeps a file from being read."""
+    """Return one error with all findings that keep a file from being read."""
     separator = "\n  " if len(findings) > 1 else " "
-    lines = [f"{name} is no month of green-taxi trips:", *map(str, findings)]
+    lines = [f"{name} is not a month of green-taxi trips:", *map(str, findings)]
     return ContractBroken(separator.join(lines), hint=_hint_for(findings, published), findings=findings)
 
 
@@ -211,20 +210,20 @@ def _hint_for(findings: tuple[Finding, ...], published: Mapping[str, str]) -> st
         return "this is a yellow-taxi file: use the one called green_tripdata_YYYY-MM.parquet"
     if "pickup_longitude" in columns:
         return (
-            "before July 2016 the CSV files had coordinates: use the month's published Parquet file, "
+            "CSV files from before July 2016 have coordinates: use the published Parquet file, "
             "which has location ids"
         )
     if "tz=" in found:
-        return "write the times as New York's clocks show them, without a time zone"
+        return "write the times in New York's local time, without a time zone"
     if re.search(r"string|dictionary|binary|list<|struct<|map<", found):
         return "write the file again, with times as timestamps, and ids and distances as numbers"
     return _CHECK_SOURCE
 
 
 def published_names(columns: Iterable[str]) -> dict[str, str]:
-    """Return what the columns that the pipeline reads are called among those of a file.
+    """Return the names in a file for the columns that the pipeline reads.
 
-    Capital letters, and blanks around a name, do not count where only one column is meant.
+    Case, and blanks around a name, are ignored if the result is unique.
 
     Examples
     --------
@@ -247,17 +246,17 @@ def _is_called(column: str, name: str) -> bool:
 def _month_in(name: str) -> Month:
     match = re.search(r"\d{4}-\d{2}", name)
     if match is None:
-        raise MonthInvalid(f"{name!r} names no month of trips", hint="write it as YYYY-MM")
+        raise MonthInvalid(f"{name!r} is not a month of trips", hint="write it as YYYY-MM")
     return Month.parse(match[0])
 
 
 def _check_file(month: Month, path: Path, min_rows: int, min_share_kept: float) -> dict[str, Any]:
-    """Report on one file, also where it cannot be read."""
+    """Report on one file, even if it cannot be read."""
     report = {"file": path.name, "published_schema": verify_parquet(path), "hint": ""}
     try:
         trips = read_month(path)
     except ContractBroken as broken:
-        with _damage_told(path):
+        with _damage_reported(path):
             rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
         rules = [
             _rule(each.column, f"has {each.expected}", rows or 1, rows or 1, 0.0, found=f"found {each.found}")
@@ -278,7 +277,7 @@ def _check_file(month: Month, path: Path, min_rows: int, min_share_kept: float) 
 
 
 def _row_rules(trips: pl.DataFrame, month: Month) -> list[dict[str, Any]]:
-    """Count for each rule on rows how many break it."""
+    """Count how many rows break each rule."""
     of_month = trips.with_columns(
         pl.lit(month.begins, dtype=pl.Datetime("us")).alias("month_begins"),
         pl.lit(month.next().begins, dtype=pl.Datetime("us")).alias("month_ends"),

@@ -1,7 +1,7 @@
-"""The model as it is served: raw pickup zone, drop-off zone and distance in, minutes out.
+"""The served model: raw pickup zone, drop-off zone and distance in, minutes out.
 
-MLflow copies this file beside the model and runs it to load the model ("models from code"), so it
-stands alone: it imports nothing of tripduration. Log it with::
+MLflow copies this file next to the model and runs it to load the model ("models from code"), so it imports
+nothing from tripduration. Log it with::
 
     mlflow.pyfunc.log_model(
         name="model",
@@ -32,7 +32,7 @@ from scipy.sparse import csr_matrix
 
 COLUMNS = ("PULocationID", "DOLocationID", "trip_distance")
 
-#: Larger than every location id (1 to 265), so that two ids make one number.
+#: Larger than every location id (1 to 265), to combine two ids into one number.
 _ID_LIMIT = 2**20
 
 
@@ -67,8 +67,8 @@ class TripDurationModel(PythonModel):
             Not used.
         model_input
             One row per trip with ``PULocationID``, ``DOLocationID`` (any type of number) and
-            ``trip_distance`` (miles). Other columns are ignored. A pair of zones that no training
-            trip had is predicted from the distance.
+            ``trip_distance`` (miles). Other columns are ignored. For a pair of zones without training
+            trips, the prediction uses the distance only.
         params
             Not used.
 
@@ -80,7 +80,7 @@ class TripDurationModel(PythonModel):
         Raises
         ------
         MlflowException
-            If a column is missing or holds something else than numbers, or a distance is infinite.
+            If a column is missing or is not numeric, or a distance is infinite.
         """
         del context, params
         pickup_ids, dropoff_ids, distances = _numbers(pd.DataFrame(model_input))
@@ -96,7 +96,7 @@ class TripDurationModel(PythonModel):
 
 
 def _dense(codes: npt.NDArray[np.float32], distances: npt.NDArray[np.float64]) -> xgb.DMatrix:
-    """Return the rows for a booster that was trained on one categorical column."""
+    """Return the rows for a booster trained on one categorical column."""
     return xgb.DMatrix(
         np.column_stack([codes, distances.astype(np.float32)]),
         feature_names=["PU_DO", "trip_distance"],
@@ -108,7 +108,7 @@ def _dense(codes: npt.NDArray[np.float32], distances: npt.NDArray[np.float64]) -
 def _onehot(
     codes: npt.NDArray[np.float32], distances: npt.NDArray[np.float64], pair_count: int
 ) -> xgb.DMatrix:
-    """Return the rows for a booster that was trained on a column for each pair."""
+    """Return the rows for a booster trained on one column per pair."""
     known = ~np.isnan(codes)
     ends = np.cumsum(known + 1)
     at_distance = ends - 1
@@ -121,12 +121,12 @@ def _onehot(
 
 
 def _numbers(records: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
-    """Return the model's columns, NaN where a record lacks a value."""
+    """Return the model's columns, with NaN for missing values."""
     missing = [name for name in COLUMNS if name not in records.columns]
     if missing:
         message = (
             f"the records lack {', '.join(missing)}: the model needs {', '.join(COLUMNS)} "
-            f"and got {', '.join(map(str, records.columns)) or 'no columns'}"
+            f"but got {', '.join(map(str, records.columns)) or 'no columns'}"
         )
         raise MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
     columns = []
@@ -148,7 +148,7 @@ def _numbers(records: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
 
 
 def _are_ids(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Tell which numbers can be location ids; what is missing or broken is no known zone."""
+    """Return which numbers can be location ids; missing or invalid ones are not."""
     in_range = (numbers >= 0) & (numbers < _ID_LIMIT)
     return np.equal(numbers % 1, 0) & in_range
 

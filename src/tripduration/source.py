@@ -1,4 +1,4 @@
-"""Where a month of trips comes from: the publisher, a mirror, a local folder, the sample."""
+"""Fetch months of trips from the publisher, a mirror, a local folder or the sample."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tripduration.months import Month
 
 SAMPLE = "sample"
-"""The source that is generated, and needs no network."""
+"""The generated source, which needs no network."""
 
 URL_TEMPLATE = "https://d37ci6vzurychx.cloudfront.net/trip-data/green_tripdata_{year}-{month:02d}.parquet"
 """Where the NYC Taxi and Limousine Commission publishes green-taxi trips."""
@@ -36,36 +36,36 @@ def fetch_month(
     log: Log | None = None,
     patience: Patience = DEFAULT_PATIENCE,
 ) -> Path:
-    """Return the path of one month's trips, verified to be the Parquet file it claims to be.
+    """Return the path of one month's trips, verified to be a Parquet file.
 
     Parameters
     ----------
     month
-        The month wanted.
+        The month.
     source
         Empty for `url_template`; ``sample`` for the generated sample; an address with ``{year}``
-        and ``{month}`` (``http``, ``https`` or ``file``); else a local folder. A month there may be
+        and ``{month}`` (``http``, ``https`` or ``file``); else a local folder, in which a month may be
         a folder of Parquet parts.
     url_template
-        The publisher's address, as `URL_TEMPLATE`.
+        The publisher's address, in the form of `URL_TEMPLATE`.
     folder
-        Where downloads, samples and joined parts go, each address into a folder of its own. Local
-        files stay where they are.
+        Folder for downloads, samples and joined parts, with a subfolder per address. Local files are not
+        copied.
     progress
-        Told of bytes so far, bytes in all (None if unknown) and the file's name.
+        Called with bytes so far, total bytes (None if unknown) and the file's name.
     log
-        Told of retries, waiting, and the use of an earlier download.
+        Called with retries, waiting, and the use of an earlier download.
     patience
         Retries and timeouts.
 
     Raises
     ------
     MonthNotPublished
-        The place has no such month.
+        The source has no such month.
     SourceInvalid
-        The template or the folder cannot name the file.
+        The template or the folder is invalid.
     DownloadFailed, NotParquet, StorageFailed
-        The file did not arrive, is something else, or cannot be stored.
+        The file was not delivered, is something else, or cannot be stored.
     """
     if source == SAMPLE:
         from tripduration.sample import write_sample
@@ -86,25 +86,25 @@ def fetch_month(
     try:
         return download(url, path, verify=verify_parquet, patience=patience, progress=progress, log=log)
     except DownloadFailed as error:
-        # CloudFront answers 403 where S3 has no such file.
+        # CloudFront answers 403 if S3 has no such file.
         if error.status not in {403, 404, 410}:
             raise
         raise MonthNotPublished(
-            f"there are no trips for {month}: {error.message}",
-            hint="months appear about two months late: choose an earlier one, or another source",
+            f"no trips for {month}: {error.message}",
+            hint="months are published about two months later: choose an earlier one, or another source",
         ) from error
 
 
 def source_version(month: Month, source: str, url_template: str) -> str:
-    """Return text that changes when the month at a source is known to hold something else.
+    """Return a text that changes when the month's data at a source is known to have changed.
 
-    A local file counts by its content, the sample by its generator's version, an address by
-    itself: what a server holds is only known once it is asked.
+    A local file is identified by its content, the sample by its generator's version, an address only by
+    itself: the data on a server is not known in advance.
 
     Raises
     ------
     MonthNotPublished, SourceInvalid, StorageFailed
-        As `fetch_month`, for local files.
+        As in `fetch_month`, for local files.
     """
     if source == SAMPLE:
         from tripduration.sample import GENERATOR_VERSION
@@ -130,17 +130,17 @@ def fetch_zones(
     log: Log | None = None,
     patience: Patience = DEFAULT_PATIENCE,
 ) -> dict[str, dict[str, str]]:
-    """Return the names of the taxi zones, for charts; empty where they cannot be had.
+    """Return the names of the taxi zones, for charts; empty if they are not available.
 
     Parameters
     ----------
     source
-        As in `fetch_month`. A local folder, or that of a ``file`` address, must hold
-        ``taxi_zone_lookup.csv``; the network is not asked then.
+        As in `fetch_month`. A local folder, or that of a ``file`` address, must contain
+        ``taxi_zone_lookup.csv``; the network is not used then.
     zone_url
-        The address of the table for every other source, as `ZONE_URL`; may be empty.
+        The address of the table for all other sources, in the form of `ZONE_URL`; may be empty.
     folder, progress, log, patience
-        As in `fetch_month`; `log` is told why there are no names.
+        As in `fetch_month`; `log` is also called if there are no names.
 
     Returns
     -------
@@ -166,12 +166,12 @@ def fetch_zones(
             return read_zones(path)
     except DataError as error:
         if log is not None:
-            log(f"charts go without zone names: {error.message}")
+            log(f"charts will have no zone names: {error.message}")
         return {}
 
 
 def _joined(parts: Path, path: Path) -> Path:
-    """Return a month's parts as one file, which lies in a folder for this folder of parts alone."""
+    """Join a month's parts to one file, in a folder specific to this folder of parts."""
     from tripduration.parts import join_parts
 
     place = hashlib.sha256(str(parts.absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:8]
@@ -181,7 +181,7 @@ def _joined(parts: Path, path: Path) -> Path:
 
 
 def _local_zones(source: str, zone_url: str) -> Path | None:
-    """Return the path of the zone table on this machine; None where it is on a server."""
+    """Return the path of the local zone table; None if it is on a server."""
     if scheme(source) == "file":
         return file_path(source).parent / ZONE_FILE
     if source and not scheme(source):
@@ -189,5 +189,5 @@ def _local_zones(source: str, zone_url: str) -> Path | None:
     if scheme(zone_url) == "file":
         return file_path(zone_url)
     if not zone_url:
-        raise SourceInvalid("no address of a zone table is set", hint="set zone_url")
+        raise SourceInvalid("the address of the zone table is not set", hint="set zone_url")
     return None

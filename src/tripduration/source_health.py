@@ -1,4 +1,4 @@
-"""Small tries of what a run needs: the data source, and XGBoost."""
+"""Quick checks of what a run needs: the data source, and XGBoost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tripduration.local_files import existing_folder
 
 
 class SourceUnreachable(DataError):
-    """The data source cannot be reached."""
+    """The data source is not available."""
 
 
 class TrainingBroken(DataError):
@@ -21,7 +21,7 @@ def probe_source(source: str, url_template: str) -> str:
     Raises
     ------
     DataError
-        If it is not there, or does not answer within some seconds.
+        If it is missing, or does not answer within a few seconds.
     """
     if source == "sample":
         return "the built-in sample"
@@ -31,7 +31,7 @@ def probe_source(source: str, url_template: str) -> str:
         if not months:
             raise SourceUnreachable(
                 f"the folder {source} has no green_tripdata_YYYY-MM.parquet",
-                hint="name a folder with published months, or use: --source sample",
+                hint="use a folder with published months, or: --source sample",
             )
         return f"{len(months)} months in {source}"
     address = source or url_template
@@ -49,7 +49,7 @@ def _probe_server(address: str) -> str:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise SourceUnreachable(
             f"{host} does not answer{through_proxy(address.partition('{')[0])}: {error}",
-            hint="check the network, name a folder with --source FOLDER, or use: --source sample",
+            hint="check the network, or use a folder: --source FOLDER, or the sample: --source sample",
         ) from error
     return f"{host} answers"
 
@@ -68,7 +68,7 @@ def probe_training() -> None:
 
         rows = xgb.DMatrix(np.arange(4, dtype=np.float32).reshape(-1, 1), label=np.arange(4))
         xgb.train({"max_depth": 1, "nthread": 1}, rows, 1)
-    except Exception as error:  # a broken library can fail in any way
+    except Exception as error:  # a broken library may raise anything
         raise TrainingBroken(
-            f"XGBoost cannot train: {error}", hint="install it again: pip install xgboost"
+            f"XGBoost cannot train: {error}", hint="reinstall it with: pip install xgboost"
         ) from error

@@ -1,8 +1,8 @@
-"""Choose how many threads to train with.
+"""Choose the number of training threads.
 
 Two threads train the model nearly twice as fast as one on two free cores, and up to three times
-slower on two busy ones: XGBoost's threads wait for each other many times per tree, so one that
-shares its core holds up all. The number is therefore the number of cores that are really free.
+slower on two busy ones: XGBoost's threads wait for each other many times per tree, so one on a busy
+core delays all. The number of threads is therefore the number of free cores.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-#: More threads than this gain little on a month of trips (74 thousand rows, two columns).
+#: More threads gain little on a month of trips (74 thousand rows, two columns).
 MOST_THREADS = 8
 
-#: Long enough for ten ticks of Linux's accounting (100 Hz), short beside seconds of training.
+#: Long enough for ten ticks of Linux's accounting (100 Hz), short compared with seconds of training.
 SAMPLE_S = 0.1
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -24,16 +24,16 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 @dataclass(frozen=True, slots=True)
 class CoreTimes:
-    """What the usable cores did since the machine started, and when that was read.
+    """What the usable cores have done since the machine started, and when this was read.
 
     Attributes
     ----------
     ticks
-        (idle, all) ticks of the cores; None where the system does not tell.
+        (idle, total) ticks of the cores; None if unknown.
     own_s
-        Seconds of processor time that this process took.
+        CPU time of this process in seconds.
     read_at_s
-        When this was read, in seconds of a clock that only runs forward.
+        When this was read, in seconds of a monotonic clock.
     """
 
     ticks: tuple[int, int] | None
@@ -42,7 +42,7 @@ class CoreTimes:
 
     @classmethod
     def now(cls) -> CoreTimes:
-        """Read them."""
+        """Read the current values."""
         return cls(_core_ticks(), time.process_time(), time.monotonic())
 
 
@@ -52,11 +52,10 @@ def choose_threads(requested: int = 0, since: CoreTimes | None = None) -> int:
     Parameters
     ----------
     requested
-        A positive number is taken as it is. 0 means: as many as there are free cores among those
-        this process may use, at least 1 and at most `MOST_THREADS`.
+        A positive number is used as it is. 0 means one per free core among those that this process may
+        use, at least 1 and at most `MOST_THREADS`.
     since
-        Where the look at the cores begins; work of this process since then counts as idle time.
-        Now, unless given.
+        Start of the measurement; work of this process since then counts as idle time. Now unless given.
 
     Raises
     ------
@@ -75,11 +74,11 @@ def choose_threads(requested: int = 0, since: CoreTimes | None = None) -> int:
 
 
 def usable_cores() -> float:
-    """Return how many cores this process may use: the fewest of what joblib and its group's quota allow.
+    """Return how many cores this process may use: the lower limit of joblib's and its group's quota.
 
-    joblib, which comes with scikit-learn, knows the affinity, a container's quota and the variable
-    ``LOKY_MAX_CPU_COUNT``. It does not see the quota of a group further down, such as systemd's
-    ``CPUQuota=`` of a service.
+    joblib, which comes with scikit-learn, respects the affinity, a container's quota and the variable
+    ``LOKY_MAX_CPU_COUNT``, but not the quota of a nested group, such as systemd's ``CPUQuota=`` of a
+    service.
     """
     from joblib import cpu_count
 
@@ -89,14 +88,14 @@ def usable_cores() -> float:
 def idle_share(since: CoreTimes | None = None) -> float:
     """Return the share (0 to 1) of the usable cores' time that no other process uses.
 
-    The idle time that Linux accounts over at least `SAMPLE_S` is taken where there is any, because
-    the load average still holds what this process itself did before. Elsewhere it is the load
-    average of the last minute, and 1 where neither is known.
+    Uses the idle time that Linux accounts over at least `SAMPLE_S` if available, because the load average
+    includes earlier work of this process. Otherwise uses the load average of the last minute, and 1 if
+    neither is known.
 
     Parameters
     ----------
     since
-        Where the look begins; now, unless given.
+        Start of the measurement; now unless given.
     """
     before = since or CoreTimes.now()
     if before.ticks is not None:
@@ -114,14 +113,14 @@ def idle_share(since: CoreTimes | None = None) -> float:
 
 
 def group_quota(mount: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> float:
-    """Return the cores that this process's control group (version 2) allows, infinity without a limit.
+    """Return the cores that this process's control group (version 2) allows, infinity if unlimited.
 
     Parameters
     ----------
     mount
-        Where the control groups are mounted.
+        Mount point of the control groups.
     membership
-        The file that names this process's groups; the line of version 2 is ``0::path``.
+        The file with this process's groups; the line of version 2 is ``0::path``.
     """
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()
@@ -129,7 +128,7 @@ def group_quota(mount: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/
         return math.inf
     path = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
     group = PurePosixPath(path)
-    # A limit anywhere on the way holds.
+    # The limits of all parent groups apply.
     return min(_quota(mount / part) for part in (group, *group.parents))
 
 
@@ -148,7 +147,7 @@ def _allowed_cores() -> set[int]:
 
 
 def _core_ticks() -> tuple[int, int] | None:
-    """Return (idle, all) ticks of the allowed cores since the machine started, from proc(5)."""
+    """Return (idle, total) ticks of the allowed cores since the machine started, from proc(5)."""
     names = {f"cpu{core}" for core in _allowed_cores()}
     try:
         lines = Path("/proc/stat").read_text(encoding="utf-8").splitlines()
@@ -159,7 +158,7 @@ def _core_ticks() -> tuple[int, int] | None:
         name, *fields = line.split()
         if name in names:
             # user nice system idle iowait irq softirq steal; guest time is part of user time.
-            # Processes that are nice leave the core to whoever wants it.
+            # Nice processes yield the core to others.
             ticks = [int(field) for field in fields[:8]]
             idle += ticks[1] + ticks[3] + ticks[4]
             total += sum(ticks)

@@ -1,10 +1,9 @@
 """Train the booster that predicts trip durations.
 
-The model is the reference's: the same parameters, rounds and early stopping. Trained on the
-categorical encoding it has the same trees in a third of the time; the two settings that are added
-change the cost and not the model. ``max_cat_to_onehot`` above the number of pairs makes XGBoost
-split off one pair at a time, as one-hot columns do, and ``max_cached_hist_node`` bounds the memory
-for histograms.
+The model is the reference's: the same parameters, rounds and early stopping. The categorical encoding
+gives the same trees in a third of the time; the two added settings change the cost but not the model.
+With ``max_cat_to_onehot`` above the number of pairs, XGBoost splits off one pair at a time, like
+one-hot columns, and ``max_cached_hist_node`` bounds the memory for histograms.
 """
 
 from __future__ import annotations
@@ -38,34 +37,34 @@ if TYPE_CHECKING:
 
 __all__ = ["DeviceError", "HyperparameterError", "Trained", "TrainingError", "train_booster"]
 
-#: Histograms kept per tree: 358 MB at the peak instead of 1,044 MB, at the same speed.
+#: Histograms kept per tree: a peak of 358 MB instead of 1,044 MB, at the same speed.
 CACHED_HISTOGRAMS = 16
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained booster and what was learned about it on the way.
+    """A trained booster and the results of its training.
 
     Attributes
     ----------
     booster
-        The rounds up to the best one. Its predictions on the validation matrix are
-        ``val_predictions`` to the last bit, and its bytes do not depend on the machine's load,
-        the number of threads or the time.
+        The rounds up to the best one. Its predictions on the validation matrix equal
+        ``val_predictions`` bit for bit, and its bytes do not depend on the machine's load, the number of
+        threads or the time.
     reference_booster
-        The same model over the one-hot columns; ``booster`` itself where it was trained on them.
+        The same model over the one-hot columns; ``booster`` itself if it was trained on them.
     history
         ``{"train": [...], "validation": [...]}``: root mean squared error in minutes after each
-        round trained, those after the best one included.
+        trained round, including those after the best one.
     val_predictions
         Minutes, float32, shape (n,): the predictions of ``booster`` on the validation matrix.
     best_iteration
-        The last round in ``booster``, counted from 0: the one with the lowest validation error,
-        or the last trained if early stopping is off.
+        The last round in ``booster``, counted from 0: the one with the lowest validation error, or
+        the last one if early stopping is off.
     device
-        The device that was used.
+        The device used.
     threads
-        The number of threads that was used.
+        The number of threads used.
     """
 
     booster: xgb.Booster
@@ -102,27 +101,27 @@ def train_booster(
     hyperparameters
         XGBoost's parameters of the model.
     num_boost_round
-        Rounds to train at most, at least 1.
+        Maximum number of rounds, at least 1.
     early_stopping_rounds
-        Stop after this many rounds in a row without a lower validation error; 0 trains all rounds
-        and keeps them all.
+        Stop after this many consecutive rounds without a lower validation error; 0 trains and keeps all
+        rounds.
     device
-        ``"auto"`` takes a GPU where there is one. A GPU may give a slightly different model.
+        ``"auto"`` uses a GPU if there is one. A GPU may give a slightly different model.
     threads
-        0 chooses by the cores that are free. The model is the same for every number.
+        0 uses the number of free cores. The model is the same for every number.
     on_round
-        Called after each round with the rounds done, ``num_boost_round`` and the error in minutes
-        on the training trips.
+        Called after each round with the finished rounds, ``num_boost_round`` and the error in minutes on
+        the training trips.
 
     Raises
     ------
     HyperparameterError
-        If XGBoost does not know a hyperparameter or refuses its value.
+        If XGBoost does not know a hyperparameter or rejects its value.
     DeviceError
-        If ``device`` is ``"cuda"`` and no GPU can be used.
+        If ``device`` is ``"cuda"`` and there is no usable GPU.
     TrainingError
-        If the number of rounds is below 1, a matrix or the durations hold what XGBoost cannot use, or
-        predictions grow beyond all numbers.
+        If the number of rounds is below 1, the matrices or durations contain values that XGBoost cannot
+        use, or predictions overflow.
     """
     before = CoreTimes.now()
     import xgboost as xgb
@@ -151,7 +150,7 @@ def train_booster(
         on_round=on_round and (lambda done, error: on_round(done, num_boost_round, error)),
     )
     try:
-        # Not `xgb.train`: it stops early by XGBoost's own errors, which vary with the number of threads.
+        # Not `xgb.train`: its early stopping uses XGBoost's errors, which vary with the number of threads.
         booster = xgb.Booster(parameters, [train_rows])
         for iteration in range(num_boost_round):
             booster.update(train_rows, iteration)
@@ -159,7 +158,7 @@ def train_booster(
                 break
     except xgb.core.XGBoostError as error:
         raise refused(error) from error
-    booster = xgb.Booster(model_file=booster.save_raw("ubj"))  # forgets what it was trained with
+    booster = xgb.Booster(model_file=booster.save_raw("ubj"))  # drops references to the training data
     reference_booster = booster
     if isinstance(train_matrix, np.ndarray):
         pair_count = _pair_count(train_matrix)
@@ -167,15 +166,15 @@ def train_booster(
         reference_booster = form.booster
         if afterwards and isinstance(val_matrix, np.ndarray):
             for predictions in form.predict_by_round(to_onehot(val_matrix, pair_count)):
-                rounds.val_errors.take(predictions)
+                rounds.val_errors.add(predictions)
     return rounds.trained(booster, reference_booster, used_device, used_threads)
 
 
 def _can_follow_afterwards(matrix: Matrix, hyperparameters: Mapping[str, float | int | str]) -> bool:
-    """Whether the validation error of every round can be had after the last one, which costs less.
+    """Whether all validation errors can be computed after the last round, which is cheaper.
 
-    XGBoost looks up categories slowly; the one-hot form is asked once for all rounds. That form
-    must exist, and predict the plain sum of one tree for each round.
+    XGBoost looks up categories slowly; the one-hot form predicts all rounds in one pass. It must exist,
+    and the prediction must be the plain sum of one tree per round.
     """
     plain = {"booster": "gbtree", "objective": "reg:squarederror", "num_parallel_tree": 1}
     return isinstance(matrix, np.ndarray) and all(
@@ -184,7 +183,7 @@ def _can_follow_afterwards(matrix: Matrix, hyperparameters: Mapping[str, float |
 
 
 def _cut_after(best: int, booster: xgb.Booster, best_score: float) -> xgb.Booster:
-    """Return the booster up to its best round, which it names with its error."""
+    """Return the booster up to its best round, with that round and its error as attributes."""
     if best + 1 < booster.num_boosted_rounds():
         booster = booster[: best + 1]
     booster.set_attr(best_iteration=str(best), best_score=repr(best_score))
@@ -192,12 +191,12 @@ def _cut_after(best: int, booster: xgb.Booster, best_score: float) -> xgb.Booste
 
 
 def _pair_count(matrix: npt.NDArray[np.float32]) -> int:
-    """Return how many pairs the categorical matrix of the training trips encodes."""
+    """Return the number of pairs in the categorical matrix of the training trips."""
     return int(np.nanmax(matrix[:, 0], initial=-1)) + 1
 
 
 def _cost_parameters(matrix: Matrix, hyperparameters: Mapping[str, float | int | str]) -> dict[str, int]:
-    """Return the parameters that change what training costs and not what it gives."""
+    """Return the parameters that affect the cost of training but not its result."""
     parameters = {}
     if hyperparameters.get("tree_method") != "exact":
         parameters["max_cached_hist_node"] = CACHED_HISTOGRAMS
@@ -217,15 +216,14 @@ def _dmatrix(matrix: Matrix, duration_min: npt.NDArray[np.float64], threads: int
     try:
         return xgb.DMatrix(matrix, label=duration_min, nthread=threads, **described)
     except xgb.core.XGBoostError as error:
-        message = f"XGBoost refused the trips: {first_words(error)}"
+        message = f"XGBoost rejected the trips: {first_words(error)}"
         raise TrainingError(message, "leave out trips whose distance or duration is not finite") from error
 
 
 class _Errors:
     """The errors on one matrix round by round, and the predictions of the best round.
 
-    XGBoost's own error is a sum over threads whose last bits vary with their number; the one here
-    does not.
+    XGBoost's own error is a sum over threads, whose last bits vary with their number; this one does not.
     """
 
     def __init__(self, duration_min: npt.NDArray[np.float64], *, keeps_best: bool = False) -> None:
@@ -235,8 +233,8 @@ class _Errors:
         self.best_iteration = 0
         self.best_predictions = np.empty(0, np.float32)
 
-    def take(self, predictions: npt.NDArray[np.float32]) -> None:
-        """Take note of one more round; without ``keeps_best`` the last one is the best."""
+    def add(self, predictions: npt.NDArray[np.float32]) -> None:
+        """Add one round; without ``keeps_best`` the last round is the best."""
         with np.errstate(over="ignore", invalid="ignore"):
             error = float(np.sqrt(np.mean((self._duration_min - predictions) ** 2)))
         if not math.isfinite(error):
@@ -250,7 +248,7 @@ class _Errors:
 
 
 class _Rounds:
-    """Follows the rounds: measures the errors, says when to stop, and cuts after the best round."""
+    """Follows the rounds: measures errors, decides when to stop, and cuts after the best round."""
 
     def __init__(
         self,
@@ -268,20 +266,20 @@ class _Rounds:
         self._on_round = on_round
 
     def after_round(self, booster: xgb.Booster, iteration: int) -> bool:
-        """Take note of the round just trained; return whether to stop."""
-        # XGBoost keeps the predictions on matrices it has seen and adds each round's tree to them.
-        self._train_errors.take(booster.predict(self._train_rows))
+        """Process the round just trained; return whether to stop."""
+        # XGBoost caches predictions on matrices it has seen, and adds each round's tree.
+        self._train_errors.add(booster.predict(self._train_rows))
         if self._on_round is not None:
             self._on_round(iteration + 1, self._train_errors.history[-1])
         if not self._follows_validation:
             return False
-        self.val_errors.take(booster.predict(self._val_rows))
+        self.val_errors.add(booster.predict(self._val_rows))
         return 0 < self._patience <= iteration - self.val_errors.best_iteration
 
     def trained(
         self, booster: xgb.Booster, reference_booster: xgb.Booster, device: Device, threads: int
     ) -> Trained:
-        """Return both boosters up to the best round, with what was learned on the way."""
+        """Return both boosters up to the best round, with the training results."""
         best = self.val_errors.best_iteration
         best_score = self.val_errors.history[best]
         cut = _cut_after(best, booster, best_score)

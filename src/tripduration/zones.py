@@ -1,4 +1,4 @@
-"""The table of taxi zones: a name and a borough for each location id."""
+"""The table of taxi zones: name and borough of each location id."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from tripduration.errors import WrongContent
 
 ZONE_FILE = "taxi_zone_lookup.csv"
-"""The table's name, as published."""
+"""The table's published file name."""
 
 
 def read_zones(path: Path, name: str | None = None) -> dict[str, dict[str, str]]:
@@ -19,7 +19,7 @@ def read_zones(path: Path, name: str | None = None) -> dict[str, dict[str, str]]
     path
         A CSV file with the columns ``LocationID``, ``Borough`` and ``Zone``.
     name
-        What to call the file in messages; its file name if None.
+        Name for messages; the file name if None.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def read_zones(path: Path, name: str | None = None) -> dict[str, dict[str, str]]
     Raises
     ------
     WrongContent
-        The file is no such table.
+        The file is not such a table.
     OSError
         The file cannot be read.
     """
@@ -46,5 +46,5 @@ def read_zones(path: Path, name: str | None = None) -> dict[str, dict[str, str]]
             hint="it needs the columns LocationID, Borough and Zone",
         ) from error
     if not zones:
-        raise WrongContent(f"{called} is a table of no taxi zones", hint="download it again")
+        raise WrongContent(f"{called} is an empty table of taxi zones", hint="download it again")
     return zones

@@ -300,7 +300,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(untrusted: str, tmp_pa
     from tripduration.errors import DownloadFailed
     from tripduration.parquet import verify_parquet
 
-    with pytest.raises(DownloadFailed, match="certificate that is not trusted"):
+    with pytest.raises(DownloadFailed, match="has an untrusted certificate"):
         download(untrusted + "/x", tmp_path / "x", verify=verify_parquet, patience=Patience(attempts=1))
     with pytest.raises(Unavailable, match="certificate"):
         check_tracking(untrusted, "one")

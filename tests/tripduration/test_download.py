@@ -244,7 +244,7 @@ def test_the_last_good_file_is_used_when_the_server_has_nothing_better(
     fetch()
     publisher.moods = [mood]
     assert fetch().read_bytes() == publisher.body
-    assert "as it was last downloaded" in events[-1]
+    assert "using the last download of" in events[-1]
 
 
 def test_the_last_good_file_is_used_when_the_server_is_gone(
@@ -266,7 +266,7 @@ def test_a_dead_proxy_is_named_and_not_the_publisher_alone(
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv(variable, "http://me:hush@127.0.0.1:9")
-    named = f"through the proxy http://127.0.0.1:9, which {variable} names: "
+    named = f"through the proxy http://127.0.0.1:9 from {variable}: "
     with pytest.raises(DownloadFailed, match=f"{address} cannot be reached {named}"):
         fetch()
     with pytest.raises(SourceUnreachable, match=f"127.0.0.1 does not answer {named}"):

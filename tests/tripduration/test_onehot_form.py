@@ -77,7 +77,7 @@ def test_a_booster_of_another_encoding_is_refused(small_months: Months, small_re
 
 
 def test_too_few_pairs_are_refused(small_months: Months, small_trained: Trained) -> None:
-    with pytest.raises(ValueError, match="something else than one of 3 pairs"):
+    with pytest.raises(ValueError, match="not one of 3 pairs"):
         to_onehot_form(small_trained.booster, 3)
 
 

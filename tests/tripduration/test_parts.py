@@ -167,7 +167,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], type[DataError], str]] = {
     "another type in a part": (
         rewrite(lambda trips: trips.with_columns(AS_TEXT)),
         ContractBroken,
-        r"part part-00001\S* of .* has PULocationID as \w*string, and part part-00000\S* as int64",
+        r"part part-00001\S* of .* has PULocationID as \w*string, but part part-00000\S* as int64",
     ),
 }
 

@@ -357,7 +357,7 @@ def test_the_text_of_a_report_is_a_table_with_a_line_per_rule(
 
 
 def test_a_name_without_a_month_is_refused(january_trips: pl.DataFrame, written: Written) -> None:
-    with pytest.raises(MonthInvalid, match="names no month"):
+    with pytest.raises(MonthInvalid, match="is not a month"):
         check_trips({"training": written(january_trips)})
 
 

@@ -59,8 +59,8 @@ def test_the_default_template_names_the_published_file() -> None:
         ("https://example.org/{year}-{month", "cannot be filled in"),
         ("https://example.org/{year}-{month:zz}", "cannot be filled in"),
         ("https://example.org/{year}-{month:{width}}", "cannot be filled in"),
-        ("ftp://example.org/{year}-{month}", "no http://, https:// or file:// address"),
-        ("{year}-{month}.parquet", "no http://, https:// or file:// address"),
+        ("ftp://example.org/{year}-{month}", "not an http://, https:// or file:// address"),
+        ("{year}-{month}.parquet", "not an http://, https:// or file:// address"),
         ("", "lacks the field"),
     ],
 )
@@ -104,13 +104,13 @@ def test_a_month_in_another_form_is_named_beside_the_one_wanted(folder: Path, tm
     with pytest.raises(MonthNotPublished) as caught:
         fetch_month(Month(2021, 2), source=str(folder), url_template="", folder=tmp_path)
     assert caught.value.hint == (
-        "green_tripdata_2021-02.csv.gz is there: months are read from green trips in Parquet called "
+        "found green_tripdata_2021-02.csv.gz, but a month must be a Parquet file of green trips called "
         "green_tripdata_2021-02.parquet"
     )
     (folder / "green_tripdata_2021-03.parquet").symlink_to("nowhere")
     with pytest.raises(MonthNotPublished) as caught:
         fetch_month(Month(2021, 3), source=str(folder), url_template="", folder=tmp_path)
-    assert "leads nowhere" in caught.value.hint
+    assert "is broken" in caught.value.hint
 
 
 def test_the_home_folder_may_be_written_as_a_tilde(
@@ -123,7 +123,7 @@ def test_the_home_folder_may_be_written_as_a_tilde(
         assert fetch_from(source, tmp_path) == wanted
         assert source_version(JANUARY, source, "").startswith("green_tripdata_2021-01.parquet sha256:")
     assert probe_source("~/months", "") == "1 months in ~/months"
-    with pytest.raises(SourceInvalid, match="no home folder ~nobody-of-this-name"):
+    with pytest.raises(SourceInvalid, match="home folder ~nobody-of-this-name does not exist"):
         fetch_from("~nobody-of-this-name/x", tmp_path)
 
 
@@ -140,7 +140,7 @@ def test_the_home_folder_may_be_written_as_a_tilde(
     ],
 )
 def test_a_path_of_windows_is_refused_with_what_it_is_called_here(source: str, tmp_path: Path) -> None:
-    with pytest.raises(SourceInvalid, match="a path of Windows") as caught:
+    with pytest.raises(SourceInvalid, match="a Windows path") as caught:
         fetch_from(source, tmp_path)
     assert "in WSL C:\\ is /mnt/c/" in caught.value.hint
 
@@ -148,7 +148,7 @@ def test_a_path_of_windows_is_refused_with_what_it_is_called_here(source: str, t
 def test_a_file_given_for_its_folder_gets_the_folder_as_a_hint(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceInvalid, match="a file, not a folder") as caught:
         fetch_from(str(folder / "green_tripdata_2021-01.parquet"), tmp_path)
-    assert caught.value.hint == f"name the folder that it is in: {folder}"
+    assert caught.value.hint == f"use the folder that contains it: {folder}"
 
 
 @pytest.mark.parametrize("name", ["missing", "months/green_tripdata_2021-01.parquet"])
@@ -349,7 +349,7 @@ def test_zone_names_that_cannot_be_had_are_none_and_the_log_says_why(
     publisher.moods = [mood]
     told: list[str] = []
     assert zones_of("", f"http://127.0.0.1:{publisher.port}/zones.csv", told) == {}
-    assert "without zone names" in told[-1]
+    assert "have no zone names" in told[-1]
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe\x00", ZONES[:40]])
@@ -359,7 +359,7 @@ def test_a_wrong_zone_table_is_none_and_the_log_says_why(
     (folder / "taxi_zone_lookup.csv").write_bytes(content)
     told: list[str] = []
     assert zones_of(str(folder), ZONE_URL, told) == {}
-    assert "without zone names" in told[-1]
+    assert "have no zone names" in told[-1]
 
 
 def test_no_zone_table_in_the_folder_asks_no_server(folder: Path, zones_of: Zones) -> None:

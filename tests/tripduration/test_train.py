@@ -274,7 +274,7 @@ def test_infinite_distances_are_refused_in_one_line(
 ) -> None:
     trips = getattr(train.months, part).with_columns(trip_distance=pl.lit(distance))
     infinite = Training(replace(train.months, **{part: trips}), train.hyperparameters)
-    with pytest.raises(TrainingError, match=r"^XGBoost refused the trips: .*inf[^\n]*$") as caught:
+    with pytest.raises(TrainingError, match=r"^XGBoost rejected the trips: .*inf[^\n]*$") as caught:
         infinite(encoding, num_boost_round=1)
     assert caught.value.hint
 

@@ -30,7 +30,11 @@ FINDINGS = {
         {f"text {number}" for number in range(30)},
         "kind 'pickle': the same value gives different bytes with another PYTHONHASHSEED: byte",
     ),
-    "time": (ZippedKind, "text", "kind 'zipped': the same value gives different bytes two seconds later: byte"),
+    "time": (
+        ZippedKind,
+        "text",
+        "kind 'zipped': the same value gives different bytes two seconds later: byte",
+    ),
     "round trip": (
         ForgetfulKind,
         4,
@@ -79,7 +83,7 @@ def test_a_kind_inside_a_function_is_told_where_to_stand():
     class InnerKind(PickleKind):
         pass
 
-    with pytest.raises(AssertionError, match="is defined inside a function, where other processes cannot find it"):
+    with pytest.raises(AssertionError, match="inside a function, where other processes cannot find it"):
         check_kind(InnerKind, 1)
 
 

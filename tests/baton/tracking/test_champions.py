@@ -240,9 +240,9 @@ class TestRefused:
         ("answer", "words"),
         [
             (refuse, "it cannot predict: only on Tuesdays"),
-            (["long"] * 200, "it predicts something else than numbers"),
+            (["long"] * 200, "its predictions are not numbers"),
             ([1.0, 2.0], "it predicts 2 numbers for 200 trips"),
-            ([float("nan")] * 200, "it predicts no finite number for some trips"),
+            ([float("nan")] * 200, "some of its predictions are not finite"),
         ],
         ids=["raises", "labels", "too few", "not finite"],
     )
