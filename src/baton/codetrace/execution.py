@@ -28,7 +28,7 @@ def watching(
     ran: Codes,
     may_have_run: Codes,
     is_own: Callable[[str], bool],
-    known: Collection[str] = (),
+    known: Collection[str] | None = None,
 ) -> Iterator[None]:
     """Collect the user's code objects that start within the context.
 
@@ -41,14 +41,15 @@ def watching(
     is_own : callable
         Whether a file's code is the user's own.
     known : collection of str
-        Labels ``module:name`` of code that is part of the key anyway.
+        Labels ``module:name`` of code that is part of the key anyway.  Without them no exhausted counter
+        is reset, as is right within another context like this one.
     """
     if sys.version_info >= (3, 12):
         with _monitored(ran, is_own):
             yield
         return
     before = _counts(is_own)
-    if _can_count and _is_any_full(before, known):
+    if _can_count and known is not None and _is_any_full(before, known):
         _reset_counters(is_own)
         before = _counts(is_own)
     try:

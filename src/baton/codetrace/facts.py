@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.machinery
+import inspect
 import os
 import stat
 import sys
@@ -103,11 +104,18 @@ def collect(
     NotObservable
         If an observation cannot be stored, such as a file that changed meanwhile.
     """
-    roots = _roots(seen, reach) | _named_modules(seen, reach)
-    extended = reader.reach(function, roots) if roots else reach
+    sources, roots, extended = [seen], _named_modules(seen, reach), reach
+    while True:  # what a module runs on import may reach other modules
+        sources = [seen, *(s for s in map(seen_at_import, extended.modules) if s is not None)]
+        sources += _of_earlier_tasks(extended, sources)
+        found = roots.union(*(_roots(source, extended) for source in sources))
+        if found == roots:
+            break
+        roots = found
+        extended = reader.reach(function, roots)
     if not extended.is_known:
         raise NotObservable("; ".join(extended.unresolved))
-    sources = [seen, *(s for s in map(seen_at_import, extended.modules) if s is not None)]
+    _keep_for_later_tasks(seen, extended)
     return Observations(
         roots=tuple(sorted(roots)),
         code={label: digest for label, digest in extended.parts.items() if reach.parts.get(label) != digest},
@@ -277,6 +285,37 @@ def _is_settled(state: os.stat_result) -> bool:
     return time.time_ns() - max(state.st_mtime_ns, state.st_ctime_ns) > _SETTLED_NS
 
 
+_earlier: list[tuple[frozenset[str], Seen]] = []
+"""What this process observed of tasks that call functions with a memory, by the labels of these."""
+
+
+def _of_earlier_tasks(reach: Reach, sources: Sequence[Seen]) -> list[Seen]:
+    """Return observations of earlier tasks of this process that share a function with a memory.
+
+    ``functools.cache`` gives the task what an earlier one computed, so what that one read counts too.
+    """
+    remembering = _remembering(reach)
+    return [seen for labels, seen in _earlier if labels & remembering and seen not in sources]
+
+
+def _keep_for_later_tasks(seen: Seen, reach: Reach) -> None:
+    remembering = _remembering(reach)
+    if remembering:
+        _earlier.append((remembering, seen))
+
+
+def _remembering(reach: Reach) -> frozenset[str]:
+    """Return the labels of functions with a memory of their results, of classes that have such methods."""
+    return frozenset(label for label in reach.parts if _has_memory(label))
+
+
+def _has_memory(label: str) -> bool:
+    module, _, name = label.partition(":")
+    value = vars(sys.modules.get(module, object)).get(name)
+    held = vars(value).values() if isinstance(value, type) else ()
+    return any(callable(inspect.getattr_static(one, "cache_clear", None)) for one in (value, *held))
+
+
 def _roots(seen: Seen, reach: Reach) -> set[str]:
     """Return what ran, or may have run, but was not found by reading."""
     known = set(reach.parts)
@@ -422,8 +461,9 @@ def _packages(sources: Sequence[Seen], reach: Reach, reader: CodeReader) -> dict
     found: dict[str, str] = {}
     for name in sorted({name_in(folder) for source in sources for folder in source.distributions}):
         found[name] = version_of_distribution(name)
-    for top in sorted(tops - {"baton"}):
-        if top in sys.modules and not is_standard(top) and not is_own(top) and not loading.is_home(top):
+    looked_up = {name.partition(".")[0] for source in sources for name in source.found}
+    for top in sorted((tops & sys.modules.keys() | looked_up) - {"baton"}):
+        if not is_standard(top) and not is_own(top) and not loading.is_home(top):
             distribution = distribution_of(top)
             if distribution:
                 found[distribution] = version_of_distribution(distribution)

@@ -91,6 +91,8 @@ class Seen:
     """Those that were not found; for submodules, only those that the user's code looked up."""
     used_modules: set[str] = field(default_factory=set)
     """Modules that were imported by a computed name."""
+    found: set[str] = field(default_factory=set)
+    """Installed modules that were looked up and found, but not imported by that."""
     distributions: set[str] = field(default_factory=set)
     """Installed distributions whose metadata was read: their versions count."""
     reads_entry_points: bool = False
@@ -156,7 +158,7 @@ def _while_imported(module: str) -> Iterator[None]:
     seen = _at_import[module] = Seen(module=module)
     before = frozenset(sys._current_frames())
     seen.foreign_threads = before - {threading.get_ident()} - _own_threads
-    with _noted_in(seen):
+    with _noted_in(seen), execution.watching(seen.executed, seen.may_have_run, is_own_file):
         yield
     _own_threads.update(sys._current_frames().keys() - before)
 
@@ -351,9 +353,11 @@ def _on_lookup(name: str, spec: importlib.machinery.ModuleSpec | None) -> None:
     if not _active:
         return
     frame: FrameType | None = sys._getframe(2)
+    is_imported = True
     while frame is not None and (
         frame.f_code.co_filename in _IMPORTLIB or frame.f_globals.get("__name__", "").startswith("importlib")
     ):
+        is_imported = is_imported and frame.f_globals.get("__name__") != "importlib.util"
         frame = frame.f_back
     asked_by_own = frame is not None and is_own_file(frame.f_code.co_filename)
     watched = _recording()
@@ -361,8 +365,22 @@ def _on_lookup(name: str, spec: importlib.machinery.ModuleSpec | None) -> None:
         if spec is not None:
             if not seen.module or seen is watched[-1]:  # only the module that imports it
                 seen.modules.add(name)
+            if asked_by_own and not is_imported:
+                _record_found(name, spec, seen)
         elif asked_by_own or "." not in name or (frame and frame.f_globals.get("__name__") == "pkgutil"):
             seen.missed.add(name)
+
+
+def _record_found(name: str, spec: importlib.machinery.ModuleSpec, seen: Seen) -> None:
+    """Record a module that is looked up without being imported: that it exists may decide something."""
+    places = [spec.origin] if spec.has_location else list(spec.submodule_search_locations or ())
+    if all(place is not None and is_own_file(place) for place in places):
+        for place in filter(None, places):
+            if place not in seen.files:
+                seen.looked_for.add(place)
+                seen.files[place] = _state(place)
+    else:
+        seen.found.add(name)
 
 
 def _on_read(path: str) -> None:
