@@ -241,7 +241,24 @@ class _Collector:
             if acting.acts or acting.calls:
                 on_import.append(acting)
         self._order(parts)
+        self._note_early_uses(parts)
         return parts, on_import
+
+    def _note_early_uses(self, parts: Mapping[str, _Part]) -> None:
+        """Record names that run on import before they are bound: they fail, or mean something else."""
+        first = {name: min(one.position for one in part.statements) for name, part in parts.items()}
+        for name, imported in self.imported_at.items():
+            at = min(position for position, _ in imported)
+            first[name] = min(first.get(name, at), at)
+        for part in parts.values():
+            early = {
+                root
+                for one in part.statements
+                for root in (ref.lstrip("@").split(".")[0] for ref in (one.head or one).refs)
+                if first.get(root, one.position) > one.position and root not in one.bound
+            }
+            if early:
+                part.order += f" before {' '.join(sorted(early))}"
 
     def _order(self, parts: Mapping[str, _Part]) -> None:
         """Record the order of statements if a name is bound or changed more than once."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-SUMMARY_VERSION = 8
+SUMMARY_VERSION = 9
 """Increase when the meaning of summaries changes; cached ones of other versions are ignored."""
 
 COMPUTED_IMPORT = "an import of a computed name"
