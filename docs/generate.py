@@ -41,7 +41,7 @@ NOTE = "<!-- Written by docs/generate.py from the program: do not edit. -->\n\n"
 ENDINGS = {
     ExitCode.DONE: "The command did what was asked.",
     ExitCode.TASK_FAILED: "A task failed; the run prints the command that resumes it. "
-    "Or a remembered result was wrong (`run --recheck`, `cache recheck`). "
+    "Or a cached result was wrong (`run --recheck`, `cache recheck`). "
     "Or `cache verify` found damage.",
     ExitCode.USAGE: "The command line, a setting or a parameter cannot be used.",
     ExitCode.INVALID_PIPELINE: "The pipeline's declaration breaks a rule; every finding is listed.",
@@ -175,7 +175,7 @@ def tasks_page(dag: Dag) -> str:
     parts = [
         "# Tasks of the duration pipeline\n",
         f"{dag.description}. An effect, drawn round, talks to the world and always runs; every other task is",
-        "pure and can be remembered.\n",
+        "pure and can be cached.\n",
         "```mermaid",
         as_mermaid(dag),
         "```\n",

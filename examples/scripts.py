@@ -119,11 +119,11 @@ def _run(
     targets: tuple[str, ...],
     jobs: int | None,
 ) -> int:
-    from baton.cli.commands.run import resume_command, telling_how_to_resume
+    from baton.cli.commands.run import resume_command, showing_how_to_resume
 
     project: Project = ctx.obj
     forced = tuple(task.name for task in project.dag.subset(targets).tasks) if force else ()
-    with telling_how_to_resume(project, ctx.meta) as heard:
+    with showing_how_to_resume(project, ctx.meta) as heard:
         ended = run(Asked(project, targets, forced, jobs, heard(ScriptReporter(project, forced=force))))
     show_script_end(ended, project.dag.headline)
     if ended.is_good:

@@ -166,7 +166,7 @@ def plan(
     StoreError
         If the store cannot be read.
     """
-    return plan_execution(_imagined(project, targets, engine, forced, use_cache))
+    return plan_execution(_planned_execution(project, targets, engine, forced, use_cache))
 
 
 def explain(project: Project, task: str, *, engine: str | None = None) -> Explanation:
@@ -195,12 +195,12 @@ def explain(project: Project, task: str, *, engine: str | None = None) -> Explan
     from baton.runs.explanation import find_task
 
     wanted = find_task(project.dag, task)
-    usual = _imagined(project, (), engine)
+    usual = _planned_execution(project, (), engine)
     is_usual = wanted.name in {one.name for one in usual.dag.tasks}
-    return explain_task(usual if is_usual else _imagined(project, (task,), engine), wanted)
+    return explain_task(usual if is_usual else _planned_execution(project, (task,), engine), wanted)
 
 
-def _imagined(
+def _planned_execution(
     project: Project,
     targets: Sequence[str],
     engine: str | None,

@@ -127,7 +127,7 @@ class MissingObject(StoreError):
     """
 
     def __init__(self, digest: str, place: str) -> None:
-        super().__init__(f"object {digest[:12]} is missing from {place}", "run again to compute it anew")
+        super().__init__(f"object {digest[:12]} is missing from {place}", "run again to recompute it")
         self.digest = digest
 
 
@@ -143,7 +143,7 @@ class CorruptObject(StoreError):
     def __init__(self, digest: str) -> None:
         super().__init__(
             f"object {digest[:12]} does not match its digest",
-            "it was deleted; run again to compute it anew",
+            "it was deleted; run again to recompute it",
         )
         self.digest = digest
 

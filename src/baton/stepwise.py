@@ -123,7 +123,7 @@ class StepwisePipeline:
                 if not self.steps:
                     self.step()
             except StepFailed:
-                self._settle()
+                self._finish_remaining()
             return self.finish()
 
     def finish(self) -> RunReport:
@@ -173,7 +173,7 @@ class StepwisePipeline:
             self._begun = Stepping(execution), record
         return self._begun
 
-    def _settle(self) -> None:
+    def _finish_remaining(self) -> None:
         """After a failure, run the tasks that are ``last``, and report why all others did not run."""
         stepping, _ = self._begin()
         ended = stepping.schedule.reports

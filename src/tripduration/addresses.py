@@ -44,7 +44,7 @@ def month_url(template: str, month: Month) -> str:
     'https://example.org/2021-01.parquet'
     """
     shown = redacted(template)
-    if is_of_windows(template):
+    if is_windows_path(template):
         raise SourceInvalid(f"the URL template {shown} is a Windows path", hint=WINDOWS_HINT)
     try:
         fields = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
@@ -154,7 +154,7 @@ def file_path(url: str) -> Path:
     return expanded(path.removeprefix("/")) if path.startswith("/~") else Path(path)
 
 
-def is_of_windows(path: str) -> bool:
+def is_windows_path(path: str) -> bool:
     """Whether a path or file address starts with a drive or a server, as on Windows."""
     return _OF_WINDOWS.match(path) is not None
 

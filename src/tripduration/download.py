@@ -206,7 +206,7 @@ class _Download:
             return
         message = f"{shown} answered {status} {response.reason_phrase}".rstrip()
         if status == 416:  # our partial file no longer matches
-            self._forget_part()
+            self._delete_part()
             raise _Interrupted(message, hint=_AGAIN, status=status)
         if status in {408, 429} or status >= 500:
             interrupted = _Interrupted(message, hint="run again later", status=status)
@@ -219,7 +219,7 @@ class _Download:
         """Write the response body to the partial file; return the receipt of the whole file."""
         if response.status_code == 200:
             # A new receipt next to bytes of an old version would mix two versions.
-            self._forget_part()
+            self._delete_part()
             headers, start = response.headers, 0
             size = int(headers.get("Content-Length", -1))
             begun = _Receipt(
@@ -229,7 +229,7 @@ class _Download:
         else:
             span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
             if begun is None or span is None or not 0 < start == int(span[1]):
-                self._forget_part()
+                self._delete_part()
                 message = f"{redacted(self.url)} returned another range than requested"
                 raise _Interrupted(message, hint=_AGAIN)
             begun = msgspec.structs.replace(begun, size=int(span[2]))
@@ -248,18 +248,18 @@ class _Download:
         arrived = part.stat().st_size
         if receipt.size not in {-1, arrived}:
             if arrived > receipt.size:
-                self._forget_part()
+                self._delete_part()
             raise _Interrupted(f"{shown} delivered {arrived:,} of {receipt.size:,} bytes", hint=_AGAIN)
         try:
             self.verify(part, f"the file from {shown}")
         except WrongContent:
-            self._forget_part()
+            self._delete_part()
             raise
         finished = msgspec.structs.replace(receipt, size=arrived, sha256=sha256_of(part))
         part.replace(self.path)
         # A kill here leaves a file without a receipt: it is downloaded again, never trusted.
         self._write(".json", finished)
-        self._forget_part()
+        self._delete_part()
         self.log(f"downloaded {self.path.name}, {arrived:,} bytes")
 
     def _receipt(self, ending: str) -> _Receipt | None:
@@ -275,7 +275,7 @@ class _Download:
         temporary.write_bytes(msgspec.json.encode(receipt))
         temporary.replace(self.beside(ending))
 
-    def _forget_part(self) -> None:
+    def _delete_part(self) -> None:
         self.beside(".part").unlink(missing_ok=True)
         self.beside(".part.json").unlink(missing_ok=True)
 

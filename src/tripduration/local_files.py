@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tripduration.addresses import WINDOWS_HINT, expanded, file_path, is_of_windows, month_url, scheme
+from tripduration.addresses import WINDOWS_HINT, expanded, file_path, is_windows_path, month_url, scheme
 from tripduration.errors import MonthNotPublished, SourceInvalid
 from tripduration.months import Month
 
@@ -48,7 +48,7 @@ def local_file(month: Month, source: str, url_template: str) -> Path | None:
     wanted = candidates[0]
     raise MonthNotPublished(
         f"no trips for {month}: {wanted.name} is not in {wanted.parent}",
-        hint=_what_is_there(wanted, month),
+        hint=_describe_folder(wanted, month),
     )
 
 
@@ -63,7 +63,7 @@ def existing_folder(source: str) -> Path:
     folder = expanded(source)
     if folder.is_dir():
         return folder
-    if is_of_windows(source):
+    if is_windows_path(source):
         raise SourceInvalid(f"the source folder {source} is a Windows path", hint=WINDOWS_HINT)
     if folder.is_file() and folder.suffix == ".parquet":
         hint = f"use the folder that contains it: {folder.parent}"
@@ -83,7 +83,7 @@ def _name_in(url_template: str, month: Month) -> str:
     return month_url(url_template, month).partition("?")[0].rpartition("/")[2]
 
 
-def _what_is_there(wanted: Path, month: Month) -> str:
+def _describe_folder(wanted: Path, month: Month) -> str:
     """Describe what a folder contains instead of the month."""
     folder = wanted.parent
     if not folder.is_dir():

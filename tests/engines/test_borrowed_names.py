@@ -19,7 +19,7 @@ import pytest
 
 from baton.engines.airflow.environment import environment
 from baton.engines.airflow.server import _PASSWORDS
-from baton.engines.prefect.logs import _is_no_thread_warning
+from baton.engines.prefect.logs import _is_not_thread_warning
 
 OURS = Path(__file__).parents[2] / "src" / "baton"
 
@@ -100,4 +100,4 @@ def test_prefects_warning_of_threads_begins_as_before() -> None:
     engine = pytest.importorskip("prefect.task_engine")
     begins = "Timeout of %s seconds configured for this task"
     assert begins in inspect.getsource(engine)
-    assert begins in inspect.getsource(_is_no_thread_warning)
+    assert begins in inspect.getsource(_is_not_thread_warning)

@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None, command: click.Command = app) -
         _show_error("baton does not run on Windows", "use Linux, macOS or WSL (Linux on Windows)")
         sys.exit(ExitCode.UNAVAILABLE)
     collect_garbage_seldom()
-    output.take_stdout()
+    output.reserve_stdout()
     signal.signal(signal.SIGTERM, _terminate)
     code = run_command_line(arguments, command)
     output.close_stdout()

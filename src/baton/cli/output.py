@@ -27,7 +27,7 @@ _kept: list[IO[str]] = []
 """The process's real stdout, once this module has taken it."""
 
 
-def take_stdout() -> None:
+def reserve_stdout() -> None:
     """Reserve the process's stdout for data; all other output goes to stderr."""
     if not _kept:
         encoding, errors = getattr(sys.stdout, "encoding", None), getattr(sys.stdout, "errors", None)

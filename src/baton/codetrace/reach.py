@@ -416,7 +416,7 @@ class Walk:
         loads = [name for name in self._loaded[module].loads if name in self._loaded]
         if loads:
             acting = " ".join(
-                name for name in loads if self._acts_on_import(name, set()) or self._is_in_a_circle(name)
+                name for name in loads if self._acts_on_import(name, set()) or self._is_in_cycle(name)
             )
             self._parts[f"{module}:{ORDER}"] = hashlib.sha256(acting.encode()).hexdigest()[:32]
 
@@ -428,7 +428,7 @@ class Walk:
             self._acts_on_import(name, seen) for name in self._loaded[module].loads
         )
 
-    def _is_in_a_circle(self, module: str) -> bool:
+    def _is_in_cycle(self, module: str) -> bool:
         """Whether a module is in an import cycle, so that the order of imports matters."""
         seen: set[str] = set()
         waiting = list(self._loaded[module].loads)

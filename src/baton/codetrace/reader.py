@@ -73,7 +73,7 @@ class CodeReader:
         return self._reached[begins]
 
     @contextmanager
-    def writing_nothing(self) -> Iterator[None]:
+    def without_writing(self) -> Iterator[None]:
         """Use the cache without adding to it, for commands that only inspect."""
         self._writes = False
         try:

@@ -180,10 +180,10 @@ def build(model: type[Model], values: Mapping[tuple[str, ...], Any]) -> Model:
         for key in path[:-1]:
             place = place.setdefault(key, {})
         place[path[-1]] = value
-    return msgspec.convert(nested, model, dec_hook=_as_it_is)
+    return msgspec.convert(nested, model, dec_hook=_require_type)
 
 
-def _as_it_is(kind: type, value: Any) -> Any:
+def _require_type(kind: type, value: Any) -> Any:
     if not isinstance(value, kind):
         raise ValueError(f"expected {kind.__name__}")
     return value

@@ -106,7 +106,7 @@ def find_garbage(store: Store, home: Path, rule: Rule) -> Garbage:
     entries = {name: entry for name, entry in read.items() if isinstance(entry, Entry)}
     needed = digests_of({name: entry.outputs for name, entry in entries.items()}, store.objects.place)
     forgotten = _forgotten(entries, needed, found, rule)
-    torn = {
+    malformed = {
         name
         for name, content in read.items()
         if not isinstance(content, Entry) and not is_of_another_version(content)
@@ -123,10 +123,10 @@ def find_garbage(store: Store, home: Path, rule: Rule) -> Garbage:
     gone = {file.name.rpartition("/")[2] for file in objects}
     remaining = found.objects.keys() - gone
     return Garbage(
-        entries=tuple(found.entries[name] for name in sorted(forgotten | torn) if name in found.entries),
+        entries=tuple(found.entries[name] for name in sorted(forgotten | malformed) if name in found.entries),
         effects=tuple(old),
         objects=objects,
-        texts=tuple(_texts(store, records, read, forgotten | torn, found, rule)),
+        texts=tuple(_texts(store, records, read, forgotten | malformed, found, rule)),
         leftovers=tuple(stopped_writers(found.leftovers, rule.now)),
         copies=tuple(_copies(store, remaining, rule)),
         local={

@@ -116,7 +116,7 @@ def leave_from_within(code: int) -> NoReturn:
 
 
 def flush_or_discard(descriptor: int, stream: IO[str] | IO[bytes] | None) -> None:
-    """Flush a stream; if nobody reads it any more, discard its content silently."""
+    """Flush a stream; if it has no reader left, discard its content silently."""
     if stream is None:  # closed before the process started
         return
     try:

@@ -21,7 +21,7 @@ def tied(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "baton.processes.tied", module, *arguments]
 
 
-def end_with_starter(end: Callable[[], None], stream: int) -> None:
+def exit_with_parent(end: Callable[[], None], stream: int) -> None:
     """Call `end` from a separate thread once the parent's end of the pipe closes."""
 
     def wait() -> None:
@@ -29,7 +29,7 @@ def end_with_starter(end: Callable[[], None], stream: int) -> None:
             pass
         end()
 
-    threading.Thread(target=wait, name="end-with-starter", daemon=True).start()
+    threading.Thread(target=wait, name="exit-with-parent", daemon=True).start()
 
 
 def _end() -> None:
@@ -41,7 +41,7 @@ def _end() -> None:
 
 def main(words: Sequence[str]) -> None:
     """Run the module."""
-    end_with_starter(_end, keep_stdin())
+    exit_with_parent(_end, keep_stdin())
     sys.argv = list(words)
     # The module runs as `__main__`, with its own arguments.
     runpy.run_module(words[0], run_name="__main__", alter_sys=True)

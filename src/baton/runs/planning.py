@@ -60,7 +60,7 @@ def forecast(execution: Execution, order: Sequence[AnyTask]) -> dict[str, Foreca
     store = execution.project.store
     for task in order:
         try:
-            with store.code.writing_nothing():
+            with store.code.without_writing():
                 found[task.name] = _forecast_one(execution, task, found, known)
         except StoreError:
             raise  # not caused by the task

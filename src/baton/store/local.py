@@ -67,7 +67,7 @@ class LocalPlace:
         with translated(self.shown, "written"):
             write_atomically(self.root / name, content)
 
-    def take(self, path: Path, name: str) -> None:
+    def add_file(self, path: Path, name: str) -> None:
         """Move a file here, read-only; replace an existing one, which may be damaged."""
         final = self.root / name
         with translated(self.shown, "written"):

@@ -99,8 +99,8 @@ class ObjectStore:
             digest, size = digest_of(path), path.stat().st_size
         name = name_of(digest)
         if self._remote is not None and not self._is_uploaded(name, size):
-            self._remote.take(path, name)
-        self._files.take(path, name)
+            self._remote.add_file(path, name)
+        self._files.add_file(path, name)
         self._verified.add(digest)
         return digest, size
 
@@ -210,7 +210,7 @@ class ObjectStore:
                 if not self._remote.fetch(name, temporary):
                     return
                 if digest_of(temporary) == digest:
-                    self._files.take(temporary, name)
+                    self._files.add_file(temporary, name)
                     self._verified.add(digest)
                     return
         self.remove(digest)
@@ -240,5 +240,5 @@ def name_of(digest: str) -> str:
         If it is not a digest: it might be a path.
     """
     if not is_digest(digest):
-        raise StoreError(f"{digest[:80]!r} is not the digest of an object", "run again to compute it anew")
+        raise StoreError(f"{digest[:80]!r} is not the digest of an object", "run again to recompute it")
     return f"objects/{digest[:2]}/{digest}"

@@ -49,7 +49,7 @@ class Place(Protocol):
     def write(self, name: str, content: bytes) -> None:
         """Write a file atomically."""
 
-    def take(self, path: Path, name: str) -> None:
+    def add_file(self, path: Path, name: str) -> None:
         """Store a finished local file as `name`; may move it."""
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:

@@ -117,7 +117,7 @@ class RemotePlace:
         with self._translated("written"):
             self._write(name, content)
 
-    def take(self, path: Path, name: str) -> None:
+    def add_file(self, path: Path, name: str) -> None:
         """Upload a finished file, which stays in place."""
         self._get_ready()
         with self._translated("written"):
@@ -348,13 +348,13 @@ def _within(limit_s: float, function: Callable[[], Result]) -> Result:
 def _modified_at(info: Mapping[str, Any]) -> float:
     """Return when a file was written, in seconds since 1970; now if unknown."""
     for key in ("LastModified", "last_modified", "mtime", "updated", "modified", "created"):
-        told = info.get(key)
-        if isinstance(told, str):
+        value = info.get(key)
+        if isinstance(value, str):
             with contextlib.suppress(ValueError):
-                told = datetime.datetime.fromisoformat(told)
-        if isinstance(told, datetime.datetime):
-            aware = told if told.tzinfo else told.replace(tzinfo=datetime.UTC)
+                value = datetime.datetime.fromisoformat(value)
+        if isinstance(value, datetime.datetime):
+            aware = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
             return aware.timestamp()
-        if isinstance(told, int | float):
-            return float(told)
+        if isinstance(value, int | float):
+            return float(value)
     return time.time()

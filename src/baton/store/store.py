@@ -325,14 +325,14 @@ class Store:
         earlier = None if is_gone else self.earlier(task, scope)
         if earlier is not None:
             found = [*differences(work, earlier, unknown_inputs), *self._changes_seen(task, earlier)]
-            return self._that_explain(found, earlier)
+            return self._relevant(found, earlier)
         if last is not None and is_gone and last.unremembered:
             return (Cause(CauseKind.UNCACHEABLE, last.unremembered),)
         if last is not None:
             return (Cause(CauseKind.MISSING),)
         return (Cause(CauseKind.NEVER_BUILT, "not done before from this folder" if task.effect else ""),)
 
-    def _that_explain(self, causes: Iterable[Cause], earlier: Entry) -> tuple[Cause, ...]:
+    def _relevant(self, causes: Iterable[Cause], earlier: Entry) -> tuple[Cause, ...]:
         """Leave out code that merely became unreachable, if an edit elsewhere explains it."""
         causes = list(causes)
         edited = [c for c in causes if c.kind is CauseKind.CODE and None not in (c.before, c.after)]

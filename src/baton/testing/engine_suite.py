@@ -80,8 +80,8 @@ class EngineSuite:
         how = {name: chosen.pop(name) for name in ("keep_going", "use_cache", "forced") if name in chosen}
         options = {"pipeline": f"baton.testing.pipelines:{pipeline}", **chosen}
         project = api.open_project(folder=folder, options=options, environ={})
-        told = reporter or RecordingReporter()
-        return api.run(project, targets, engine=self.engine, jobs=self.jobs, report=told, **how)
+        events = reporter or RecordingReporter()
+        return api.run(project, targets, engine=self.engine, jobs=self.jobs, report=events, **how)
 
     @pytest.fixture
     def diamond(self, tmp_path_factory: pytest.TempPathFactory) -> Made:

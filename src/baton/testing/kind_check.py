@@ -64,9 +64,9 @@ def _findings(kind: type[Kind], value: Any) -> Iterator[str]:
             _start(places[1], kind, given, hash_seed="2", wait_s=_APART_S),
         ]
         first, second = map(_end, processes)
-        for told in (first, second):
-            if "error" in told:
-                yield told["error"]
+        for answer in (first, second):
+            if "error" in answer:
+                yield answer["error"]
                 return
         if second["later"] != second["digest"]:
             where = first_difference(kind, places[1] / "one", places[1] / "later")
@@ -103,7 +103,7 @@ def _start(
     )
     file = Path(getattr(sys.modules[kind.__module__], "__file__", None) or "")
     root = file.absolute().parents[kind.__module__.count(".")]  # pytest may not have added it to the path
-    told = {
+    request = {
         "path": [*(str(Path(place).absolute()) for place in sys.path), str(root)],
         "module": kind.__module__,
         "kind": kind.__qualname__,
@@ -112,7 +112,7 @@ def _start(
         "folder": str(folder),
     }
     assert process.stdin is not None
-    process.stdin.write(json.dumps(told).encode())
+    process.stdin.write(json.dumps(request).encode())
     process.stdin.close()
     process.stdin = None
     return process

@@ -244,7 +244,7 @@ def _check_server(uri: str, experiment: str) -> None:
             failure = "it answered, but is not an MLflow server"
             continue
         if answer.status_code in (requests.codes.unauthorized, requests.codes.forbidden):
-            if _signs_in_its_own_way():
+            if _has_own_signing():
                 return
             raise Unavailable(
                 f"the MLflow server at {shown} refuses this client: {answer.text.strip()[:120]}",
@@ -302,7 +302,7 @@ def _credential(variable: str) -> str:
     return kept.get("mlflow", variable.lower(), fallback="", raw=True)
 
 
-def _signs_in_its_own_way() -> bool:
+def _has_own_signing() -> bool:
     """Return whether MLflow signs its requests with a plugin or for AWS, which is not tried here."""
     return any(os.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("AUTH", "AWS_SIGV4"))
 

@@ -332,7 +332,7 @@ class MlflowRun:
                 model = mlflow.pyfunc.load_model(local, suppress_warnings=True)
             except Exception as error:  # a stored model may raise anything
                 raise UnusableModel(f"it cannot be loaded here: {_in_one_line(error)}") from error
-            asked = as_signature_asks(records, model.metadata.get_input_schema())
+            asked = cast_to_signature(records, model.metadata.get_input_schema())
             try:
                 return model.predict(asked)
             except Exception as error:  # the same
@@ -492,7 +492,7 @@ def translated(uri: str) -> Iterator[None]:
         raise _as_unavailable(error, uri) from error
 
 
-def as_signature_asks(records: Any, schema: Any) -> Any:
+def cast_to_signature(records: Any, schema: Any) -> Any:
     """Return a table with the column types of a model's signature.
 
     It narrows integers, turns them into texts and floats into 32 bits, which MLflow refuses to do.

@@ -58,7 +58,7 @@ class AirflowEngine:
         kept = airflow_folder(execution.project.home) / "local"
         home = kept / execution.run_id
         home.mkdir(parents=True)
-        _remove_left(kept, execution.project.home)
+        _remove_abandoned(kept, execution.project.home)
         text = LOCAL_FILE.format(
             folder=str(execution.project.folder),
             pipeline=execution.project.configuration.settings.baton.pipeline,
@@ -78,7 +78,7 @@ class AirflowEngine:
         return RunReport(execution.run_id, ended.tasks, duration_s, ended.tracking_run_id)
 
 
-def _remove_left(kept: Path, project_home: Path) -> None:
+def _remove_abandoned(kept: Path, project_home: Path) -> None:
     """Delete the folders of killed runs."""
     for home in kept.iterdir():
         if home.is_dir() and has_ended(project_home, home.name):

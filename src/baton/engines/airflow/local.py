@@ -20,7 +20,7 @@ from baton.engines.airflow.environment import make_database
 from baton.engines.airflow.part import LocalPart
 from baton.engines.peer import Send, serve_parent
 from baton.engines.protocol import RunEnded, RunInAirflow, decode_request
-from baton.processes.tied import end_with_starter
+from baton.processes.tied import exit_with_parent
 from baton.runs.execution import Execution
 
 
@@ -28,7 +28,7 @@ def run(requests: IO[bytes], send: Send) -> None:
     """Run the execution in the request, and send its result."""
     request = decode_request(requests.readline())
     assert isinstance(request, RunInAirflow)
-    end_with_starter(lambda: os._exit(1), requests.fileno())
+    exit_with_parent(lambda: os._exit(1), requests.fileno())
     shown = os.dup(2)
     _write_into(os.open(request.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
     with _writing_into(shown):

@@ -50,14 +50,14 @@ class PrefectEngine:
         url = chosen_api_url()
         if url and url != os.environ.get("PREFECT_API_URL"):
             require_server(url)  # it is from a profile, unknown until now
-        from baton.engines.prefect.local import run_here
+        from baton.engines.prefect.local import run_locally
         from baton.engines.prefect.server import temporary_server
 
         if url:
-            return run_here(execution, keep_going=options.keep_going, jobs=options.jobs)
+            return run_locally(execution, keep_going=options.keep_going, jobs=options.jobs)
         execution.report(RunNoted(TEMPORARY))
         with temporary_server(Path(os.environ["PREFECT_HOME"], "server.log")) as url:
-            return run_here(execution, keep_going=options.keep_going, jobs=options.jobs, api_url=url)
+            return run_locally(execution, keep_going=options.keep_going, jobs=options.jobs, api_url=url)
 
 
 def check_task_runner(execution: Execution) -> None:

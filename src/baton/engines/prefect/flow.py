@@ -17,7 +17,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from baton.core.dag import Dag
 from baton.core.outcome import Outcome, RunReport, TaskReport
 from baton.core.task import AnyTask
-from baton.engines.prefect.logs import leave_out_thread_warning
+from baton.engines.prefect.logs import drop_thread_warning
 from baton.engines.prefect.runner import Runner
 from baton.engines.prefect.summary import publish_summary
 from baton.engines.prefect.tasks import ended_upstream
@@ -68,7 +68,7 @@ def run_in_flow(execution: Execution, runner: Runner, *, keep_going: bool) -> Ru
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
     """
-    leave_out_thread_warning()
+    drop_thread_warning()
     try:
         label_flow_run(execution)
         ended = _run_tasks(execution, runner, keep_going=keep_going)

@@ -20,7 +20,7 @@ from baton.errors import Unavailable
 from baton.runs.execution import Execution
 
 
-def run_here(execution: Execution, *, keep_going: bool, jobs: int | None, api_url: str = "") -> RunReport:
+def run_locally(execution: Execution, *, keep_going: bool, jobs: int | None, api_url: str = "") -> RunReport:
     """Run an execution as a flow and return how it ended.
 
     Parameters

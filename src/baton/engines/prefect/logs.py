@@ -71,12 +71,12 @@ def send_logs() -> None:
     APILogWorker.drain_all(timeout=_SEND_WITHIN_S)
 
 
-def leave_out_thread_warning() -> None:
+def drop_thread_warning() -> None:
     """Drop Prefect's warning that a task in a thread cannot be interrupted: ours can."""
-    logging.getLogger("prefect.task_runs").addFilter(_is_no_thread_warning)
+    logging.getLogger("prefect.task_runs").addFilter(_is_not_thread_warning)
 
 
-def _is_no_thread_warning(record: logging.LogRecord) -> bool:
+def _is_not_thread_warning(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("Timeout of %s seconds configured for this task")
 
 

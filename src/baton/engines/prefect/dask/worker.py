@@ -21,7 +21,7 @@ from baton.core.events import Event, Reporter, TaskRetried
 from baton.core.outcome import TaskReport
 from baton.engines.pool import Pool
 from baton.engines.prefect.environment import require_server
-from baton.engines.prefect.logs import leave_out_thread_warning, logged_in_prefect, send_logs
+from baton.engines.prefect.logs import drop_thread_warning, logged_in_prefect, send_logs
 from baton.engines.prefect.tasks import lost
 from baton.engines.protocol import Attempt, encode
 from baton.errors import BatonError
@@ -65,7 +65,7 @@ class Participation(WorkerPlugin):
         def send(event: Event) -> None:
             worker.log_event(self.name, encode(event))
 
-        leave_out_thread_warning()
+        drop_thread_warning()
         self._worker = worker
         self._timer: threading.Timer | None = None
         self.pool = Pool(DescribedExecution(self._spec, logged_in_prefect(send)))
