@@ -108,7 +108,14 @@ def collect(
     while True:  # what a module runs on import may reach other modules
         sources = [seen, *(s for s in map(seen_at_import, extended.modules) if s is not None)]
         sources += _of_earlier_tasks(extended, sources)
-        found = roots.union(*(_roots(source, extended) for source in sources))
+        found = roots.union(
+            *(
+                _roots_on_import(source, extended, reader, function)
+                if source.module
+                else _roots(source, extended)
+                for source in sources
+            )
+        )
         if found == roots:
             break
         roots = found
@@ -338,6 +345,22 @@ def _roots(seen: Seen, reach: Reach) -> set[str]:
     if reach.computes_imports or "" in seen.unsteady:
         roots |= {f"{module}:{WHOLE}" for module in by_file.values() if module not in whole}
     return roots
+
+
+def _roots_on_import(
+    seen: Seen, reach: Reach, reader: CodeReader, function: Callable[..., object]
+) -> set[str]:
+    """Return what ran while a module was imported although no statement of it leads there by reading."""
+    ran = {label for label in _roots(seen, reach) if not label.endswith(f":{WHOLE}")}
+    if not ran:
+        return set()
+    explained = reader.reach(function, {f"{seen.module}:{WHOLE}"})
+    return {
+        label
+        for label in ran - explained.parts.keys()
+        if not (label.endswith(f":{ON_IMPORT}") and label.partition(":")[0] in explained.modules)
+        and f"{label.partition(':')[0]}:{WHOLE}" not in explained.parts
+    }
 
 
 def _named_modules(seen: Seen, reach: Reach) -> set[str]:
