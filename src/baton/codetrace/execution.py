@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -234,4 +235,6 @@ def _collect(code: CodeType, found: dict[int, tuple[CodeType, ctypes.c_short]]) 
 def names_of(codes: Iterable[CodeType]) -> Iterator[tuple[str, str, int]]:
     """Yield each code object's file, its top-level name in the module, and its first line."""
     for code in codes:
+        if not code.co_flags & inspect.CO_NEWLOCALS and code.co_name != "<module>":
+            continue  # the body of a class, which runs where the class is defined
         yield code.co_filename, code.co_qualname.split(".")[0], code.co_firstlineno
