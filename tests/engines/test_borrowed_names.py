@@ -25,8 +25,8 @@ OURS = Path(__file__).parents[2] / "src" / "baton"
 
 NAMES = [
     # name, and who takes it
-    ("atexit:_run_exitfuncs", "process.py"),
-    ("threading:_register_atexit", "process.py"),
+    ("atexit:_run_exitfuncs", "processes/lifecycle.py"),
+    ("threading:_register_atexit", "processes/lifecycle.py"),
     ("prefect.events.worker:EventsWorker.drain_all", "engines/prefect/logs.py"),
     ("prefect.logging.handlers:APILogWorker.drain_all", "engines/prefect/logs.py"),
     ("prefect.results:ResultRecord", "engines/prefect/tasks.py"),
