@@ -5,7 +5,6 @@ Lesson: a pipeline is an object.  Step through it, look at what a step made, or 
     pipeline = DurationPipeline(year=2021, month=1)
     pipeline.transform()
     pipeline["train_trips"].head()
-    pipeline.run()
 """
 
 from scripts import run_script

@@ -21,7 +21,7 @@ def execute(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: str) -> A
     import nbformat
     from nbclient import NotebookClient
 
-    for name in ("config.py", "simple_pipeline.py", "orchestration_config.json"):
+    for name in ("config.py", "simple_pipeline.py", "scripts.py", "orchestration_config.json"):
         shutil.copy(EXAMPLES / name, folder)
     for name in list(os.environ):
         if name.startswith(("BATON_", "MLFLOW_")):
