@@ -302,7 +302,8 @@ def _of_earlier_tasks(reach: Reach, sources: Sequence[Seen]) -> list[Seen]:
     ``functools.cache`` gives the task what an earlier one computed, so what that one read counts too.
     """
     remembering = _remembering(reach)
-    return [seen for labels, seen in _earlier if labels & remembering and seen not in sources]
+    known = {id(source) for source in sources}
+    return [seen for labels, seen in _earlier if labels & remembering and id(seen) not in known]
 
 
 def _keep_for_later_tasks(seen: Seen, reach: Reach) -> None:

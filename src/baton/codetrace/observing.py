@@ -19,7 +19,7 @@ import os
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -482,19 +482,14 @@ def _watch_assignments() -> None:
     environ.__setitem__, environ.__delitem__ = setitem, delitem
 
 
-def given_environ() -> dict[str, str]:
-    """Return this process's original environment, for another process of the run.
+def original_variables() -> dict[str, str | None]:
+    """Return the original values of variables that were set since, None for those that were not set."""
+    return dict(_originals)
 
-    Without what libraries and the user's code set on import: the other process sets that itself, and must
-    not mistake it for its original environment.
-    """
-    given = dict(os.environ._data)  # type: ignore[attr-defined]  # bypasses the patches
-    for name, value in _originals.items():
-        if value is None:
-            given.pop(os.fsencode(name), None)
-        else:
-            given[os.fsencode(name)] = os.fsencode(value)
-    return {os.fsdecode(name): os.fsdecode(value) for name, value in given.items()}
+
+def adopt_original_variables(originals: Mapping[str, str | None]) -> None:
+    """Take over what the starter of this process knows: this process inherited the values set since."""
+    _originals.update(originals)
 
 
 def variable(name: str) -> str | None:

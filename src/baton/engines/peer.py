@@ -14,7 +14,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, NoReturn, TypeVar
 
-from baton.codetrace.observing import given_environ
 from baton.core.events import Event, Reporter
 from baton.engines.protocol import Answer, Refused, Request, decode_answer, encode
 from baton.errors import Unavailable
@@ -45,7 +44,7 @@ class Peer:
     name, hint : str
         What users call it, and a hint for when it exits early.
     environ : mapping of str to str, optional
-        Its environment; this process's original one unless given.
+        Its environment; this process's unless given.
     leads : bool
         Whether it leads its own process group, so that Ctrl-C reaches only this process.
     """
@@ -64,7 +63,7 @@ class Peer:
             [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=given_environ() if environ is None else environ,
+            env=environ,
             start_new_session=leads,
         )
         self._report = report

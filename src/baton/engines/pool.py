@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from baton.codetrace.observing import original_variables
 from baton.core.events import Reporter, TaskRetried
 from baton.core.execute import describe
 from baton.core.outcome import Outcome, TaskReport
@@ -242,5 +243,12 @@ class Pool:
             environ=self._environ,
         )
         spec = dict(self._execution.spec())
-        worker.send(Join(spec=spec, modules=tuple(modules), low_priority=low_priority))
+        worker.send(
+            Join(
+                spec=spec,
+                modules=tuple(modules),
+                low_priority=low_priority,
+                originals=original_variables(),
+            )
+        )
         return worker

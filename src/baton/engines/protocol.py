@@ -24,11 +24,14 @@ class Join(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         Modules that the worker imports first.
     low_priority : bool
         Whether it prepares for recording tasks at low priority.
+    originals : mapping of str to str or None
+        Environment variables that the starter set, with the values they had before.
     """
 
     spec: dict[str, Any]
     modules: tuple[str, ...] = ()
     low_priority: bool = False
+    originals: dict[str, str | None] = {}
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import IO
 
+from baton.codetrace.observing import adopt_original_variables
 from baton.core.execute import execute_task
 from baton.engines.peer import Send, serve_parent
 from baton.engines.protocol import (
@@ -45,6 +46,7 @@ def serve(stream: IO[bytes], send: Send) -> None:
         return
     if first.low_priority:
         lower_priority()
+    adopt_original_variables(first.originals)
     try:
         execution = Execution.join(first.spec, send)
     except BatonError as error:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from baton.codetrace.observing import given_environ
 from baton.core.artifact import Artifact
 from baton.core.events import ignore_events
 from baton.core.outcome import Outcome, TaskReport
@@ -258,7 +257,7 @@ def _in_another_process(execution: Execution, task: AnyTask, inputs: Mapping[str
     """Compute a task in a process with another hash seed, so that sets have another order."""
     other = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     attempt = Attempt(task=task.name, inputs=tuple(inputs.values()), number=1, is_timed=True)
-    with Pool(execution, environ={**given_environ(), "PYTHONHASHSEED": other}) as pool:
+    with Pool(execution, environ={**os.environ, "PYTHONHASHSEED": other}) as pool:
         return pool.attempt(attempt, is_tracked=False)
 
 

@@ -39,8 +39,9 @@ def lower_priority() -> None:
     long after its work is needed.
     """
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if os.getloadavg()[0] >= _BUSY * processors:
-        return
+    with contextlib.suppress(OSError):  # the system does not know its load
+        if os.getloadavg()[0] >= _BUSY * processors:
+            return
     if hasattr(os, "nice"):
         os.nice(19)
     if hasattr(os, "SCHED_IDLE"):  # Linux: runs only when the CPU is idle

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shutil
 import signal
 import time
 from pathlib import Path
 
-from baton.codetrace.observing import given_environ
 from baton.core.outcome import RunReport
 from baton.engines.airflow.environment import airflow_folder, environment, write_dag_file
 from baton.engines.engine import EngineOptions
@@ -93,7 +93,7 @@ def _ask(request: RunInAirflow, execution: Execution) -> RunEnded:
         execution.report,
         name="Airflow's test runner",
         hint=f"see its log: {request.log}",
-        environ=environment(Path(request.home), given_environ(), quiet),
+        environ=environment(Path(request.home), os.environ, quiet),
         leads=True,  # Ctrl-C reaches only this process, which stops the other
     )
     try:
