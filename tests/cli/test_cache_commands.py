@@ -248,9 +248,10 @@ class TestClean:
 
     def test_only_shows_with_dry_run(self, baton, done):
         told = baton("clean", "--dry-run", *DIAMOND).stdout
-        lines = told.splitlines()
-        assert len(lines) == 1 + len((*PURE, "publish"))
-        assert all(line.startswith("would delete ") for line in lines)
+        product, *tasks = told.splitlines()
+        assert product.startswith("would delete ")
+        assert product.endswith("published.txt")
+        assert tasks == [f"would delete {name} (1 cached)" for name in (*PURE, "publish")]
         assert outcomes(baton)["source"] == "cached"
 
     def test_forgets_nothing_of_another_pipeline(self, baton, done):

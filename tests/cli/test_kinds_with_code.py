@@ -147,16 +147,16 @@ def edit(project: Path, module: str, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "old", "new", "applied"),
+    ("module", "old", "new", "applied", "changed"),
     [
-        ("own", "helpers.factor() * number", "helpers.factor() * number + 1", 17),
-        ("helpers", "return 2", "return 3", 30),
-        ("own", "number + self.by", "number + 2 * self.by", 16),
+        ("own", "helpers.factor() * number", "helpers.factor() * number + 1", 17, "own.py: scale"),
+        ("helpers", "return 2", "return 3", 30, "helpers.py: factor"),
+        ("own", "number + self.by", "number + 2 * self.by", 16, "own.py: Shift"),
     ],
     ids=["a function", "what a function calls", "a method of an instance's class"],
 )
 def test_a_change_of_code_inside_a_value_reaches_what_takes_it(
-    baton, project, run, module, old, new, applied
+    baton, project, run, module, old, new, applied, changed
 ):
     run()
     assert value(baton, project, "applied") == 14
@@ -164,7 +164,7 @@ def test_a_change_of_code_inside_a_value_reaches_what_takes_it(
     edit(project, module, old, new)
     ran = run()
     assert list(ran) == ["fitted", "wrapped", "applied"]
-    assert "input 'wrapped' changed" in ran["applied"]
+    assert ran["applied"] == f"code: {changed} changed; input 'wrapped' changed"
     assert value(baton, project, "applied") == applied
     assert run() == {}
     edit(project, module, new, old)

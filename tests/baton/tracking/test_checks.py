@@ -187,7 +187,7 @@ class TestServer:
     def test_a_page_of_something_else_is_no_mlflow(self, server: Server) -> None:
         for answer in ((200, "<html>hello</html>"), (200, "[1]"), (404, "{}")):
             server.answer = answer
-            with pytest.raises(Unavailable, match="cannot be used: it"):
+            with pytest.raises(Unavailable, match="cannot be used: it answered"):
                 check_tracking(address_of(server), "one")
 
     def test_it_is_asked_with_the_credentials_that_mlflow_takes(
