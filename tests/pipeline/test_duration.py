@@ -450,7 +450,7 @@ def test_the_health_check_tries_source_and_training(baton: Command) -> None:
     assert baton("run", "health_check", "--source", "sample").code == 0
     ended = baton("run", "health_check", "--source", "nowhere")
     assert ended.code == 1
-    assert "the source folder nowhere is not there" in ended.stderr
+    assert "the source folder nowhere is missing" in ended.stderr
 
 
 def test_cleanup_removes_what_interrupted_runs_left(baton: Command, tmp_path: Path) -> None:

@@ -313,13 +313,19 @@ def _keep_for_later_tasks(seen: Seen, reach: Reach) -> None:
 
 
 def _remembering(reach: Reach) -> frozenset[str]:
-    """Return the labels of functions with a memory of their results, of classes that have such methods."""
+    """Return the labels of functions with a memory of their results, and of classes with such methods.
+
+    Those of baton and of the standard library are left out: their results depend on arguments alone.
+    """
     return frozenset(label for label in reach.parts if _has_memory(label))
 
 
 def _has_memory(label: str) -> bool:
     module, _, name = label.partition(":")
     value = vars(sys.modules.get(module, object)).get(name)
+    home = str(getattr(value, "__module__", None) or "").partition(".")[0]
+    if home == "baton" or (home and is_standard(home)):
+        return False
     held = vars(value).values() if isinstance(value, type) else ()
     return any(callable(inspect.getattr_static(one, "cache_clear", None)) for one in (value, *held))
 

@@ -59,9 +59,11 @@ def follow_imports(home_module: str) -> None:
     Parameters
     ----------
     home_module : str
-        A module that is always the user's own, with its whole top-level package.
+        A module that is always the user's own, with its whole top-level package unless that is baton.
     """
-    _homes.add(home_module.partition(".")[0])
+    top = home_module.partition(".")[0]
+    if top != "baton":
+        _homes.add(top)
     if not any(isinstance(finder, OwnFinder) for finder in sys.meta_path):
         # Asked for the first time it imports a module of its own, which would come back to the finder.
         installed_prefixes()

@@ -111,7 +111,8 @@ class Walk:
     read : callable
         Returns what can be read of a module.
     home_module : str
-        The module where the walk starts; its top-level package is always first-party.
+        The module where the walk starts; its top-level package is always first-party, except that of a
+        pipeline that baton brings: there only the module itself is.
     first_party : dict of str to bool
         What earlier walks from the same package found about top-level modules.
     """
@@ -120,7 +121,7 @@ class Walk:
         self, read: Callable[[str], ReadModule], home_module: str, first_party: dict[str, bool]
     ) -> None:
         self._read = read
-        self._home = home_module.partition(".")[0]
+        self._home = home_module
         self._parts: dict[str, str] = {}
         self._packages: dict[str, str] = {}
         self._unresolved: set[str] = set()
@@ -512,8 +513,10 @@ class Walk:
 
     def _is_first_party(self, module: str) -> bool:
         top = module.partition(".")[0]
+        if top == "baton":
+            return module == self._home
         if top not in self._first_party:
-            self._first_party[top] = top == self._home or is_own(top)
+            self._first_party[top] = top == self._home.partition(".")[0] or is_own(top)
         return self._first_party[top]
 
     def _add_package(self, dotted: str) -> None:

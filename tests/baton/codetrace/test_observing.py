@@ -228,7 +228,7 @@ def test_what_reading_cannot_find_is_seen(project, case):
     project.write(files)
     assert project.run() is Outcome.SUCCEEDED
     first = project.value
-    assert project.run() is Outcome.CACHED, project.reason
+    assert project.run() is Outcome.CACHED, (project.reason, project.warnings)
     assert old in files[edited]
     project.write({edited: files[edited].replace(old, new)})
     assert project.run() is Outcome.SUCCEEDED
@@ -280,7 +280,7 @@ def test_what_cannot_matter_is_no_reason(project, case):
     assert project.run() is Outcome.SUCCEEDED
     assert old in files[edited]
     project.write({edited: files[edited].replace(old, new)})
-    assert project.run() is Outcome.CACHED, project.reason
+    assert project.run() is Outcome.CACHED, (project.reason, project.warnings)
 
 
 def test_functions_of_equal_code_in_two_modules_are_told_apart(project):

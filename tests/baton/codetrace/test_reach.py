@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from baton.codetrace.reader import CodeReader
+from baton.testing.pipelines import left
+
 PLAIN = """
     LIMIT = 3
 
@@ -753,3 +756,9 @@ def test_reach_is_the_same_in_another_folder(package, tmp_path, monkeypatch):
     Path(tmp_path / package.name).rename(elsewhere / package.name)
     monkeypatch.syspath_prepend(str(elsewhere))
     assert package.reach() == before
+
+
+def test_of_a_pipeline_that_baton_brings_only_its_module_is_the_users_own():
+    reach = CodeReader(None).reach(left.function)
+    assert {label.partition(":")[0] for label in reach.parts} == {"baton.testing.pipelines"}
+    assert not reach.computes_imports
