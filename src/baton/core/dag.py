@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from baton.core.parameters import Parameters, groups, leaves
+from baton.core.parameters import Parameters, groups, joined, leaves
 from baton.core.period import Period
 from baton.core.task import AnyTask
 from baton.core.values import as_text, spelled, typed, why_unusable, without_bounds
@@ -27,8 +27,9 @@ class Dag:
     ----------
     name : str
         The pipeline's name, for people, tracking and the engines.
-    tasks : iterable of Task
-        The tasks; their order here breaks ties in `order`.
+    tasks : iterable of Task or Dag
+        The tasks; their order here breaks ties in `order`.  A DAG stands for its tasks, and brings its
+        parameters, checks and period.
     parameters : type
         The `Parameters` class that provides the tasks' parameters.
     default : str, optional
@@ -54,7 +55,7 @@ class Dag:
     def __init__(
         self,
         name: str,
-        tasks: Iterable[AnyTask],
+        tasks: Iterable[AnyTask | Dag],
         *,
         parameters: type[Parameters] = Parameters,
         default: str | None = None,
@@ -65,15 +66,30 @@ class Dag:
         period: Period | None = None,
     ) -> None:
         self.name = name
-        self.tasks: tuple[AnyTask, ...] = tuple(tasks)
-        self.parameters = parameters
+        parts = list(tasks)
+        inner = [part for part in parts if isinstance(part, Dag)]
+        problems: list[str] = []
+        self.tasks: tuple[AnyTask, ...] = tuple(
+            dict.fromkeys(
+                task for part in parts for task in (part.tasks if isinstance(part, Dag) else (part,))
+            )
+        )
+        self.parameters: type[Parameters] = _parameters_of(
+            [parameters, *(dag.parameters for dag in inner)], problems
+        )
         self.default = default
         self.description = description
         self.experiment = experiment or name
         self.headline = headline
-        self.health = dict(health or {})
-        self.period = period
-        problems = [problem for rule in RULES for problem in rule(self)]
+        self.health: dict[str, Callable[..., str]] = {}
+        for dag in inner:
+            self.health.update(dag.health)
+        self.health.update(health or {})
+        periods = [one for one in [period, *(dag.period for dag in inner)] if one is not None]
+        self.period: Period | None = periods[0] if periods else None
+        if any(one != self.period for one in periods):
+            problems.append(f"its parts have different periods: {', '.join(map(str, periods))}")
+        problems += [problem for rule in RULES for problem in rule(self)]
         if not self.tasks:
             problems.append("it has no tasks")
         if problems:
@@ -82,6 +98,51 @@ class Dag:
     def __repr__(self) -> str:
         """Show the name and the tasks in topological order."""
         return f"<Dag {self.name}: {', '.join(task.name for task in self.order)}>"
+
+    def __add__(self, other: Dag) -> Dag:
+        """Return a DAG of the tasks of both, with the name, experiment and headline of the first."""
+        return Dag(
+            self.name,
+            [self, other],
+            description=self.description,
+            experiment=self.experiment,
+            headline=self.headline or other.headline,
+        )
+
+    def under(self, prefix: str) -> Dag:
+        """Return a copy in which each task, group and artifact is called ``PREFIX_NAME``.
+
+        So that a DAG can be part of another one more than once: ``north.under("a") + north.under("b")``.
+        """
+
+        def renamed(name: str) -> str:
+            return f"{prefix}_{name}"
+
+        def under_prefix(task: AnyTask) -> AnyTask:
+            return task.bind(
+                renamed(task.name),
+                outputs=tuple(map(renamed, task.outputs)),
+                group=renamed(task.group),
+                after=tuple(map(renamed, task.after)),
+                **{
+                    name: renamed(one.artifact)
+                    if one.elements is None
+                    else {key: renamed(artifact) for key, artifact in one.elements.items()}
+                    for name, one in task.arguments.items()
+                },
+            )
+
+        return Dag(
+            self.name,
+            map(under_prefix, self.tasks),
+            parameters=self.parameters,
+            default=self.default and renamed(self.default),
+            description=self.description,
+            experiment=self.experiment,
+            headline=self.headline,
+            health=self.health,
+            period=self.period,
+        )
 
     @cached_property
     def _by_name(self) -> Mapping[str, AnyTask]:
@@ -208,6 +269,16 @@ class Dag:
         )
 
 
+def _parameters_of(classes: Iterable[type[Parameters]], problems: list[str]) -> type[Parameters]:
+    found: type[Parameters] = Parameters
+    for one in classes:
+        try:
+            found = joined(found, one)
+        except ValueError as error:
+            problems.append(str(error))
+    return found
+
+
 def tasks_are_well_declared(dag: Dag) -> Iterator[str]:
     """Every task is well declared."""
     for task in dag.tasks:
@@ -276,6 +347,12 @@ def inputs_are_known(dag: Dag) -> Iterator[str]:
     """Each input is an output of some task, of the same kind."""
     made = dag.producers
     for task in dag.tasks:
+        for argument, taken in task.arguments.items():
+            if taken.elements == {}:
+                yield (
+                    f"task '{task.name}': argument '{argument}' takes several artifacts: "
+                    f"say which with {task.function.__name__}.bind(..., {argument}=[...])"
+                )
         for name, kind in task.inputs.items():
             if name not in made:
                 yield f"task '{task.name}': no task makes its input '{name}'{nearest(name, made)}"
@@ -318,7 +395,7 @@ def versions_take_what_is_known(dag: Dag) -> Iterator[str]:
                         f"task '{task.name}': version= takes the model registry, which only effects can use: "
                         "the result of a pure task must not depend on it"
                     )
-            elif name not in task.parameters:
+            elif name not in task.parameters and name not in task.fixed:
                 yield (
                     f"task '{task.name}': version= takes '{name}', which is not a parameter of the task"
                     f"{nearest(name, task.parameters)}"

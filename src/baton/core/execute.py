@@ -216,8 +216,8 @@ class TaskRun:
         return not task.effect and _is_sampled(self.run_id, task.name, self.recheck_share)
 
     def seen_by(self, task: AnyTask) -> dict[str, Any]:
-        """Return the parameters in the task's signature, by name."""
-        return {name: value_of(self.parameters, name) for name in task.parameters}
+        """Return the parameters in the task's signature, by name, and the values fixed in their place."""
+        return {name: value_of(self.parameters, name) for name in task.parameters} | dict(task.fixed)
 
 
 def execute_task(
@@ -432,8 +432,14 @@ def _call(
     run: TaskRun,
 ) -> tuple[Any, ...]:
     arguments: dict[str, Any] = dict(parameters)
-    for name, artifact in inputs.items():
-        arguments[name] = run.store.load(artifact, task.inputs[name])
+    for name, argument in task.arguments.items():
+        if argument.elements is None:
+            arguments[name] = run.store.load(inputs[argument.artifact], argument.kind)
+        else:
+            arguments[name] = {
+                key: run.store.load(inputs[artifact], argument.kind)
+                for key, artifact in argument.elements.items()
+            }
     if task.context is not None:
         arguments[task.context] = context
     if task.tracking is not None:

@@ -142,6 +142,30 @@ def groups(model: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
     return found
 
 
+def joined(one: type[Parameters], other: type[Parameters]) -> type[Parameters]:
+    """Return a class with the parameters of both.
+
+    Raises
+    ------
+    ValueError
+        If both declare a parameter differently.
+    """
+    if issubclass(one, other):
+        return one
+    if issubclass(other, one):
+        return other
+    found = {field.name: field for field in msgspec.structs.fields(one)}
+    for field in msgspec.structs.fields(other):
+        known = found.setdefault(field.name, field)
+        if (known.type, _default_of(known)) != (field.type, _default_of(field)):
+            raise ValueError(f"parameter '{field.name}' differs between {one.__name__} and {other.__name__}")
+    fields = [(name, field.type, _default_of(field)) for name, field in found.items()]
+    both: type[Parameters] = msgspec.defstruct(  # type: ignore[assignment]  # a subclass of its bases
+        f"{one.__name__}And{other.__name__}", fields, bases=(Parameters,), frozen=True, kw_only=True
+    )
+    return both
+
+
 def value_of(parameters: msgspec.Struct, name: str) -> Any:
     """Return the parameter or group called `name`, at any depth.
 

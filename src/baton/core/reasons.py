@@ -37,6 +37,7 @@ class CauseKind(Enum):
     MODULE = "module"
     WORLD = "world"
     OUTPUTS = "outputs"
+    ARGUMENT = "argument"
     INPUT = "input"
     UPSTREAM = "upstream"
 

@@ -1,9 +1,10 @@
 """A task: a plain typed function with its name, inputs, outputs and settings.
 
 A task's arguments declare what it needs: an argument annotated with a kind (``Table``, ``Json``...)
-takes the artifact of that name, ``TaskContext`` the context, ``TrackingRun`` the tracker's record of
-the execution, and any other the parameter of that name.  The output has the task's name unless
-``outputs`` is given.
+takes the artifact of that name, ``Mapping[str, Table]`` several artifacts by name, ``TaskContext`` the
+context, ``TrackingRun`` the tracker's record of the execution, and any other the parameter of that name.
+The output has the task's name unless ``outputs`` is given.  `Task.bind` makes a copy under another name
+whose arguments take other artifacts or fixed values.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from __future__ import annotations
 import inspect
 import math
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from baton.core.artifact import Kind
 from baton.core.context import TaskContext
 from baton.core.tracker import ModelRegistry, TrackingRun
+from baton.core.values import typed
+from baton.errors import nearest
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +52,36 @@ class Retry:
         return tuple(self.delay_s * self.backoff**attempt for attempt in range(self.retries))
 
 
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument of a task that takes artifacts.
+
+    Parameters
+    ----------
+    kind : type
+        Kind of the artifact, or of each of several.
+    artifact : str
+        Name of the artifact; empty if it takes several.
+    elements : mapping of str to str, optional
+        Names of the artifacts that it takes, by their keys in the mapping that the function receives; None
+        if it takes one artifact.
+    """
+
+    kind: type[Kind]
+    artifact: str = ""
+    elements: Mapping[str, str] | None = None
+
+    @property
+    def artifacts(self) -> tuple[str, ...]:
+        """Names of all artifacts that it takes, in order."""
+        return (self.artifact,) if self.elements is None else tuple(self.elements.values())
+
+    @property
+    def source(self) -> str | list[list[str]]:
+        """The artifact's name, or the pairs of key and name: plain JSON values for keys and records."""
+        return self.artifact if self.elements is None else [list(pair) for pair in self.elements.items()]
+
+
 @dataclass(frozen=True, eq=False)
 class Task(Generic[P, R]):
     """A declared task; calling it calls the function directly.
@@ -59,10 +92,12 @@ class Task(Generic[P, R]):
         Unique in the DAG; the function's name unless given.
     function : callable
         A plain function at the top level of a module.
-    inputs : mapping of str to type
-        Kind by argument; the argument's name is the artifact's name.
+    arguments : mapping of str to Argument
+        The arguments that take artifacts; without `bind`, an argument's name is the artifact's name.
     parameters : mapping of str to Any
         Annotation by argument; the argument's name is the parameter's or group's name.
+    fixed : mapping of str to Any
+        Values that `bind` gave to arguments instead of parameters.
     context : str or None
         Name of the argument for the `TaskContext`.
     tracking : str or None
@@ -95,8 +130,9 @@ class Task(Generic[P, R]):
 
     name: str
     function: Callable[P, R]
-    inputs: Mapping[str, type[Kind]]
+    arguments: Mapping[str, Argument]
     parameters: Mapping[str, Any]
+    fixed: Mapping[str, Any]
     context: str | None
     tracking: str | None
     outputs: Mapping[str, type[Kind]]
@@ -124,6 +160,93 @@ class Task(Generic[P, R]):
     def reference(self) -> str:
         """Module and qualified name of the function."""
         return f"{self.function.__module__}:{self.function.__qualname__}"
+
+    @cached_property
+    def inputs(self) -> Mapping[str, type[Kind]]:
+        """Kind by name of each artifact that it takes."""
+        return {name: one.kind for one in self.arguments.values() for name in one.artifacts}
+
+    @cached_property
+    def bound(self) -> Mapping[str, str | list[list[str]]]:
+        """The source of each argument that takes other artifacts than the one of its own name."""
+        return {name: one.source for name, one in self.arguments.items() if one.artifact != name}
+
+    def bind(
+        self,
+        name: str,
+        /,
+        *,
+        outputs: tuple[str, ...] | str | None = None,
+        group: str | None = None,
+        after: tuple[str, ...] | str | None = None,
+        **arguments: Any,
+    ) -> Task[..., R]:
+        """Return a copy of the task under another name, with other inputs or fixed values.
+
+        Parameters
+        ----------
+        name : str
+            The copy's name.
+        outputs : tuple of str or str, optional
+            Names of its outputs.  A single output is called `name`; each of several ``NAME_OUTPUT``.
+        group : str, optional
+            Its group; that of this task unless given, so that the group's name runs all copies.
+        after : tuple of str or str, optional
+            As in `Task`; as for this task unless given.
+        **arguments : Any
+            For an argument that takes an artifact, its name or the task that makes it; for one that takes
+            several, a list of these, or a mapping from the keys that the function receives; for any other
+            argument, its value instead of a parameter.
+
+        Returns
+        -------
+        Task
+            To be listed in a `baton.Dag`, which reports what is wrong with the arguments.
+
+        Examples
+        --------
+        >>> from baton import Json
+        >>> @task
+        ... def power(base: int, exponent: int) -> Json:
+        ...     return base**exponent
+        >>> @task
+        ... def total(numbers: Mapping[str, Json]) -> Json:
+        ...     return sum(numbers.values())
+        >>> squares = [power.bind(f"square_of_{n}", base=n, exponent=2) for n in (2, 3)]
+        >>> total.bind("sum_of_squares", numbers=squares)
+        <Task sum_of_squares: square_of_2, square_of_3 -> sum_of_squares (baton.core.task:total)>
+        """
+        problems = list(self.problems)
+        takes, fixed = dict(self.arguments), dict(self.fixed)
+        for argument, given in arguments.items():
+            try:
+                if argument in takes:
+                    takes[argument] = _bound_argument(takes[argument], given)
+                elif argument in self.parameters or argument in fixed:
+                    fixed[argument] = given
+                    fixed[argument] = _fixed_value(self.parameters.get(argument), given)
+                else:
+                    known = [*takes, *self.parameters]
+                    raise ValueError(f"'{self.name}' has no such argument{nearest(argument, known)}")
+            except ValueError as error:
+                problems.append(f"bind argument '{argument}': {error}")
+        problems += _conflicts(takes)
+        named = (outputs,) if isinstance(outputs, str) else outputs
+        if named is None:
+            named = (name,) if len(self.outputs) == 1 else tuple(f"{name}_{one}" for one in self.outputs)
+        if len(named) != len(self.outputs):
+            problems.append(f"it names {len(named)} outputs and returns {len(self.outputs)}")
+        return replace(
+            self,
+            name=name,
+            arguments=takes,
+            parameters={one: kind for one, kind in self.parameters.items() if one not in fixed},
+            fixed=fixed,
+            outputs=dict(zip(named, self.outputs.values(), strict=False)),
+            group=group or self.group,
+            after=self.after if after is None else (after,) if isinstance(after, str) else tuple(after),
+            problems=tuple(problems),
+        )
 
     @cached_property
     def version_arguments(self) -> Mapping[str, bool]:
@@ -227,8 +350,9 @@ def task(
         return Task(
             name=task_name,
             function=target,
-            inputs=arguments.inputs,
+            arguments=arguments.artifacts,
             parameters=arguments.parameters,
+            fixed={},
             context=arguments.context,
             tracking=arguments.tracking,
             outputs=kinds,
@@ -256,6 +380,62 @@ def as_kind(annotation: Any) -> type[Kind] | None:
     return None
 
 
+def _kind_of_several(annotation: Any) -> type[Kind] | None:
+    """Return the kind of the values of a mapping from names to artifacts, or None."""
+    parts = typing.get_args(annotation)
+    if typing.get_origin(annotation) not in (Mapping, dict) or len(parts) != 2 or parts[0] is not str:
+        return None
+    return as_kind(parts[1])
+
+
+def _bound_argument(argument: Argument, given: Any) -> Argument:
+    """Return the argument with the artifacts that were given to it; raise ValueError if they do not fit."""
+    if argument.elements is None:
+        return replace(argument, artifact=_artifact(given, argument.kind))
+    if isinstance(given, Mapping):
+        pairs = [(key, _artifact(one, argument.kind)) for key, one in given.items()]
+    elif isinstance(given, (list, tuple)):
+        pairs = [(name, name) for name in (_artifact(one, argument.kind) for one in given)]
+    else:
+        raise ValueError("it takes several artifacts: give a list or a mapping of tasks or of their names")
+    if not pairs:
+        raise ValueError("it must take at least one artifact")
+    elements = dict(pairs)
+    if len(elements) < len(pairs):
+        keys = [key for key, _ in pairs]
+        double = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"two of its elements are called {double!r}")
+    if not all(isinstance(key, str) for key in elements):
+        raise ValueError("its elements must be named by texts")
+    return replace(argument, elements=elements)
+
+
+def _artifact(given: Any, kind: type[Kind]) -> str:
+    if isinstance(given, str):
+        return given
+    if not isinstance(given, Task):
+        raise ValueError(f"expected a task or the name of an artifact, got a {type(given).__name__}")
+    if len(given.outputs) != 1:
+        made = f"makes {', '.join(given.outputs)}" if given.outputs else "makes no artifact"
+        raise ValueError(f"task '{given.name}' {made}: give the name of one artifact")
+    ((name, made_kind),) = given.outputs.items()
+    if made_kind is not kind:
+        raise ValueError(f"'{name}' is {made_kind.name}, but it takes {kind.name}")
+    return name
+
+
+def _fixed_value(annotation: Any, given: Any) -> Any:
+    return given if annotation is None else typed(annotation, given, from_text=False)
+
+
+def _conflicts(arguments: Mapping[str, Argument]) -> Iterator[str]:
+    kinds: dict[str, type[Kind]] = {}
+    for name, argument in arguments.items():
+        for artifact in argument.artifacts:
+            if kinds.setdefault(artifact, argument.kind) is not argument.kind:
+                yield f"argument '{name}' takes '{artifact}' as another kind than the argument before it"
+
+
 def _annotations(function: Callable[..., Any], problems: list[str]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function, include_extras=True)
@@ -268,7 +448,7 @@ def _annotations(function: Callable[..., Any], problems: list[str]) -> dict[str,
 class _Arguments:
     """A function's arguments by what they ask for."""
 
-    inputs: dict[str, type[Kind]] = field(default_factory=dict)
+    artifacts: dict[str, Argument] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     context: str | None = None
     tracking: str | None = None
@@ -291,9 +471,11 @@ def _arguments(function: Callable[..., Any], hints: Mapping[str, Any], problems:
             problems.append(f"argument '{argument.name}' has no type")
             continue
         annotation = hints.get(argument.name)
-        kind = as_kind(annotation)
+        kind, several = as_kind(annotation), _kind_of_several(annotation)
         if kind is not None:
-            found.inputs[argument.name] = kind
+            found.artifacts[argument.name] = Argument(kind, argument.name)
+        elif several is not None:
+            found.artifacts[argument.name] = Argument(several, elements={})
         elif annotation is TaskContext:
             found.context = argument.name
         elif annotation is TrackingRun:

@@ -152,10 +152,23 @@ def _outputs(work: Work, entry: Entry) -> Iterator[Cause]:
 
 
 def _inputs(work: Work, entry: Entry, unknown: Collection[str]) -> Iterator[Cause]:
+    if work.inputs.keys() == entry.inputs.keys():
+        for argument in {**work.arguments, **entry.arguments}:
+            source, earlier = (one.arguments.get(argument, argument) for one in (work, entry))
+            if source != earlier:
+                yield Cause(CauseKind.ARGUMENT, argument, _sources(earlier), _sources(source))
     for name in {**work.inputs, **entry.inputs}:
         before, after = entry.inputs.get(name), work.inputs.get(name)
         if before != after and name not in unknown:
             yield Cause(CauseKind.INPUT, name, before, after)
+
+
+def _sources(source: str | list[list[str]]) -> str:
+    if isinstance(source, str):
+        return f"'{source}'"
+    return ", ".join(
+        f"'{artifact}'" if key == artifact else f"{key}='{artifact}'" for key, artifact in source
+    )
 
 
 def _short(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from baton.codetrace.packages import version_of
@@ -37,6 +37,8 @@ class Work:
         task's inputs and outputs.
     version : str
         The state of the world according to the task's ``version``; empty if it has none.
+    arguments : mapping of str to str or list
+        The source of each argument that takes other artifacts than the one of its own name.
     effect : bool
         Whether the task is an effect.  Then `version`, which the effect may change, is not part of the key.
     """
@@ -47,6 +49,7 @@ class Work:
     inputs: dict[str, str]
     reach: Reach
     version: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     effect: bool = False
 
     @property
@@ -57,19 +60,20 @@ class Work:
     @property
     def key(self) -> str:
         """The cache key, 64 hexadecimal digits."""
-        return fingerprint(
-            {
-                "rule": RULE_VERSION,
-                "python": self.python,
-                "task": self.task,
-                "outputs": self.outputs,
-                "parameters": self.parameters,
-                "inputs": self.inputs,
-                "code": self.reach.parts,
-                "packages": self.reach.packages,
-                "version": "" if self.effect else self.version,
-            }
-        )
+        counted = {
+            "rule": RULE_VERSION,
+            "python": self.python,
+            "task": self.task,
+            "outputs": self.outputs,
+            "parameters": self.parameters,
+            "inputs": self.inputs,
+            "code": self.reach.parts,
+            "packages": self.reach.packages,
+            "version": "" if self.effect else self.version,
+        }
+        if self.arguments:
+            counted["arguments"] = self.arguments
+        return fingerprint(counted)
 
 
 def describe_work(
@@ -89,5 +93,6 @@ def describe_work(
         inputs={name: artifact.identity for name, artifact in inputs.items()},
         reach=replace(reach, packages=dict(sorted({**reach.packages, **packages}.items()))),
         version=version,
+        arguments=task.bound,
         effect=task.effect,
     )

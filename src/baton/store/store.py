@@ -403,6 +403,7 @@ class Store:
             parameters=values,
             parameter_digests=digests,
             inputs=work.inputs,
+            arguments=dict(work.arguments),
             code=work.reach.parts,
             packages=work.reach.packages,
             unresolved=list(work.reach.unresolved),

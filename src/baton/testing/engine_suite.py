@@ -136,6 +136,10 @@ class EngineSuite:
         report = self.run(tmp_path, "diamond", start="3", factor=5, summand=-1)
         assert self.value(tmp_path, report, "joined") == [15, 2]
 
+    def test_copies_of_a_task_take_their_own_values_and_one_task_takes_all(self, tmp_path: Path) -> None:
+        report = self.run(tmp_path, "swept", start=3)
+        assert self.value(tmp_path, report, "total") == {"times_2": 6, "times_5": 15}
+
     def test_a_target_runs_only_what_it_needs(self, tmp_path: Path) -> None:
         report = self.run(tmp_path, "diamond", "left")
         assert set(self.outcomes(report)) == {"source", "left"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -57,6 +58,12 @@ def join(left: Json, right: Json, context: TaskContext) -> tuple[Json, Json]:
     """Combine both branches."""
     context.fact("joined", left + right)
     return left + right, len(left) + len(right)
+
+
+@task
+def total(products: Mapping[str, Json]) -> Json:
+    """Add up each of several results."""
+    return {name: sum(numbers) for name, numbers in products.items()}
 
 
 @task(effect=True)
@@ -145,9 +152,12 @@ def _count(path: Path) -> int:
     return path.stat().st_size
 
 
+_times = [left.bind(f"times_{factor}", factor=factor) for factor in (2, 5)]
+
 chain = Dag("chain", [source, left], parameters=Chosen)
 diamond = Dag("diamond", [source, left, right, join, publish], parameters=Chosen, default="publish")
 positioned = Dag("positioned", [tidy, prepare, source, left, right, join, publish], parameters=Chosen)
+swept = Dag("swept", [source, *_times, total.bind("total", products=_times)], parameters=Chosen)
 retried = Dag("retried", [flaky], parameters=Chosen)
 killable = Dag("killable", [mortal], parameters=Chosen)
 naps = Dag("naps", [nap_one, nap_two], parameters=Chosen)

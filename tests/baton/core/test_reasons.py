@@ -27,6 +27,7 @@ TOLD = {
     "module extra, which was missing, is now installed": Cause(CauseKind.MODULE, "extra", None, "2"),
     "external input a -> b": Cause(CauseKind.WORLD, "version", "a", "b"),
     "outputs model json -> table": Cause(CauseKind.OUTPUTS, "model", "json", "table"),
+    "argument one 'a' -> 'b'": Cause(CauseKind.ARGUMENT, "one", "'a'", "'b'"),
     "its output 'model' is missing from the store": Cause(CauseKind.MISSING, "model"),
     "models/a.json, which it made, is gone": Cause(CauseKind.PRODUCT, "", "1", None, "models/a.json"),
     "models/a.json, which it made, was changed": Cause(CauseKind.PRODUCT, "", "1", "2", "models/a.json"),
