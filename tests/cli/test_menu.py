@@ -57,6 +57,7 @@ def test_an_engine_runs_as_the_command_that_is_shown(menu: Open, tmp_path: Path,
     assert (tmp_path / "published.txt").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("engine", ["airflow", "prefect"])
 def test_the_other_engines_run_or_say_why_they_cannot(menu: Open, engine: str) -> None:
     window = menu(DIAMOND)

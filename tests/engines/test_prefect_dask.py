@@ -104,6 +104,7 @@ def run_on(
     return api.run(project, targets, engine="prefect", report=reporter or RecordingReporter())
 
 
+@pytest.mark.long
 class TestPrefectOnDask(EngineSuite):
     engine = "prefect"
 

@@ -191,6 +191,7 @@ def test_a_script_gives_the_reference_s_figure_on_real_trips(engine: str, real: 
     assert f"MLflow run_id: {real.run_id}\n" in ended.stdout
 
 
+@pytest.mark.long
 def test_the_plain_script_gives_the_reference_s_figure_on_real_trips(real: Copy) -> None:
     ended = real.type("python duration-prediction.py --year 2021 --month 1")
     assert ended.code == 0, ended.stderr

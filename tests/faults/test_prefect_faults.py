@@ -140,6 +140,7 @@ def wait_for_file(path: Path, run: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.long
 @pytest.mark.fault(
     "kill -9 on the engine `prefect`, the command alone and its whole group",
     "no process is left; status says interrupted; the next run gives the same digests, nothing torn is taken",

@@ -85,6 +85,7 @@ def test_the_vectorizer_is_the_one_that_fitting_gives(small_months: Months) -> N
     assert_same_vectorizer(small_months)
 
 
+@pytest.mark.long
 def test_a_model_trained_on_real_trips_becomes_the_reference_byte_for_byte(
     real_months: Months, real_trained: Trained, real_reference: xgb.Booster
 ) -> None:
