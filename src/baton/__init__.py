@@ -11,27 +11,40 @@ from baton.core.period import Period
 from baton.core.task import Task, task
 from baton.core.tracker import Champion, ModelRegistry, TrackingRun
 from baton.errors import BatonError, TaskError
+from baton.kinds.arrow import Arrow
+from baton.kinds.figure import Figure
+from baton.kinds.lightgbm import LightGBM
 from baton.kinds.numpy import Matrix
-from baton.kinds.plain import File, Files, Json
-from baton.kinds.polars import Table
+from baton.kinds.pandas import Frame
+from baton.kinds.plain import File, Files, Folder, Json
+from baton.kinds.polars import Scan, Table
+from baton.kinds.sklearn import Estimator, EstimatorKind
 from baton.kinds.xgboost import Booster
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Arrow",
     "BatonError",
     "Booster",
     "Champion",
     "Dag",
+    "Estimator",
+    "EstimatorKind",
+    "Figure",
     "File",
     "Files",
+    "Folder",
+    "Frame",
     "Json",
     "Kind",
+    "LightGBM",
     "Matrix",
     "ModelRegistry",
     "Parameters",
     "Period",
     "Provenance",
+    "Scan",
     "Table",
     "Task",
     "TaskContext",

@@ -150,7 +150,7 @@ class TestInOneFolder:
         mlflow.set_registered_model_alias("toy", "champion", moved.version)
         ran = here.make()
         assert list(ran) == ["judge", "deploy"]
-        assert all(reason.startswith("external input version") for reason in ran.values())
+        assert all(reason.startswith("input from outside version") for reason in ran.values())
         assert depth_of_champion(mlflow) == "4"
         assert here.make() == {}
 

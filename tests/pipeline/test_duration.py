@@ -283,7 +283,7 @@ class TestWithAServer:
         assert elsewhere.code == 0, elsewhere.stderr
         late = baton(*mine, "--explain")
         assert late.code == 0, late.stderr
-        assert "external input contested: no champion -> contested: version 1 of run" in late.stderr
+        assert "input from outside contested: no champion -> contested: version 1 of run" in late.stderr
         assert late.facts["Model"] == "contested version 2 is the champion"
         record = json.loads((tmp_path / ".baton/models/deployment.json").read_text())
         assert record["verdict"]["champion_version"] == "1"

@@ -6,6 +6,7 @@ The kinds themselves are in `baton.kinds`, one module per library.
 from __future__ import annotations
 
 import hashlib
+import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ class Artifact:
         Number of stored bytes; for ``files``, the sum over all members.
     code : str
         Digest of the code that the bytes refer to but do not contain, see `Kind.code`; empty if none.
+    suffix : str
+        For ``file``, the suffix of the file's name; empty if none.
     """
 
     name: str
@@ -35,21 +38,32 @@ class Artifact:
     digest: str
     size: int
     code: str = ""
+    suffix: str = ""
 
     @property
     def identity(self) -> str:
-        """What identifies the value in a cache key: its bytes and the code that they refer to."""
-        return hashlib.sha256(f"{self.digest} {self.code}".encode()).hexdigest() if self.code else self.digest
+        """What identifies the value in a cache key: its bytes, the code that they refer to, its suffix."""
+        if not (self.code or self.suffix):
+            return self.digest
+        return hashlib.sha256(f"{self.digest} {self.code}{self.suffix}".encode()).hexdigest()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the reference as plain JSON values, well under 1 KB."""
         fields = {"name": self.name, "kind": self.kind, "digest": self.digest, "size": self.size}
-        return {**fields, "code": self.code} if self.code else fields
+        extra = {"code": self.code, "suffix": self.suffix}
+        return fields | {name: value for name, value in extra.items() if value}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Artifact:
         """Build a reference from the result of `as_dict`."""
-        return cls(fields["name"], fields["kind"], fields["digest"], fields["size"], fields.get("code", ""))
+        return cls(
+            fields["name"],
+            fields["kind"],
+            fields["digest"],
+            fields["size"],
+            fields.get("code", ""),
+            fields.get("suffix", ""),
+        )
 
 
 class Kind:
@@ -62,6 +76,8 @@ class Kind:
     suffix: ClassVar[str] = ""
     module: ClassVar[str] = ""
     """What reading a value imports, so that a worker can import it early."""
+    gives_path: ClassVar[bool] = False
+    """Whether a task receives the path of the stored file, which then has the kind's suffix."""
     packages: ClassVar[tuple[str, ...]] = ()
     """Packages that define these values: a task depends on them even if it does not import them."""
 
@@ -85,6 +101,40 @@ class Kind:
         return ()
 
 
+def are_compatible(one: type[Kind], other: type[Kind]) -> bool:
+    """Whether a value stored as one kind can be read as the other: one is the other, read in another way."""
+    return one.name == other.name and (issubclass(one, other) or issubclass(other, one))
+
+
+_KINDS_BY_TYPE = {
+    ("polars", "DataFrame"): "Table",
+    ("polars", "LazyFrame"): "Scan",
+    ("pandas", "DataFrame"): "Frame",
+    ("pyarrow", "Table"): "Arrow",
+    ("numpy", "ndarray"): "Matrix",
+    ("scipy", "csr_matrix"): "Matrix",
+    ("xgboost", "Booster"): "Booster",
+    ("lightgbm", "Booster"): "LightGBM",
+    ("matplotlib", "Figure"): "Figure",
+    ("pathlib", "Path"): "File or Folder",
+    ("pathlib", "PosixPath"): "File or Folder",
+    **{("builtins", name): "Json" for name in ("dict", "list", "str", "int", "float", "bool")},
+}
+
+
+def kind_for(annotation: Any) -> str:
+    """Return the name of the kind of baton that takes values of a type, or an empty text."""
+    found = typing.get_origin(annotation) or annotation
+    if not isinstance(found, type):
+        return ""
+    top = found.__module__.partition(".")[0]
+    if top == "sklearn":
+        return "Estimator"
+    return _KINDS_BY_TYPE.get((top, found.__qualname__), "")
+
+
 def mismatch(expected: str, value: object) -> str:
-    """Return the message for a value that is not of its kind."""
-    return f"expected {expected}, got {type(value).__module__}.{type(value).__qualname__}"
+    """Return the message for a value that is not of its kind, with the kind that fits if there is one."""
+    fitting = kind_for(type(value))
+    advice = f"; annotate it {fitting}, or convert it" if fitting else ""
+    return f"expected {expected}, got {type(value).__module__}.{type(value).__qualname__}{advice}"

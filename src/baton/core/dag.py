@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from baton.core.artifact import are_compatible, kind_for
 from baton.core.parameters import Parameters, groups, joined, leaves
 from baton.core.period import Period
 from baton.core.task import AnyTask
@@ -358,7 +359,7 @@ def inputs_are_known(dag: Dag) -> Iterator[str]:
                 yield f"task '{task.name}': no task makes its input '{name}'{nearest(name, made)}"
                 continue
             produced = made[name].outputs[name]
-            if produced is not kind:
+            if not are_compatible(kind, produced):
                 yield (
                     f"task '{task.name}' takes '{name}' as {kind.name}, "
                     f"but '{made[name].name}' makes it as {produced.name}"
@@ -379,9 +380,12 @@ def parameters_are_known(dag: Dag) -> Iterator[str]:
                         f"declared as {spelled(declared[name])}"
                     )
             elif name not in grouped:
+                fitting = kind_for(annotation)
+                if name not in dag.producers and fitting in ("Json", "File or Folder"):
+                    fitting = ""  # more probably a parameter
+                advice = f": annotate it {fitting}" if fitting else nearest(name, [*declared, *grouped])
                 yield (
-                    f"task '{task.name}': argument '{name}' is neither an artifact nor a parameter"
-                    f"{nearest(name, [*declared, *grouped])}"
+                    f"task '{task.name}': argument '{name}' is neither an artifact nor a parameter{advice}"
                 )
 
 

@@ -119,7 +119,7 @@ class Cause:
             case CauseKind.MODULE:
                 return f"module {self.subject}, which was missing, is now installed"
             case CauseKind.WORLD:
-                return f"external input {self._change}"
+                return f"input from outside {self._change}"
             case CauseKind.INPUT:
                 return f"input '{self.subject}' {self._event}"
             case CauseKind.UPSTREAM:

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
-from baton.core.artifact import Kind
+from baton.core.artifact import Kind, are_compatible, kind_for
 from baton.core.context import TaskContext
 from baton.core.tracker import ModelRegistry, TrackingRun
-from baton.core.values import typed
+from baton.core.values import spelled, typed
 from baton.errors import nearest
 
 P = ParamSpec("P")
@@ -342,6 +342,8 @@ def task(
         arguments = _arguments(target, hints, problems)
         if arguments.tracking is not None and not effect:
             problems.append("it takes the tracking run, so it must set effect=True")
+        if not effect and inspect.signature(target).return_annotation is inspect.Signature.empty:
+            problems.append("it has no return annotation: write what it returns, or None")
         kinds = _outputs(task_name, named, hints.get("return"), problems)
         if retries < 0 or not (0 <= retry_delay_s < math.inf and 1 <= retry_backoff < math.inf):
             problems.append("retries and retry_delay_s must be at least 0, retry_backoff at least 1")
@@ -419,7 +421,7 @@ def _artifact(given: Any, kind: type[Kind]) -> str:
         made = f"makes {', '.join(given.outputs)}" if given.outputs else "makes no artifact"
         raise ValueError(f"task '{given.name}' {made}: give the name of one artifact")
     ((name, made_kind),) = given.outputs.items()
-    if made_kind is not kind:
+    if not are_compatible(made_kind, kind):
         raise ValueError(f"'{name}' is {made_kind.name}, but it takes {kind.name}")
     return name
 
@@ -485,6 +487,17 @@ def _arguments(function: Callable[..., Any], hints: Mapping[str, Any], problems:
     return found
 
 
+def _no_kind(wrong: list[Any]) -> str:
+    """Return the problem of a return annotation that is not made of kinds."""
+    fitting = [f"{kind_for(one)} for {spelled(one)}" for one in wrong if kind_for(one)]
+    if fitting:
+        return f"its return type is not a kind: use {', '.join(dict.fromkeys(fitting))}"
+    return (
+        "its return type is not a kind (Table, Frame, Matrix, Estimator, Booster, Json, File...), a tuple of "
+        "them, or None; for other values write a kind of your own: docs/how-to/own-kinds.md"
+    )
+
+
 def _outputs(
     name: str, named: tuple[str, ...] | None, annotation: Any, problems: list[str]
 ) -> dict[str, type[Kind]]:
@@ -495,10 +508,7 @@ def _outputs(
     parts = typing.get_args(annotation) if typing.get_origin(annotation) is tuple else (annotation,)
     kinds = [as_kind(part) for part in parts]
     if any(kind is None for kind in kinds):
-        problems.append(
-            "its return type is not a kind (Table, Matrix, Booster, Json, File, Files), "
-            "a tuple of them, or None"
-        )
+        problems.append(_no_kind([part for part, kind in zip(parts, kinds, strict=True) if kind is None]))
         return {}
     if named is None and len(parts) > 1:
         problems.append(f"it returns {len(parts)} values: name them with outputs=(...)")

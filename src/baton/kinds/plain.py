@@ -34,7 +34,7 @@ class _JsonKind(Kind):
 
 
 class _FileKind(Kind):
-    """One file, passed as its path and stored unchanged."""
+    """One file, passed as its path and stored unchanged; its name keeps its suffix."""
 
     name = "file"
 
@@ -59,14 +59,37 @@ class _FilesKind(Kind):
     suffix = ".json"
 
 
+class _FolderKind(Kind):
+    """A folder with all files below it, passed as its path; the store keeps each file as an object.
+
+    Empty folders inside are left out, and links are replaced by what they lead to.
+    """
+
+    name = "folder"
+    suffix = ".json"
+
+
 if TYPE_CHECKING:
     Json: TypeAlias = Any
     File: TypeAlias = Path
     Files: TypeAlias = Mapping[str, Path]
+    Folder: TypeAlias = Path
 else:
     Json = _JsonKind
     File = _FileKind
     Files = _FilesKind
+    Folder = _FolderKind
 
 FILE_KIND = _FileKind
 FILES_KIND = _FilesKind
+FOLDER_KIND = _FolderKind
+
+OF_SEVERAL_FILES = frozenset({_FilesKind.name, _FolderKind.name})
+"""The kinds whose value is stored as several objects and a list of their names."""
+
+
+def files_below(value: Any) -> dict[str, Path]:
+    """Return the files of a folder by their paths below it; raise TypeError if it is no folder."""
+    if not isinstance(value, Path) or not value.is_dir():
+        raise TypeError(mismatch("the path of a folder", value))
+    return {path.relative_to(value).as_posix(): path for path in sorted(value.rglob("*")) if path.is_file()}

@@ -1,4 +1,4 @@
-"""Polars data frames."""
+"""Polars data frames, read whole or lazily."""
 
 from __future__ import annotations
 
@@ -36,7 +36,34 @@ class _TableKind(Kind):
         return pl.read_parquet(path, memory_map=False, glob=False)
 
 
+class _ScanKind(_TableKind):
+    """A lazy polars frame over the stored Parquet: what is not used is not read.
+
+    It is a table, so a task may take as `Scan` what another returns as `Table`, and the other way round.
+    """
+
+    @classmethod
+    def write(cls, value: Any, path: Path) -> None:
+        import polars as pl
+
+        if not isinstance(value, pl.LazyFrame):
+            raise TypeError(mismatch("a polars LazyFrame", value))
+        # The same bytes with any number of threads, as the size of row groups is given.
+        value.sink_parquet(path, compression="lz4", statistics=False, row_group_size=_ROWS)
+
+    @classmethod
+    def read(cls, path: Path) -> Any:
+        import polars as pl
+
+        return pl.scan_parquet(path, glob=False)
+
+
+_ROWS = 250_000
+
+
 if TYPE_CHECKING:
     Table: TypeAlias = pl.DataFrame
+    Scan: TypeAlias = pl.LazyFrame
 else:
     Table = _TableKind
+    Scan = _ScanKind

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from baton.kinds.plain import FILES_KIND
+from baton.kinds.plain import OF_SEVERAL_FILES
 from baton.store.index import entry_name
 from baton.store.objects import is_digest, name_of
 from baton.store.place import FileState, Place
@@ -96,7 +96,7 @@ def digests_of(outputs: Mapping[str, Outputs], place: Place) -> dict[str, frozen
         fields["digest"]
         for made in outputs.values()
         for fields in made.values()
-        if fields["kind"] == FILES_KIND.name and is_digest(fields["digest"])
+        if fields["kind"] in OF_SEVERAL_FILES and is_digest(fields["digest"])
     }
     members = _members(lists, place)
     found = {}

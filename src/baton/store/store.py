@@ -25,7 +25,7 @@ from baton.core.outcome import TaskReport
 from baton.core.reasons import Cause, CauseKind, by_importance, in_one_line
 from baton.core.task import Task
 from baton.errors import CorruptObject, StoreError
-from baton.kinds.plain import FILE_KIND, FILES_KIND
+from baton.kinds.plain import FILE_KIND, FILES_KIND, FOLDER_KIND, OF_SEVERAL_FILES, files_below
 from baton.store.differences import described, differences, place_of
 from baton.store.effects import EffectMemory, state_digest
 from baton.store.fingerprint import fingerprint
@@ -93,21 +93,29 @@ class Store:
 
     def save(self, name: str, kind: type[Kind], value: Any) -> Artifact:
         """Store a value; see `ArtifactStore.save`."""
-        if kind is FILES_KIND:
-            return self._save_files(name, value)
+        if kind is FILES_KIND or kind is FOLDER_KIND:
+            return self._save_files(name, kind, files_below(value) if kind is FOLDER_KIND else value)
         with self.objects.new_file() as path:
             kind.write(value, path)
             digest, size = self.objects.put(path)
         held = code_inside(kind, value, self.code)
         code = digest_of_all(held)
         self._held[code] = held
-        return Artifact(name, kind.name, digest, size, code)
+        return Artifact(name, kind.name, digest, size, code, _suffix_of(kind, value))
 
     def load(self, artifact: Artifact, kind: type[Kind]) -> Any:
         """Load a value; see `ArtifactStore.load`."""
         path = self.objects.path_of(artifact.digest)
         if kind is FILES_KIND:
             return self._view(artifact)
+        if kind is FOLDER_KIND:
+            self._view(artifact)
+            return self._views / artifact.digest[:16]
+        suffix = artifact.suffix or (kind.suffix if kind.gives_path else "")
+        if suffix:
+            named = self._views / artifact.digest[:16] / f"{artifact.name}{suffix}"
+            _link(named, path)
+            return named
         return kind.read(path)
 
     def difference(self, one: Artifact, other: Artifact, kind: type[Kind]) -> str:
@@ -137,7 +145,7 @@ class Store:
 
     def _parts(self, artifact: Artifact) -> tuple[str, ...] | CauseKind:
         """Return the digests of the objects that hold an artifact's values, or why they are unknown."""
-        if artifact.kind != FILES_KIND.name:
+        if artifact.kind not in OF_SEVERAL_FILES:
             return (artifact.digest,)
         try:
             return tuple(self._members(artifact).values())
@@ -367,7 +375,7 @@ class Store:
         """Whether an artifact's bytes do not match its digest; reads all, changes nothing."""
         if not self.objects.is_intact(artifact.digest):
             return True
-        if artifact.kind != FILES_KIND.name:
+        if artifact.kind not in OF_SEVERAL_FILES:
             return False
         return not all(self.objects.is_intact(digest) for digest in self._members(artifact).values())
 
@@ -425,7 +433,7 @@ class Store:
         listed = "\n".join(f"{name}={digest}" for name, digest in sorted(parts.items()))
         return hashlib.sha256(listed.encode()).hexdigest()
 
-    def _save_files(self, name: str, value: Any) -> Artifact:
+    def _save_files(self, name: str, kind: type[Kind], value: Any) -> Artifact:
         if not isinstance(value, Mapping):
             raise TypeError(f"expected a mapping of names to paths, got {type(value).__qualname__}")
         members: dict[str, str] = {}
@@ -442,7 +450,7 @@ class Store:
         with self.objects.new_file() as path:
             path.write_bytes(msgspec.json.encode(members, order="sorted"))
             digest, _ = self.objects.put(path)
-        return Artifact(name, FILES_KIND.name, digest, total)
+        return Artifact(name, kind.name, digest, total)
 
     def _view(self, artifact: Artifact) -> dict[str, Path]:
         """Return the members under their own names, as links to the objects, created once."""
@@ -450,13 +458,8 @@ class Store:
         found: dict[str, Path] = {}
         for name, digest in self._members(artifact).items():
             found[name] = folder / name
-            target = self.objects.path_of(digest)
-            if found[name].is_symlink() and found[name].readlink() == target:
-                continue
-            found[name].parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError):  # created by another run
-                found[name].unlink(missing_ok=True)
-                found[name].symlink_to(target)
+            _link(found[name], self.objects.path_of(digest))
+        folder.mkdir(parents=True, exist_ok=True)
         return found
 
     def _members(self, artifact: Artifact) -> dict[str, str]:
@@ -469,6 +472,25 @@ class Store:
         if outside:
             raise StoreError(f"file name {outside[0]!r} in '{artifact.name}' is not a path below its folder")
         return members
+
+
+def _suffix_of(kind: type[Kind], value: Any) -> str:
+    """Return the suffix that a stored file keeps: a plain one, as no other could be part of a name."""
+    suffix = value.suffix if kind is FILE_KIND else ""
+    return suffix if suffix[1:].isalnum() and len(suffix) <= _LONGEST_SUFFIX else ""
+
+
+_LONGEST_SUFFIX = 16
+
+
+def _link(path: Path, target: Path) -> None:
+    """Let a path lead to an object of the store."""
+    if path.is_symlink() and path.readlink() == target:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):  # created by another run
+        path.unlink(missing_ok=True)
+        path.symlink_to(target)
 
 
 def _stays_inside(name: object) -> bool:

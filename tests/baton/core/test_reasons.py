@@ -25,7 +25,7 @@ TOLD = {
     "folder data removed": Cause(CauseKind.FOLDER, "data", "1", None),
     "environment variable LEVEL added": Cause(CauseKind.VARIABLE, "LEVEL", None, "2"),
     "module extra, which was missing, is now installed": Cause(CauseKind.MODULE, "extra", None, "2"),
-    "external input a -> b": Cause(CauseKind.WORLD, "version", "a", "b"),
+    "input from outside a -> b": Cause(CauseKind.WORLD, "version", "a", "b"),
     "outputs model json -> table": Cause(CauseKind.OUTPUTS, "model", "json", "table"),
     "argument one 'a' -> 'b'": Cause(CauseKind.ARGUMENT, "one", "'a'", "'b'"),
     "its output 'model' is missing from the store": Cause(CauseKind.MISSING, "model"),

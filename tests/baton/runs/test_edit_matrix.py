@@ -318,7 +318,7 @@ CODE: dict[str, tuple[Edit, set[str], str, str]] = {
         ("trips.txt", "90", "91"),
         {"rows", "kept", "names"},  # 90 and 91 are both too long: what is kept stays the same
         "rows",
-        "external input ",
+        "input from outside ",
     ),
 }
 

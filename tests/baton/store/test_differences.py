@@ -71,9 +71,9 @@ def test_parameters_that_come_and_go_are_told(work_and_entry):
 def test_what_version_says_is_told_without_secrets(work_and_entry):
     work, entry = work_and_entry
     assert told(replace(work, version="https://me:quiet@host/two"), entry) == [
-        "external input https://host/one -> https://host/two"
+        "input from outside https://host/one -> https://host/two"
     ]
-    assert told(replace(work, version="https://me:quiet@host/one"), entry) == ["external input changed"]
+    assert told(replace(work, version="https://me:quiet@host/one"), entry) == ["input from outside changed"]
 
 
 def test_another_rule_is_told_and_nothing_else(work_and_entry):

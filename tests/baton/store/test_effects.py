@@ -279,7 +279,7 @@ class TestTheStateOfTheWorld:
         do(deploy, factor=4)
         assert do(deploy, factor=4).outcome is Outcome.CACHED
         registry.serves = "model 7"
-        assert do(deploy, factor=4).reason == "external input one: model 4 -> one: model 7"
+        assert do(deploy, factor=4).reason == "input from outside one: model 4 -> one: model 7"
         assert registry.serves == "model 4"
 
     def test_that_a_later_effect_changes_does_not_make_the_one_before_it_run_again(self, do):

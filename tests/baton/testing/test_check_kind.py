@@ -6,19 +6,42 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
+import lightgbm
 import numpy as np
+import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import xgboost
+from matplotlib.figure import Figure
 from scipy import sparse
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from baton import Booster, File, Files, Json, Matrix, Table
+from baton import (
+    Arrow,
+    Booster,
+    Estimator,
+    File,
+    Files,
+    Folder,
+    Frame,
+    Json,
+    LightGBM,
+    Matrix,
+    Scan,
+    Table,
+)
+from baton.kinds.figure import FigureKind
 from baton.testing import check_kind
 from tests.baton.testing.kinds_to_check import (
     BrokenKind,
     ForgetfulKind,
     HonestPickleKind,
     PickleKind,
+    ScaledKind,
     UnorderedKind,
     ZippedKind,
     scale,
@@ -91,7 +114,33 @@ def test_every_kind_that_comes_along_keeps_its_promises(tmp_path: Path):
     (tmp_path / "one.txt").write_text("one")
     features = np.eye(4)
     booster = xgboost.train({"max_depth": 2}, xgboost.DMatrix(features, np.arange(4)), 2)
+    quiet = {"verbose": -1, "num_threads": 1, "min_data_in_leaf": 1}
+    light = lightgbm.train(quiet, lightgbm.Dataset(np.arange(40.0).reshape(20, 2), np.arange(20)), 2)
+    frame = pd.DataFrame(
+        {
+            "a": [1.5, None],
+            "b": pd.Categorical(["x", "y"]),
+            "c": ["ü", None],
+            "d": pd.Timestamp("2021-01-31"),
+        },
+        index=pd.Index(["one", "two"], name="id"),
+    )
+    columns = ColumnTransformer([("a", StandardScaler(), ["a"]), ("b", OneHotEncoder(), ["b"])])
+    forest = RandomForestClassifier(2, random_state=0).fit(features, [0, 1, 0, 1])
+    figure = Figure()
+    figure.subplots().plot([1, 3, 2])
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "folder" / "inner" / "two.txt").write_text("two")
     values = [
+        (Frame, frame),
+        (Arrow, pa.table({"a": [1, None], "b": pa.chunked_array([["x"], ["y"]]).dictionary_encode()})),
+        (Scan, pl.LazyFrame({"a": [1, 2]})),
+        (Estimator, make_pipeline(columns).fit(frame)),
+        (Estimator, forest),
+        (ScaledKind, FunctionTransformer(scale)),
+        (LightGBM, light),
+        (FigureKind, figure),
+        (Folder, tmp_path / "folder"),
         (Table, pl.DataFrame({"a": [1, None], "b": ["x", "y"]}, schema_overrides={"b": pl.Categorical})),
         (Matrix, features),
         (Matrix, sparse.csr_matrix(features)),

@@ -1,0 +1,46 @@
+"""Pictures for people."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baton.core.artifact import Kind, mismatch
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from matplotlib.figure import Figure as _Figure
+
+
+class FigureKind(Kind):
+    """A matplotlib figure, stored as PNG; a task that takes it receives the path of the picture."""
+
+    name = "figure"
+    suffix = ".png"
+    gives_path = True
+    packages = ("matplotlib",)
+
+    @classmethod
+    def write(cls, value: Any, path: Path) -> None:
+        """Draw a figure, or copy the picture that another task drew; raise TypeError for anything else."""
+        if isinstance(value, Path):
+            shutil.copyfile(value, path)
+            return
+        from matplotlib.figure import Figure
+
+        if not isinstance(value, Figure):
+            raise TypeError(mismatch("a matplotlib Figure", value))
+        value.savefig(path, format="png", metadata={"Software": None})
+
+    @classmethod
+    def read(cls, path: Path) -> Any:
+        """Return the path of the picture."""
+        return path
+
+
+if TYPE_CHECKING:
+    Figure: TypeAlias = _Figure | Path
+else:
+    Figure = FigureKind
