@@ -10,7 +10,7 @@ from baton.core.parameters import Parameters, flatten, parameter
 from baton.core.period import Period
 from baton.core.task import Task, task
 from baton.core.tracker import Champion, ModelRegistry, TrackingRun
-from baton.errors import BatonError, TaskError
+from baton.errors import BatonError, Skip, TaskError
 from baton.kinds.arrow import Arrow
 from baton.kinds.figure import Figure
 from baton.kinds.lightgbm import LightGBM
@@ -45,6 +45,7 @@ __all__ = [
     "Period",
     "Provenance",
     "Scan",
+    "Skip",
     "Table",
     "Task",
     "TaskContext",

@@ -148,6 +148,20 @@ class CorruptObject(StoreError):
         self.digest = digest
 
 
+class Skip(Exception):
+    """Raised in a task: it and what needs its outputs is skipped, and the run is good.
+
+    Parameters
+    ----------
+    reason : str
+        Why, in one line.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class TaskError(BatonError):
     """Raised by a task that cannot continue and knows why, for example a gate that rejects a model.
 

@@ -117,7 +117,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 def show_plan(planned: Sequence[PlannedTask], *, as_json: bool) -> None:
     """Print what a run would do with each task, and why, on stdout."""
     if not as_json:
-        rows = [(task.task, "run" if task.would_run else "cached", task.reason) for task in planned]
+        rows = [(task.task, task.verb, task.reason) for task in planned]
         show_table(("task", "would", "reason"), rows)
         return
     show_json(
@@ -125,6 +125,7 @@ def show_plan(planned: Sequence[PlannedTask], *, as_json: bool) -> None:
             {
                 "task": task.task,
                 "would_run": task.would_run,
+                "would_skip": task.would_skip,
                 "reason": task.reason,
                 "causes": [cause.as_dict() for cause in task.causes],
             }

@@ -406,6 +406,18 @@ def versions_take_what_is_known(dag: Dag) -> Iterator[str]:
                 )
 
 
+def conditions_take_what_is_known(dag: Dag) -> Iterator[str]:
+    """Let ``when`` take parameters and inputs of its task."""
+    for task in dag.tasks:
+        known = [*task.parameters, *task.fixed, *task.arguments]
+        for name in task.when_arguments:
+            if name not in known:
+                yield (
+                    f"task '{task.name}': when= takes '{name}', which the task does not take"
+                    f"{nearest(name, known)}"
+                )
+
+
 def parameter_names_are_unique(dag: Dag) -> Iterator[str]:
     """No two parameters share a short name."""
     seen: dict[str, str] = {}
@@ -504,6 +516,7 @@ RULES: tuple[Callable[[Dag], Iterator[str]], ...] = (
     inputs_are_known,
     parameters_are_known,
     versions_take_what_is_known,
+    conditions_take_what_is_known,
     parameter_names_are_unique,
     parameters_have_defaults,
     parameters_can_be_given,

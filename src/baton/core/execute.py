@@ -26,9 +26,9 @@ from baton.core.events import Reporter, TaskFinished, TaskLogged, TaskStarted, i
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
 from baton.core.reasons import Cause
-from baton.core.task import AnyTask
+from baton.core.task import AnyTask, Argument
 from baton.core.tracker import TrackingRun
-from baton.errors import BatonError, CorruptObject, MissingObject, StoreError, TaskError, Unavailable
+from baton.errors import BatonError, CorruptObject, MissingObject, Skip, StoreError, TaskError, Unavailable
 
 _PANIC = "PanicException"
 """Rust libraries raise this for their own bugs; not an `Exception`, but no reason to end a run."""
@@ -243,7 +243,9 @@ def execute_task(
     """
     began = time.perf_counter()
     try:
-        report = _attempt(task, inputs, run)
+        report = unmet(task, inputs, run) or _attempt(task, inputs, run)
+    except Skip as skip:
+        report = TaskReport(task.name, Outcome.SKIPPED, reason=skip.reason)
     except (Exception, SystemExit) as error:  # the task boundary: becomes an outcome
         report = TaskReport(task.name, Outcome.FAILED, failure=describe(error))
     except BaseException as error:
@@ -280,6 +282,27 @@ def _text_of(error: BaseException) -> str:
         return ""
 
 
+def unmet(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> TaskReport | None:
+    """Return the report of a task whose ``when`` says no, or None if the task may run."""
+    if task.when is None:
+        return None
+    seen = run.seen_by(task)
+    given = {
+        name: _loaded(task.arguments[name], inputs, run.store) if name in task.arguments else seen[name]
+        for name in task.when_arguments
+    }
+    if task.when(**given):
+        return None
+    values = ", ".join(f"{name}={value!r:.40}" for name, value in given.items())
+    return TaskReport(task.name, Outcome.SKIPPED, reason=f"{task.when.__name__}({values}) is false")
+
+
+def _loaded(argument: Argument, inputs: Mapping[str, Artifact], store: ArtifactStore) -> Any:
+    if argument.elements is None:
+        return store.load(inputs[argument.artifact], argument.kind)
+    return {key: store.load(inputs[name], argument.kind) for key, name in argument.elements.items()}
+
+
 def finish(report: TaskReport, run: TaskRun) -> TaskReport:
     """Announce the end of a task run and return its report."""
     run.report(TaskFinished(report))
@@ -292,12 +315,15 @@ def look_up(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> tupl
     Returns
     -------
     report : TaskReport or None
-        The end of a task whose cached result can be used; None if it must run.
+        The end of a task whose cached result can be used or that is skipped; None if it must run.
     reason : str
         Why.  An error here happens again in `execute_task`, which reports it.
     """
     began = time.perf_counter()
     try:
+        skipped = unmet(task, inputs, run)
+        if skipped is not None:
+            return skipped, skipped.reason
         decision = _decide(task, inputs, run)
     except (Exception, SystemExit):  # the task boundary, as in execute_task
         return None, ""
@@ -433,13 +459,7 @@ def _call(
 ) -> tuple[Any, ...]:
     arguments: dict[str, Any] = dict(parameters)
     for name, argument in task.arguments.items():
-        if argument.elements is None:
-            arguments[name] = run.store.load(inputs[argument.artifact], argument.kind)
-        else:
-            arguments[name] = {
-                key: run.store.load(inputs[artifact], argument.kind)
-                for key, artifact in argument.elements.items()
-            }
+        arguments[name] = _loaded(argument, inputs, run.store)
     if task.context is not None:
         arguments[task.context] = context
     if task.tracking is not None:

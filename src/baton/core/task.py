@@ -124,6 +124,9 @@ class Task(Generic[P, R]):
         example the digest of a local file).  The result is part of a pure task's cache key; an
         effect is up to date while the result equals that of its last success.  For an effect it may also
         take the `baton.core.tracker.ModelRegistry`.
+    when : callable or None
+        Returns, from some of the task's own parameters and inputs, whether the task runs; if not, it and what
+        needs its outputs is skipped.
     problems : tuple of str
         Problems of the declaration, which the DAG that holds the task reports.
     """
@@ -144,6 +147,7 @@ class Task(Generic[P, R]):
     after: tuple[str, ...]
     position: Position | None
     version: Callable[..., str] | None
+    when: Callable[..., bool] | None
     problems: tuple[str, ...]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -259,6 +263,11 @@ class Task(Generic[P, R]):
             hints = {}
         return {name: hints.get(name) is ModelRegistry for name in inspect.signature(self.version).parameters}
 
+    @cached_property
+    def when_arguments(self) -> tuple[str, ...]:
+        """The arguments of ``when``."""
+        return () if self.when is None else tuple(inspect.signature(self.when).parameters)
+
     @property
     def description(self) -> str:
         """First line of the function's docstring, or empty."""
@@ -286,6 +295,7 @@ def task(
     after: tuple[str, ...] | str = (),
     position: Position | None = None,
     version: Callable[..., str] | None = None,
+    when: Callable[..., bool] | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
@@ -305,6 +315,7 @@ def task(
     after: tuple[str, ...] | str = (),
     position: Position | None = None,
     version: Callable[..., str] | None = None,
+    when: Callable[..., bool] | None = None,
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
     """Declare a plain typed function as a task.
 
@@ -312,7 +323,7 @@ def task(
     ----------
     function : callable, optional
         The function, if the decorator is used without arguments.
-    name, outputs, effect, timeout_s, pool, group, after, position, version
+    name, outputs, effect, timeout_s, pool, group, after, position, version, when
         As in `Task`; a single output may be given as a string.
     retries, retry_delay_s, retry_backoff
         As in `Retry`.
@@ -366,6 +377,7 @@ def task(
             after=(after,) if isinstance(after, str) else tuple(after),
             position=position,
             version=version,
+            when=when,
             problems=tuple(problems),
         )
 

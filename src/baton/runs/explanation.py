@@ -43,8 +43,8 @@ class Explanation:
     ----------
     task : str
         Name of the task.
-    would_run : bool
-        False if the run would use a cached result.
+    would_run, would_skip : bool
+        As in `baton.runs.planning.PlannedTask`.
     reason : str
         Why, in one line.
     causes : tuple of Cause
@@ -79,6 +79,7 @@ class Explanation:
 
     task: str
     would_run: bool
+    would_skip: bool
     reason: str
     causes: tuple[Cause, ...]
     compared_with: str
@@ -123,6 +124,7 @@ def explain(execution: Execution, wanted: AnyTask) -> Explanation:
     return Explanation(
         task=wanted.name,
         would_run=planned.would_run,
+        would_skip=planned.would_skip,
         reason=planned.reason,
         causes=by_importance(
             [*_with_diffs(project, planned.causes, earlier), *_damages(project, expected.outputs)]

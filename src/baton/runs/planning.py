@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from baton.core.artifact import Artifact
 from baton.core.dag import Dag
-from baton.core.execute import describe
+from baton.core.execute import describe, unmet
 from baton.core.reasons import Cause, CauseKind, by_importance, in_one_line
 from baton.core.task import AnyTask
 from baton.errors import StoreError
@@ -25,17 +25,25 @@ class PlannedTask:
     task : str
         Name of the task.
     would_run : bool
-        False if the run would use a cached result.
+        False if the run would use a cached result, or skip the task.
     reason : str
         Why, in one line.
     causes : tuple of Cause
         The separate causes for running, most important first.
+    would_skip : bool
+        Whether the run would skip the task, as far as that is known before it.
     """
 
     task: str
     would_run: bool
     reason: str
     causes: tuple[Cause, ...] = ()
+    would_skip: bool = False
+
+    @property
+    def verb(self) -> str:
+        """What the run would do with the task: ``"run"``, ``"skip"`` or ``"cached"``."""
+        return "run" if self.would_run else "skip" if self.would_skip else "cached"
 
 
 def plan(execution: Execution) -> tuple[PlannedTask, ...]:
@@ -78,6 +86,9 @@ def _forecast_one(
     if not execution.use_cache:
         causes.append(Cause(CauseKind.CACHE_OFF))
     inputs = {name: known[name] for name in task.inputs if name in known}
+    skipped = _would_skip(execution, task, inputs, found)
+    if skipped is not None:
+        return Forecast(skipped, None, inputs)
     unknown = tuple(name for name in task.inputs if name not in known)
     scope = execution.effect_scope
     if task.effect and not scope.skips_done:
@@ -96,6 +107,22 @@ def _forecast_one(
         return _would_run(task, causes, store.work_of(decision), inputs)
     planned = PlannedTask(task.name, would_run=False, reason=decision.reason)
     return Forecast(planned, store.work_of(decision), inputs, decision.entry.outputs)
+
+
+def _would_skip(
+    execution: Execution, task: AnyTask, inputs: Mapping[str, Artifact], found: Mapping[str, Forecast]
+) -> PlannedTask | None:
+    """Return the plan for a task that would be skipped, if that is known, else None."""
+    for upstream in execution.dag.upstream_of(task):
+        if found[upstream.name].planned.would_skip:
+            reason = f"'{upstream.name}' would be skipped"
+            return PlannedTask(task.name, would_run=False, reason=reason, would_skip=True)
+    if task.when is None or inputs.keys() != task.inputs.keys():
+        return None
+    report = unmet(task, inputs, execution.task_run)
+    if report is None:
+        return None
+    return PlannedTask(task.name, would_run=False, reason=report.reason, would_skip=True)
 
 
 def _would_run(

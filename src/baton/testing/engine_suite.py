@@ -140,6 +140,18 @@ class EngineSuite:
         report = self.run(tmp_path, "swept", start=3)
         assert self.value(tmp_path, report, "total") == {"times_2": 6, "times_5": 15}
 
+    def test_what_is_skipped_says_why_and_the_run_is_good(self, tmp_path: Path) -> None:
+        report = self.run(tmp_path, "skips", start=1)
+        assert report.is_good
+        assert {
+            task.task: (task.outcome.value, task.reason) for task in report.tasks if not task.outputs
+        } == {
+            "conditional": ("skipped", "_is_wanted(start=1) is false"),
+            "skipping": ("skipped", "1 is below 3"),
+            "after_skips": ("skipped", "'conditional' skipped"),
+        }
+        assert report.outcome_of("left") is Outcome.SUCCEEDED
+
     def test_a_target_runs_only_what_it_needs(self, tmp_path: Path) -> None:
         report = self.run(tmp_path, "diamond", "left")
         assert set(self.outcomes(report)) == {"source", "left"}

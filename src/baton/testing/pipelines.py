@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from baton import Dag, Json, Parameters, TaskContext, TaskError, TrackingRun, parameter, task
+from baton import Dag, Json, Parameters, Skip, TaskContext, TaskError, TrackingRun, parameter, task
 
 
 class Chosen(Parameters, frozen=True):
@@ -58,6 +58,30 @@ def join(left: Json, right: Json, context: TaskContext) -> tuple[Json, Json]:
     """Combine both branches."""
     context.fact("joined", left + right)
     return left + right, len(left) + len(right)
+
+
+def _is_wanted(start: int) -> bool:
+    return start > 1
+
+
+@task(when=_is_wanted)
+def conditional(start: int) -> Json:
+    """Run only for a start above 1."""
+    return [start]
+
+
+@task
+def skipping(source: Json) -> Json:
+    """Skip itself for a start below 3."""
+    if source[0] < 3:
+        raise Skip(f"{source[0]} is below 3")
+    return source
+
+
+@task
+def after_skips(conditional: Json, skipping: Json) -> Json:
+    """Need both."""
+    return conditional + skipping
 
 
 @task
@@ -158,6 +182,7 @@ chain = Dag("chain", [source, left], parameters=Chosen)
 diamond = Dag("diamond", [source, left, right, join, publish], parameters=Chosen, default="publish")
 positioned = Dag("positioned", [tidy, prepare, source, left, right, join, publish], parameters=Chosen)
 swept = Dag("swept", [source, *_times, total.bind("total", products=_times)], parameters=Chosen)
+skips = Dag("skips", [source, conditional, skipping, after_skips, left], parameters=Chosen)
 retried = Dag("retried", [flaky], parameters=Chosen)
 killable = Dag("killable", [mortal], parameters=Chosen)
 naps = Dag("naps", [nap_one, nap_two], parameters=Chosen)

@@ -38,7 +38,8 @@ def command(ctx: click.Context, task: str, full: bool, as_json: bool) -> None:
 
 
 def _verdict(explained: Explanation) -> Iterator[str]:
-    yield f"{explained.task}: {'would run' if explained.would_run else 'cached'}"
+    verdict = "would run" if explained.would_run else "would be skipped" if explained.would_skip else "cached"
+    yield f"{explained.task}: {verdict}"
     if not explained.would_run:
         yield f"  {explained.reason}"
         if explained.computed is not None:

@@ -74,7 +74,7 @@ class StepOperator(BaseOperator):
         Raises
         ------
         AirflowSkipException
-            If the step must not run.
+            If the step must not run, or all its tasks are skipped.
         AirflowRescheduleException
             If an earlier run must finish first.
         AirflowFailException
@@ -174,6 +174,10 @@ class StepOperator(BaseOperator):
             message = f"task '{failed[0].task}' failed: {_explained(failure.message, failure.hint)}"
             is_final = self._is_final(failure, execution, context["ti"])
             raise (AirflowFailException if is_final else AirflowException)(message)
+        skipped = [report for report in reports if report.outcome is Outcome.SKIPPED]
+        if skipped and len(skipped) == len(reports):
+            context["ti"].xcom_push(RETURNED, content)
+            raise AirflowSkipException(skipped[0].reason)
         self._update_assets(execution, reports, context)
         return content
 

@@ -276,7 +276,8 @@ def reports_of(
     reports: dict[str, TaskReport] = {}
     for task in dag.order:
         state = states.get(home[task.name])
-        if task.name in known and state not in ("skipped", "upstream_failed"):
+        is_skipped = state == "skipped" and task.name in known and known[task.name].outcome is Outcome.SKIPPED
+        if is_skipped or (task.name in known and state not in ("skipped", "upstream_failed")):
             reports[task.name] = known[task.name]
         elif state in ("failed", "success", "removed"):
             failure = Failure(
