@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from baton.core.events import Reporter, RunFinished, RunStarted, ignore_events
-from baton.core.outcome import RunReport, TaskReport
+from baton.core.outcome import Outcome, RunReport, TaskReport
 from baton.engines.simple import SimpleEngine, Stepping
 from baton.errors import BatonError, TaskError, UsageError
 from baton.runs.execution import Execution
@@ -90,7 +90,8 @@ class StepwisePipeline:
             ended = reports[task.name]
             if ended.failure is not None:
                 raise StepFailed(f"task '{task.name}' failed: {ended.failure.message}", ended.failure.hint)
-            if not ended.outcome.is_good:
+            is_over = any(report.failure is not None for report in reports.values())
+            if not ended.outcome.is_good and (is_over or ended.outcome is not Outcome.SKIPPED):
                 raise StepFailed(f"task '{task.name}' cannot run: {ended.reason}")
         return tuple(reports[task.name] for task in waiting)
 

@@ -407,7 +407,7 @@ def versions_take_what_is_known(dag: Dag) -> Iterator[str]:
 
 
 def conditions_take_what_is_known(dag: Dag) -> Iterator[str]:
-    """Let ``when`` take parameters and inputs of its task."""
+    """Let ``when`` take parameters and JSON inputs of its task."""
     for task in dag.tasks:
         known = [*task.parameters, *task.fixed, *task.arguments]
         for name in task.when_arguments:
@@ -415,6 +415,11 @@ def conditions_take_what_is_known(dag: Dag) -> Iterator[str]:
                 yield (
                     f"task '{task.name}': when= takes '{name}', which the task does not take"
                     f"{nearest(name, known)}"
+                )
+            elif name in task.arguments and task.arguments[name].kind.name != "json":
+                yield (
+                    f"task '{task.name}': when= takes '{name}', a {task.arguments[name].kind.name}: "
+                    "it may take parameters and inputs of the kind Json, which any engine reads at once"
                 )
 
 

@@ -159,11 +159,18 @@ def joined(one: type[Parameters], other: type[Parameters]) -> type[Parameters]:
         known = found.setdefault(field.name, field)
         if (known.type, _default_of(known)) != (field.type, _default_of(field)):
             raise ValueError(f"parameter '{field.name}' differs between {one.__name__} and {other.__name__}")
-    fields = [(name, field.type, _default_of(field)) for name, field in found.items()]
+    fields = [(name, field.type, *_declared_default(field)) for name, field in found.items()]
     both: type[Parameters] = msgspec.defstruct(  # type: ignore[assignment]  # a subclass of its bases
         f"{one.__name__}And{other.__name__}", fields, bases=(Parameters,), frozen=True, kw_only=True
     )
     return both
+
+
+def _declared_default(field: msgspec.structs.FieldInfo) -> tuple[Any, ...]:
+    """Return a field's default as `msgspec.defstruct` takes it, nothing if it has none."""
+    if field.default_factory is not msgspec.NODEFAULT:
+        return (msgspec.field(default_factory=field.default_factory),)
+    return () if field.default is msgspec.NODEFAULT else (field.default,)
 
 
 def value_of(parameters: msgspec.Struct, name: str) -> Any:

@@ -125,8 +125,8 @@ class Task(Generic[P, R]):
         effect is up to date while the result equals that of its last success.  For an effect it may also
         take the `baton.core.tracker.ModelRegistry`.
     when : callable or None
-        Returns, from some of the task's own parameters and inputs, whether the task runs; if not, it and what
-        needs its outputs is skipped.
+        Returns, from some of the task's own parameters and inputs of the kind Json, whether it runs; if
+        not, it and what needs its outputs is skipped.
     problems : tuple of str
         Problems of the declaration, which the DAG that holds the task reports.
     """
@@ -175,6 +175,15 @@ class Task(Generic[P, R]):
         """The source of each argument that takes other artifacts than the one of its own name."""
         return {name: one.source for name, one in self.arguments.items() if one.artifact != name}
 
+    @cached_property
+    def readers(self) -> Mapping[str, str]:
+        """The kind of each argument that reads its artifact in another way than the kind of that name."""
+        return {
+            name: f"{one.kind.__module__}:{one.kind.__qualname__}"
+            for name, one in self.arguments.items()
+            if any(getattr(base, "name", "") == one.kind.name for base in one.kind.__mro__[1:])
+        }
+
     def bind(
         self,
         name: str,
@@ -222,13 +231,14 @@ class Task(Generic[P, R]):
         """
         problems = list(self.problems)
         takes, fixed = dict(self.arguments), dict(self.fixed)
+        hints = _annotations(self.function, [])
         for argument, given in arguments.items():
             try:
                 if argument in takes:
                     takes[argument] = _bound_argument(takes[argument], given)
                 elif argument in self.parameters or argument in fixed:
                     fixed[argument] = given
-                    fixed[argument] = _fixed_value(self.parameters.get(argument), given)
+                    fixed[argument] = typed(hints.get(argument, Any), given, from_text=False)
                 else:
                     known = [*takes, *self.parameters]
                     raise ValueError(f"'{self.name}' has no such argument{nearest(argument, known)}")
@@ -438,15 +448,11 @@ def _artifact(given: Any, kind: type[Kind]) -> str:
     return name
 
 
-def _fixed_value(annotation: Any, given: Any) -> Any:
-    return given if annotation is None else typed(annotation, given, from_text=False)
-
-
 def _conflicts(arguments: Mapping[str, Argument]) -> Iterator[str]:
     kinds: dict[str, type[Kind]] = {}
     for name, argument in arguments.items():
         for artifact in argument.artifacts:
-            if kinds.setdefault(artifact, argument.kind) is not argument.kind:
+            if not are_compatible(kinds.setdefault(artifact, argument.kind), argument.kind):
                 yield f"argument '{name}' takes '{artifact}' as another kind than the argument before it"
 
 

@@ -62,7 +62,7 @@ class _FilesKind(Kind):
 class _FolderKind(Kind):
     """A folder with all files below it, passed as its path; the store keeps each file as an object.
 
-    Empty folders inside are left out, and links are replaced by what they lead to.
+    Empty folders inside are left out, and links to files are replaced by what they lead to.
     """
 
     name = "folder"
@@ -89,7 +89,20 @@ OF_SEVERAL_FILES = frozenset({_FilesKind.name, _FolderKind.name})
 
 
 def files_below(value: Any) -> dict[str, Path]:
-    """Return the files of a folder by their paths below it; raise TypeError if it is no folder."""
+    """Return the files of a folder by their paths below it.
+
+    Raises
+    ------
+    TypeError
+        If it is no folder, or holds what cannot be stored: a link to a folder or to nothing, a pipe.
+    """
     if not isinstance(value, Path) or not value.is_dir():
         raise TypeError(mismatch("the path of a folder", value))
-    return {path.relative_to(value).as_posix(): path for path in sorted(value.rglob("*")) if path.is_file()}
+    found = {}
+    for path in sorted(value.rglob("*")):
+        name = path.relative_to(value).as_posix()
+        if path.is_file():
+            found[name] = path
+        elif path.is_symlink() or not path.is_dir():
+            raise TypeError(f"'{name}' in the folder is neither a file nor a folder of its own")
+    return found

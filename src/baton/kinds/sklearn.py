@@ -31,7 +31,7 @@ class EstimatorKind(Kind):
     name = "estimator"
     module = "sklearn"
     suffix = ".skops"
-    packages = ("scikit-learn", "skops")
+    packages = ("sklearn", "skops")
     trusted: ClassVar[tuple[Callable[..., Any], ...]] = ()
     """Functions and classes that an estimator of this kind may hold."""
 

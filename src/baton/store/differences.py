@@ -157,6 +157,10 @@ def _inputs(work: Work, entry: Entry, unknown: Collection[str]) -> Iterator[Caus
             source, earlier = (one.arguments.get(argument, argument) for one in (work, entry))
             if source != earlier:
                 yield Cause(CauseKind.ARGUMENT, argument, _sources(earlier), _sources(source))
+    for argument in {**work.readers, **entry.readers}:
+        now, then = (one.readers.get(argument, "its own kind") for one in (work, entry))
+        if now != then:
+            yield Cause(CauseKind.ARGUMENT, argument, then, now, note="read in another way")
     for name in {**work.inputs, **entry.inputs}:
         before, after = entry.inputs.get(name), work.inputs.get(name)
         if before != after and name not in unknown:

@@ -26,7 +26,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     secrets, `world_digest` its fingerprint.  `rule` and `python` are the versions of the cache key's rule
     and of Python.  `observed` are facts observed during the computation; the entry is valid only while
     they hold.  `finished_at` is UTC in ISO 8601, `duration_s` seconds.  `held` are the digests of the code
-    inside outputs, by output and by ``"module:name"``.  `arguments` are those of the work.
+    inside outputs, by output and by ``"module:name"``.  `arguments` and `readers` are
+    those of the work.
     """
 
     version: int = ENTRY_VERSION
@@ -53,6 +54,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     observed: Observations = Observations()
     held: dict[str, dict[str, str]] = {}
     arguments: dict[str, Any] = {}
+    readers: dict[str, str] = {}
 
 
 class Latest(msgspec.Struct, frozen=True, kw_only=True):

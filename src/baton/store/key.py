@@ -39,6 +39,8 @@ class Work:
         The state of the world according to the task's ``version``; empty if it has none.
     arguments : mapping of str to str or list
         The source of each argument that takes other artifacts than the one of its own name.
+    readers : mapping of str to str
+        The kind of each argument that reads its artifact in another way, as `Scan` reads a table.
     effect : bool
         Whether the task is an effect.  Then `version`, which the effect may change, is not part of the key.
     """
@@ -50,6 +52,7 @@ class Work:
     reach: Reach
     version: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    readers: Mapping[str, str] = field(default_factory=dict)
     effect: bool = False
 
     @property
@@ -71,9 +74,8 @@ class Work:
             "packages": self.reach.packages,
             "version": "" if self.effect else self.version,
         }
-        if self.arguments:
-            counted["arguments"] = self.arguments
-        return fingerprint(counted)
+        rare = {"arguments": self.arguments, "readers": self.readers}
+        return fingerprint(counted | {name: value for name, value in rare.items() if value})
 
 
 def describe_work(
@@ -94,5 +96,6 @@ def describe_work(
         reach=replace(reach, packages=dict(sorted({**reach.packages, **packages}.items()))),
         version=version,
         arguments=task.bound,
+        readers=task.readers,
         effect=task.effect,
     )

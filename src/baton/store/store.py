@@ -412,6 +412,7 @@ class Store:
             parameter_digests=digests,
             inputs=work.inputs,
             arguments=dict(work.arguments),
+            readers=dict(work.readers),
             code=work.reach.parts,
             packages=work.reach.packages,
             unresolved=list(work.reach.unresolved),

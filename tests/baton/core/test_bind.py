@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from baton import Dag, Json, Parameters, Period, Table, api, task
+from baton import Dag, Json, Parameters, Period, Scan, Table, api, flatten, task
+from baton.codetrace.reader import CodeReader
 from baton.core.task import AnyTask
 from baton.errors import InvalidPipeline
+from baton.runs.project import Project
+from baton.store.key import describe_work
 
 
 class Rows(Parameters, frozen=True):
@@ -63,26 +67,36 @@ twice, thrice = scaled.bind("twice", factor=2), scaled.bind("thrice", factor=3)
 swept = Dag("swept", [data, twice, thrice, sums.bind("totals", parts=[twice, thrice])], parameters=Rows)
 
 
+_copies = [twice, thrice, scaled.bind("fourfold", factor=4)]
+wider = Dag("swept", [data, *_copies, sums.bind("totals", parts=_copies)], parameters=Rows)
+_more = scaled.bind("twice", factor=2.5)
+changed = Dag("swept", [data, _more, thrice, sums.bind("totals", parts=[_more, thrice])], parameters=Rows)
+
+
 def one_way(first: str, second: str) -> Dag:
     compared = difference.bind("compared", one=first, other=second)
     return Dag("compared", [data, other_data, compared], parameters=Rows)
 
 
-def outcomes(folder: Path, name: str, monkeypatch, dag: Dag, **options: object) -> dict[str, str]:
-    """Run a DAG with the cache and return how each task ended."""
-    monkeypatch.setattr("tests.baton.core.test_bind." + name, dag, raising=False)
-    reference = f"tests.baton.core.test_bind:{name}"
-    project = api.open_project(folder=folder, options={"pipeline": reference, **options}, environ={})
-    report = api.run(project, use_cache=True)
+there, back = one_way("data", "other_data"), one_way("other_data", "data")
+both = swept.under("north") + swept.under("south")
+
+
+def outcomes(folder: Path, name: str, **options: object) -> dict[str, str]:
+    """Run a DAG of this module with the cache and return how each task ended."""
+    report = api.run(opened(folder, name, **options), use_cache=True)
     assert report.is_good, report.tasks
     return {one.task: one.outcome.value for one in report.tasks}
 
 
+def opened(folder: Path, name: str, **options: object) -> Project:
+    reference = f"tests.baton.core.test_bind:{name}"
+    return api.open_project(folder=folder, options={"pipeline": reference, **options}, environ={})
+
+
 def loaded(folder: Path, artifact: str) -> object:
     """Return the JSON value of the artifact that was made last under a name."""
-    project = api.open_project(
-        folder=folder, options={"pipeline": "tests.baton.core.test_bind:swept"}, environ={}
-    )
+    project = opened(folder, "swept")
     report = api.run(project, use_cache=True)
     return project.store.load(report.artifacts[artifact], Json)
 
@@ -117,17 +131,26 @@ class TestBind:
         keyed = sums.bind("totals", parts={"2": twice, "3": "thrice"})
         assert keyed.arguments["parts"].elements == {"2": "twice", "3": "thrice"}
 
+    def test_a_value_that_was_fixed_is_checked_when_it_is_fixed_anew(self):
+        again = scaled.bind("half", factor=0.5).bind("most", factor="much")
+        assert again.problems == ("bind argument 'factor': expected a number, got a text",)
+
+    def test_two_arguments_may_read_one_artifact_in_two_ways(self):
+        @task
+        def compared(one: Table, other: Scan) -> Json: ...
+
+        bound = compared.bind("compared", one="table", other="table")
+        assert Dag("both", [table, bound]).upstream_of(bound) == (table,)
+
     def test_what_waits_for_tasks_can_wait_for_others(self):
         assert publish.bind("publish_it").after == ("difference",)
         assert publish.bind("publish_it", after="twice").after == ("twice",)
 
 
 class TestKey:
-    def test_one_more_value_runs_only_its_own_copy_and_what_takes_all(self, tmp_path, monkeypatch):
-        outcomes(tmp_path, "grid", monkeypatch, swept)
-        copies = [twice, thrice, scaled.bind("fourfold", factor=4)]
-        wider = Dag("swept", [data, *copies, sums.bind("totals", parts=copies)], parameters=Rows)
-        assert outcomes(tmp_path, "grid", monkeypatch, wider) == {
+    def test_one_more_value_runs_only_its_own_copy_and_what_takes_all(self, tmp_path):
+        outcomes(tmp_path, "swept")
+        assert outcomes(tmp_path, "wider") == {
             "data": "cached",
             "twice": "cached",
             "thrice": "cached",
@@ -135,27 +158,32 @@ class TestKey:
             "totals": "succeeded",
         }
 
-    def test_another_fixed_value_is_other_work(self, tmp_path, monkeypatch):
-        outcomes(tmp_path, "grid", monkeypatch, swept)
-        changed = scaled.bind("twice", factor=2.5)
-        tasks = [data, changed, thrice, sums.bind("totals", parts=[changed, thrice])]
-        ended = outcomes(tmp_path, "grid", monkeypatch, Dag("swept", tasks, parameters=Rows))
+    def test_another_fixed_value_is_other_work(self, tmp_path):
+        outcomes(tmp_path, "swept")
+        ended = outcomes(tmp_path, "changed")
         assert ended["twice"] == ended["totals"] == "succeeded"
         assert ended["thrice"] == "cached"
 
-    def test_swapped_inputs_are_other_work_even_where_all_bytes_are_the_same(self, tmp_path, monkeypatch):
-        there, back = one_way("data", "other_data"), one_way("other_data", "data")
-        outcomes(tmp_path, "ways", monkeypatch, there, rows=1)
-        assert outcomes(tmp_path, "ways", monkeypatch, there, rows=1)["compared"] == "cached"
-        assert outcomes(tmp_path, "ways", monkeypatch, back, rows=1)["compared"] == "succeeded"
+    def test_swapped_inputs_are_other_work_even_where_all_bytes_are_the_same(self, tmp_path):
+        outcomes(tmp_path, "there", rows=1)
+        assert outcomes(tmp_path, "there", rows=1)["compared"] == "cached"
+        assert outcomes(tmp_path, "back", rows=1)["compared"] == "succeeded"
 
-    def test_the_reason_names_the_argument(self, tmp_path, monkeypatch):
-        outcomes(tmp_path, "ways", monkeypatch, one_way("data", "other_data"))
-        monkeypatch.setattr("tests.baton.core.test_bind.ways", one_way("other_data", "data"), raising=False)
-        options = {"pipeline": "tests.baton.core.test_bind:ways"}
-        planned = api.plan(api.open_project(folder=tmp_path, options=options, environ={}))
-        reason = next(one.reason for one in planned if one.task == "compared")
-        assert reason == ("argument one 'data' -> 'other_data'; argument other 'other_data' -> 'data'")
+    def test_the_reason_names_the_argument(self, tmp_path):
+        outcomes(tmp_path, "there")
+        reason = next(one.reason for one in api.plan(opened(tmp_path, "back")) if one.task == "compared")
+        assert reason == "argument one 'data' -> 'other_data'; argument other 'other_data' -> 'data'"
+
+    def test_an_artifact_that_is_read_in_another_way_is_other_work(self):
+        def width(table): ...
+
+        keys, bound = [], []
+        for kind in (Table, Scan):
+            width.__annotations__ = {"table": kind, "return": Json}
+            bound.append(task(width))
+            keys.append(describe_work(bound[-1], {}, {}, CodeReader()).key)
+        assert len(set(keys)) == 2
+        assert [dict(one.readers) for one in bound] == [{}, {"table": "baton.kinds.polars:_ScanKind"}]
 
     def test_the_keys_of_tasks_that_are_not_bound_stay(self):
         assert data.bound == {}
@@ -225,8 +253,7 @@ class TestJoined:
         assert both.name == "compared"
         assert both.parameters is Rows
 
-    def test_one_can_stand_in_another_twice_under_prefixes(self, tmp_path, monkeypatch):
-        both = swept.under("north") + swept.under("south")
+    def test_one_can_stand_in_another_twice_under_prefixes(self, tmp_path):
         assert both.target_names == (
             "north_data",
             "north_scaled",
@@ -236,7 +263,7 @@ class TestJoined:
             "south_sums",
             *("north_twice", "north_thrice", "north_totals", "south_twice", "south_thrice", "south_totals"),
         )
-        assert set(outcomes(tmp_path, "both", monkeypatch, both).values()) == {"succeeded"}
+        assert set(outcomes(tmp_path, "both").values()) == {"succeeded"}
 
     def test_what_waits_and_the_default_get_the_prefix_too(self):
         tasks = [data, other_data, difference.bind("difference", one="data", other="other_data"), publish]
@@ -249,6 +276,13 @@ class TestJoined:
             rows: int = 4
 
         assert "parameter 'rows' differs between" in problems_of(swept, parameters=Other)
+
+    def test_defaults_that_are_lists_come_along(self):
+        class Lists(Parameters, frozen=True):
+            months: list[int] = msgspec.field(default_factory=lambda: [1, 2])
+
+        joined = Dag("all", [swept], parameters=Lists).parameters
+        assert flatten(joined()) == {"months": [1, 2], "rows": 3}
 
     def test_different_periods_are_refused(self):
         monthly = Dag("monthly", [data], parameters=Rows, period=None)

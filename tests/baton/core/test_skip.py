@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from baton import Dag, Json, Parameters, Skip, api, task
+from baton import Dag, Json, Parameters, Skip, Table, api, task
 from baton.errors import InvalidPipeline
+from baton.stepwise import StepwisePipeline
 
 
 class Chosen(Parameters, frozen=True):
@@ -117,3 +118,25 @@ def test_a_condition_on_what_the_task_does_not_take_is_refused():
 
     with pytest.raises(InvalidPipeline, match="'other': when= takes 'weekday', which the task does not take"):
         Dag("wrong", [other], parameters=Chosen)
+
+
+def test_a_condition_on_a_large_input_is_refused():
+    def is_long(table: Table) -> bool: ...
+
+    @task
+    def table() -> Table: ...
+
+    @task(when=is_long)
+    def other(table: Table) -> Json: ...
+
+    with pytest.raises(
+        InvalidPipeline, match="when= takes 'table', a table: it may take parameters and inputs"
+    ):
+        Dag("wrong", [table, other])
+
+
+def test_a_step_that_is_skipped_is_no_failure(tmp_path):
+    pipeline = StepwisePipeline(opened(tmp_path, weekday=2))
+    with pipeline:
+        reports = pipeline.step("report")
+    assert [one.outcome.value for one in reports] == ["succeeded", "skipped", "succeeded", "skipped"]

@@ -7,6 +7,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -181,6 +182,13 @@ class TestFiles:
         (tmp_path / "empty").mkdir()
         assert list(there_and_back(store, Folder, tmp_path / "empty").iterdir()) == []
 
+    @pytest.mark.parametrize("target", ["..", "nowhere"])
+    def test_a_folder_with_a_link_that_cannot_be_stored_is_refused(self, store, tmp_path, target):
+        (tmp_path / "given").mkdir()
+        (tmp_path / "given" / "link").symlink_to(target)
+        with pytest.raises(TypeError, match="'link' in the folder is neither a file nor a folder of its own"):
+            store.save("value", Folder, tmp_path / "given")
+
     def test_a_file_is_no_folder(self, store, tmp_path):
         (tmp_path / "file").write_text("x")
         with pytest.raises(TypeError, match="expected the path of a folder"):
@@ -212,7 +220,6 @@ class TestFigure:
 
 
 def test_a_wrapper_of_lightgbm_is_told_what_to_return(store):
-    lightgbm = pytest.importorskip("lightgbm")
     model = lightgbm.LGBMRegressor(n_estimators=1, verbose=-1).fit(np.arange(40.0).reshape(20, 2), range(20))
     with pytest.raises(TypeError, match=r"expected a lightgbm Booster, .*: return its booster_"):
         store.save("value", LightGBM, model)
