@@ -104,7 +104,8 @@ def collect(
     NotObservable
         If an observation cannot be stored, such as a file that changed meanwhile.
     """
-    sources, roots, extended = [seen], _named_modules(seen, reach), reach
+    sources, roots = [seen], _named_modules(seen, reach)
+    extended = reader.reach(function, roots) if roots else reach
     while True:  # what a module runs on import may reach other modules
         sources = [seen, *(s for s in map(seen_at_import, extended.modules) if s is not None)]
         sources += _of_earlier_tasks(extended, sources)
