@@ -88,8 +88,12 @@ def test_an_import_that_is_moved_below_its_use(baton: Command, pipeline: Path) -
 def test_a_module_that_a_library_imported_for_an_earlier_task(baton: Command, pipeline: Path) -> None:
     library = pipeline / "site-packages"
     (library / "lib-1.0.dist-info").mkdir(parents=True)
-    lines = "import os\nfrom importlib import import_module\ndef work(): return import_module(os.environ['ONE']).RATE"
-    files = {"lib.py": lines, "lib-1.0.dist-info/METADATA": "Name: lib\nVersion: 1.0\n"}
+    lines = [
+        "import os",
+        "from importlib import import_module",
+        "def work(): return import_module(os.environ['ONE']).RATE",
+    ]
+    files = {"lib.py": "\n".join(lines), "lib-1.0.dist-info/METADATA": "Name: lib\nVersion: 1.0\n"}
     write(library, files)
     write(pipeline, {"work.py": "from lib import work", "plain.py": "RATE = 1"})
     run = partial(baton, PYTHONPATH=str(library), ONE="plain")

@@ -40,8 +40,10 @@ class _FileKind(Kind):
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
-        if not isinstance(value, Path) or not value.is_file():
+        if not isinstance(value, Path):
             raise TypeError(mismatch("the path of a file", value))
+        if not value.is_file():
+            raise TypeError(f"expected the path of a file, but {value} is none")
         shutil.copyfile(value, path)
 
     @classmethod
@@ -96,8 +98,10 @@ def files_below(value: Any) -> dict[str, Path]:
     TypeError
         If it is no folder, or holds what cannot be stored: a link to a folder or to nothing, a pipe.
     """
-    if not isinstance(value, Path) or not value.is_dir():
+    if not isinstance(value, Path):
         raise TypeError(mismatch("the path of a folder", value))
+    if not value.is_dir():
+        raise TypeError(f"expected the path of a folder, but {value} is none")
     found = {}
     for path in sorted(value.rglob("*")):
         name = path.relative_to(value).as_posix()
