@@ -80,6 +80,12 @@ class Kind:
     """Whether a task receives the path of the stored file, which then has the kind's suffix."""
     packages: ClassVar[tuple[str, ...]] = ()
     """Packages that define these values: a task depends on them even if it does not import them."""
+    types: ClassVar[tuple[str, ...]] = ()
+    """Types of these values, as ``"pandas.DataFrame"`` or ``"sklearn.*"``, for advice in messages."""
+
+    def __init_subclass__(cls) -> None:
+        if "types" in vars(cls):
+            _typed.append(cls)
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
@@ -101,36 +107,25 @@ class Kind:
         return ()
 
 
+_typed: list[type[Kind]] = []
+"""The loaded kinds that name the types of their values."""
+
+
 def are_compatible(one: type[Kind], other: type[Kind]) -> bool:
     """Whether a value stored as one kind can be read as the other: one is the other, read in another way."""
     return one.name == other.name and (issubclass(one, other) or issubclass(other, one))
 
 
-_KINDS_BY_TYPE = {
-    ("polars", "DataFrame"): "Table",
-    ("polars", "LazyFrame"): "Scan",
-    ("pandas", "DataFrame"): "Frame",
-    ("pyarrow", "Table"): "Arrow",
-    ("numpy", "ndarray"): "Matrix",
-    ("scipy", "csr_matrix"): "Matrix",
-    ("xgboost", "Booster"): "Booster",
-    ("lightgbm", "Booster"): "LightGBM",
-    ("matplotlib", "Figure"): "Figure",
-    ("pathlib", "Path"): "File or Folder",
-    ("pathlib", "PosixPath"): "File or Folder",
-    **{("builtins", name): "Json" for name in ("dict", "list", "str", "int", "float", "bool")},
-}
-
-
 def kind_for(annotation: Any) -> str:
-    """Return the name of the kind of baton that takes values of a type, or an empty text."""
+    """Return the names of the loaded kinds whose values are of a type, or an empty text."""
     found = typing.get_origin(annotation) or annotation
     if not isinstance(found, type):
         return ""
     top = found.__module__.partition(".")[0]
-    if top == "sklearn":
-        return "Estimator"
-    return _KINDS_BY_TYPE.get((top, found.__qualname__), "")
+    names = {f"{top}.{found.__qualname__}", f"{top}.*"}
+    return " or ".join(
+        kind.__name__.strip("_").removesuffix("Kind") for kind in _typed if names & set(kind.types)
+    )
 
 
 def mismatch(expected: str, value: object) -> str:

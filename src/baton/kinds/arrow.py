@@ -20,6 +20,7 @@ class ArrowKind(Kind):
     module = "pyarrow"
     suffix = ".arrow"
     packages = ("pyarrow",)
+    types = ("pyarrow.Table",)
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:

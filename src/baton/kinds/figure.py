@@ -21,6 +21,7 @@ class FigureKind(Kind):
     suffix = ".png"
     gives_path = True
     packages = ("matplotlib",)
+    types = ("matplotlib.Figure",)
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:

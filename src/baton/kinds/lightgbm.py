@@ -20,6 +20,7 @@ class LightGBMKind(Kind):
     module = "lightgbm"
     suffix = ".txt"
     packages = ("lightgbm",)
+    types = ("lightgbm.Booster",)
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:

@@ -21,6 +21,7 @@ class _MatrixKind(Kind):
     module = "numpy"
     suffix = ".npz"
     packages = ("numpy", "scipy")
+    types = ("numpy.ndarray", "scipy.csr_matrix")
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:

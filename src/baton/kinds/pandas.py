@@ -20,6 +20,7 @@ class FrameKind(Kind):
     module = "pandas"
     suffix = ".parquet"
     packages = ("pandas", "pyarrow")
+    types = ("pandas.DataFrame",)
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:

@@ -19,6 +19,7 @@ class _JsonKind(Kind):
 
     name = "json"
     suffix = ".json"
+    types = tuple(f"builtins.{name}" for name in ("dict", "list", "str", "int", "float", "bool"))
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
@@ -37,6 +38,7 @@ class _FileKind(Kind):
     """One file, passed as its path and stored unchanged; its name keeps its suffix."""
 
     name = "file"
+    types = ("pathlib.Path", "pathlib.PosixPath")
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
@@ -69,6 +71,7 @@ class _FolderKind(Kind):
 
     name = "folder"
     suffix = ".json"
+    types = _FileKind.types
 
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ class _TableKind(Kind):
     module = "polars"
     suffix = ".parquet"
     packages = ("polars",)
+    types = ("polars.DataFrame",)
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
@@ -41,6 +42,8 @@ class _ScanKind(_TableKind):
 
     It is a table, so a task may take as `Scan` what another returns as `Table`, and the other way round.
     """
+
+    types = ("polars.LazyFrame",)
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:

@@ -32,6 +32,7 @@ class EstimatorKind(Kind):
     module = "sklearn"
     suffix = ".skops"
     packages = ("sklearn", "skops")
+    types = ("sklearn.*",)
     trusted: ClassVar[tuple[Callable[..., Any], ...]] = ()
     """Functions and classes that an estimator of this kind may hold."""
 

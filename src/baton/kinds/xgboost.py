@@ -20,6 +20,7 @@ class _BoosterKind(Kind):
     module = "xgboost"
     suffix = ".ubj"
     packages = ("xgboost",)
+    types = ("xgboost.Booster",)
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
