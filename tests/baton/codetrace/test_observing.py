@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from baton import task
-from baton.codetrace import execution
+from baton.codetrace import execution, facts
 from baton.codetrace.observing import follow_imports, is_own_file
 from baton.core.events import Event, TaskLogged
 from baton.core.execute import TaskRun, execute_task
@@ -44,6 +44,7 @@ class Project:
 
     def run(self) -> Outcome:
         """Run the task with the cache and return how it ended."""
+        facts._earlier.clear()  # what earlier tests ran in this process
         follow_imports(self.package.name)
         store = Store(str(self.folder / "store"), self.folder / "home", "small")
         store.project = self.folder
