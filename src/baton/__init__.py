@@ -16,7 +16,7 @@ from baton.kinds.figure import Figure
 from baton.kinds.lightgbm import LightGBM
 from baton.kinds.numpy import Matrix
 from baton.kinds.pandas import Frame
-from baton.kinds.plain import File, Files, Folder, Json
+from baton.kinds.plain import File, Files, Folder, InputFile, InputFolder, InputModel, Json, Registered
 from baton.kinds.polars import Scan, Table
 from baton.kinds.sklearn import Estimator, EstimatorKind
 from baton.kinds.xgboost import Booster
@@ -36,6 +36,9 @@ __all__ = [
     "Files",
     "Folder",
     "Frame",
+    "InputFile",
+    "InputFolder",
+    "InputModel",
     "Json",
     "Kind",
     "LightGBM",
@@ -44,6 +47,7 @@ __all__ = [
     "Parameters",
     "Period",
     "Provenance",
+    "Registered",
     "Scan",
     "Skip",
     "Table",

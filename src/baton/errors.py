@@ -169,9 +169,17 @@ class TaskError(BatonError):
     """
 
 
+_LISTED_AT_MOST = 30
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the known name closest to `name`, else nothing."""
     import difflib
 
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names with commas between them, and ``...`` in place of the later ones of very many."""
+    return ", ".join([*names[:_LISTED_AT_MOST], *["..."][: len(names) > _LISTED_AT_MOST]])

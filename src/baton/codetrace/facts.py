@@ -241,7 +241,11 @@ class DigestMemory:
         self._known: dict[str, tuple[str, str]] | None = {} if file is None else None
 
     def of(self, path: str) -> str:
-        """Return the digest of a file's bytes, ``"absent"`` if it cannot be read."""
+        """Return the digest of a file's bytes, 32 digits, or ``"absent"`` if it cannot be read."""
+        return self.full(path)[:32]
+
+    def full(self, path: str) -> str:
+        """Return the digest of a file's bytes, 64 hexadecimal digits, or as `of`."""
         try:
             state = os.stat(path)
         except (OSError, ValueError):
@@ -250,11 +254,11 @@ class DigestMemory:
             return _PRESENT
         mark = f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
         known = self._read().get(path)
-        if known is not None and known[0] == mark:
+        if known is not None and known[0] == mark and len(known[1]) == _DIGITS:
             return known[1]
         try:
             with open(path, "rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return _ABSENT
         if state.st_size > _WORTH_KEEPING and _is_settled(state):
@@ -282,6 +286,7 @@ class DigestMemory:
             return  # a read-only folder: computed again next time
 
 
+_DIGITS = 64
 _WORTH_KEEPING = 1 << 20
 _SETTLED_NS = 2_000_000_000
 

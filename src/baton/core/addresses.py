@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from baton.errors import Unavailable
@@ -17,6 +17,19 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 _AS_PATH = re.compile(r"([A-Za-z][\w+.-]+:/)(?!/)[^\s'\"<>]*@[^\s'\"<>]*")
 """An address parsed as a path, which leaves only one of its two slashes."""
+
+_ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
+
+
+def address_of(value: PurePath | str) -> str:
+    """Return a path as text; a URL that was read as a path gets its second slash back.
+
+    Examples
+    --------
+    >>> address_of(PurePath("s3://bucket/trips.csv")), address_of(PurePath("data/trips.csv"))
+    ('s3://bucket/trips.csv', 'data/trips.csv')
+    """
+    return _ONE_SLASH.sub(r"\1://", str(value), count=1) if isinstance(value, PurePath) else value
 
 
 def without_secrets(uri: str) -> str:

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,8 @@ class Kind:
     """What reading a value imports, so that a worker can import it early."""
     gives_path: ClassVar[bool] = False
     """Whether a task receives the path of the stored file, which then has the kind's suffix."""
+    external: ClassVar[Literal["file", "folder", ""]] = ""
+    """What of the user's a value of this kind is a copy of; empty if it is none."""
     packages: ClassVar[tuple[str, ...]] = ()
     """Packages that define these values: a task depends on them even if it does not import them."""
     types: ClassVar[tuple[str, ...]] = ()

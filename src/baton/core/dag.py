@@ -8,17 +8,21 @@ from __future__ import annotations
 import inspect
 import keyword
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import msgspec
 
+from baton.core.argument import Argument
 from baton.core.artifact import are_compatible, kind_for
+from baton.core.elements import Elements, copy_for, elements_of
+from baton.core.external import External, external_of
 from baton.core.parameters import Parameters, groups, joined, leaves
 from baton.core.period import Period
-from baton.core.task import AnyTask
-from baton.core.values import as_text, spelled, typed, why_unusable, without_bounds
-from baton.errors import InvalidPipeline, UsageError, nearest
+from baton.core.task import AnyTask, as_kind, external_task
+from baton.core.values import as_text, is_list, spelled, typed, why_unusable, without_bounds
+from baton.errors import InvalidPipeline, UsageError, listed, nearest
 
 
 class Dag:
@@ -70,13 +74,14 @@ class Dag:
         parts = list(tasks)
         inner = [part for part in parts if isinstance(part, Dag)]
         problems: list[str] = []
-        self.tasks: tuple[AnyTask, ...] = tuple(
-            dict.fromkeys(
-                task for part in parts for task in (part.tasks if isinstance(part, Dag) else (part,))
-            )
-        )
         self.parameters: type[Parameters] = _parameters_of(
             [parameters, *(dag.parameters for dag in inner)], problems
+        )
+        self.tasks: tuple[AnyTask, ...] = _with_external_inputs(
+            dict.fromkeys(
+                task for part in parts for task in (part.tasks if isinstance(part, Dag) else (part,))
+            ),
+            self.parameters,
         )
         self.default = default
         self.description = description
@@ -115,11 +120,14 @@ class Dag:
 
         So that a DAG can be part of another one more than once: ``north.under("a") + north.under("b")``.
         """
+        external = {task.name for task in self.tasks if task.external is not None}
 
         def renamed(name: str) -> str:
-            return f"{prefix}_{name}"
+            return name if name in external else f"{prefix}_{name}"
 
         def under_prefix(task: AnyTask) -> AnyTask:
+            if task.over is not None and not task.over.argument:
+                task = replace(task, over=replace(task.over, source=renamed(str(task.over.source))))
             return task.bind(
                 renamed(task.name),
                 outputs=tuple(map(renamed, task.outputs)),
@@ -127,7 +135,7 @@ class Dag:
                 after=tuple(map(renamed, task.after)),
                 **{
                     name: renamed(one.artifact)
-                    if one.elements is None
+                    if not one.elements
                     else {key: renamed(artifact) for key, artifact in one.elements.items()}
                     for name, one in task.arguments.items()
                 },
@@ -135,7 +143,7 @@ class Dag:
 
         return Dag(
             self.name,
-            map(under_prefix, self.tasks),
+            [task if task.external is not None else under_prefix(task) for task in self.tasks],
             parameters=self.parameters,
             default=self.default and renamed(self.default),
             description=self.description,
@@ -185,9 +193,25 @@ class Dag:
 
     def upstream_of(self, task: AnyTask) -> tuple[AnyTask, ...]:
         """Return the tasks that must succeed before `task` runs, without duplicates."""
-        names = [self.producers[name].name for name in task.inputs if name in self.producers]
-        names += [name for name in task.after if name in self._by_name]
-        return tuple(self._by_name[name] for name in dict.fromkeys(names))
+        return self._upstream[task.name]
+
+    @cached_property
+    def _upstream(self) -> Mapping[str, tuple[AnyTask, ...]]:
+        found = {}
+        for task in self.tasks:
+            names = [self.producers[name].name for name in task.inputs if name in self.producers]
+            names += [name for name in task.after if name in self._by_name]
+            found[task.name] = tuple(self._by_name[name] for name in dict.fromkeys(names))
+        return found
+
+    @cached_property
+    def dependents(self) -> Mapping[str, tuple[AnyTask, ...]]:
+        """The tasks for which each task must succeed before they run, by its name."""
+        found: dict[str, list[AnyTask]] = {task.name: [] for task in self.tasks}
+        for task in self.tasks:
+            for upstream in self.upstream_of(task):
+                found[upstream.name].append(task)
+        return {name: tuple(tasks) for name, tasks in found.items()}
 
     @cached_property
     def order(self) -> tuple[AnyTask, ...]:
@@ -218,10 +242,12 @@ class Dag:
 
     def descendants(self, name: str) -> frozenset[str]:
         """Return the tasks that need the task called `name`, excluding itself."""
-        found = {name}
-        for task in self.order:
-            if any(upstream.name in found for upstream in self.upstream_of(task)):
-                found.add(task.name)
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            new = [task.name for task in self.dependents[waiting.pop()] if task.name not in found]
+            found.update(new)
+            waiting += new
         return frozenset(found - {name})
 
     def members(self, target: str) -> tuple[AnyTask, ...]:
@@ -238,7 +264,7 @@ class Dag:
             return (self._by_name[target],)
         raise UsageError(
             f"pipeline '{self.name}' has no target '{target}'{nearest(target, self.target_names)}",
-            f"targets are {', '.join(self.target_names)}",
+            f"targets are {listed(self.target_names)}",
         )
 
     def targets_or_default(self, targets: Sequence[str]) -> tuple[str, ...]:
@@ -246,6 +272,95 @@ class Dag:
         if targets:
             return tuple(targets)
         return (self.default,) if self.default is not None else tuple(self.groups)
+
+    @cached_property
+    def elements_from(self) -> Mapping[str, str]:
+        """The task whose elements each task with ``over`` runs over, by that task's name."""
+        found: dict[str, str] = {}
+        for task in self.tasks:
+            one, passed = task, {task.name}
+            while one.over is not None and not one.over.argument:
+                source = str(one.over.source)
+                one = self.producers.get(source) or self._by_name.get(source) or one
+                if one.name in passed:
+                    break
+                passed.add(one.name)
+            if task.over is not None and one.over is not None and one.over.argument:
+                found[task.name] = one.name
+        return found
+
+    def elements(
+        self, parameters: msgspec.Struct, files_of: Callable[[str], Iterable[str]]
+    ) -> dict[str, Elements]:
+        """Return the elements of each task that has its own, see `baton.core.elements.elements_of`."""
+        return {
+            task.name: elements_of(task, parameters, files_of)
+            for task in self.tasks
+            if task.over is not None and task.over.argument
+        }
+
+    def expanded(self, elements: Mapping[str, Elements]) -> Dag:
+        """Return the DAG with a copy for each element in place of each task with ``over``.
+
+        Parameters
+        ----------
+        elements : mapping of str to dict
+            As returned by `elements`.
+        """
+        if not self.elements_from:
+            return self
+        names = {task: tuple(elements[root]) for task, root in self.elements_from.items()}
+        tasks: list[AnyTask] = []
+        for task in self.tasks:
+            if task.over is None:
+                tasks.append(self._for_element(task, names, ""))
+                continue
+            for name, value in elements[self.elements_from[task.name]].items():
+                whole = self._for_element(task, names, name)
+                tasks.append(copy_for(whole, name, value, whole.arguments))
+        return self._with(tasks, self.default)
+
+    def _for_element(self, task: AnyTask, names: Mapping[str, tuple[str, ...]], element: str) -> AnyTask:
+        """Return a task that takes artifacts of copies in place of those of tasks with ``over``."""
+        root = self.elements_from.get(task.name)
+        takes: dict[str, Argument] = {}
+        for argument, one in task.arguments.items():
+            maker = self.producers.get(one.artifact)
+            if maker is None or maker.name not in names:
+                continue
+            if one.elements is not None:
+                all_of_them = {name: f"{one.artifact}_{name}" for name in names[maker.name]}
+                takes[argument] = replace(one, artifact="", elements=all_of_them)
+            else:
+                takes[argument] = replace(one, artifact=f"{one.artifact}_{element}")
+        after = [
+            copy
+            for name in task.after
+            for copy in (
+                [name]
+                if name not in names
+                else [f"{name}_{element}"]
+                if root is not None and self.elements_from[name] == root
+                else [f"{name}_{one}" for one in names[name]]
+            )
+        ]
+        if not takes and tuple(after) == task.after:
+            return task
+        return replace(task, arguments={**task.arguments, **takes}, after=tuple(after))
+
+    def _with(self, tasks: Iterable[AnyTask], default: str | None = None) -> Dag:
+        """Return a DAG of other tasks and another default target, the same in everything else."""
+        return Dag(
+            self.name,
+            tasks,
+            parameters=self.parameters,
+            default=default,
+            description=self.description,
+            experiment=self.experiment,
+            headline=self.headline,
+            health=self.health,
+            period=self.period,
+        )
 
     def subset(self, targets: Sequence[str] = ()) -> Dag:
         """Return the part of the DAG that `targets` need; the default target if there are none.
@@ -257,17 +372,26 @@ class Dag:
         """
         wanted = [task.name for target in self.targets_or_default(targets) for task in self.members(target)]
         kept = self.ancestors(wanted)
-        chosen = (task for task in self.tasks if task.name in kept)
-        return Dag(
-            self.name,
-            chosen,
-            parameters=self.parameters,
-            description=self.description,
-            experiment=self.experiment,
-            headline=self.headline,
-            health=self.health,
-            period=self.period,
-        )
+        return self._with(task for task in self.tasks if task.name in kept)
+
+
+def _with_external_inputs(tasks: Iterable[AnyTask], parameters: type[Parameters]) -> tuple[AnyTask, ...]:
+    """Return tasks after those that bring their external inputs into the store."""
+    listed = list(tasks)
+    found = {task.name: task for task in listed if task.external is not None}
+    taken: set[str] = set()
+    for task in listed:
+        for argument in task.arguments.values():
+            taken.update(argument.artifacts)
+            for name, external in argument.externals.items():
+                group = "" if external.what == "model" else task.group
+                found.setdefault(name, external_task(name, external, argument.kind, group=group))
+    for leaf in leaves(parameters):
+        declared = external_of(leaf.type)
+        kind = as_kind(leaf.type)
+        if declared is not None and kind is not None and leaf.name in taken:
+            found.setdefault(leaf.name, external_task(leaf.name, declared, kind, annotation=leaf.type))
+    return (*found.values(), *(task for task in listed if task.external is None))
 
 
 def _parameters_of(classes: Iterable[type[Parameters]], problems: list[str]) -> type[Parameters]:
@@ -349,14 +473,23 @@ def inputs_are_known(dag: Dag) -> Iterator[str]:
     made = dag.producers
     for task in dag.tasks:
         for argument, taken in task.arguments.items():
-            if taken.elements == {}:
+            makers = [made[name] for name in taken.artifacts if name in made]
+            if any(maker.over is not None for maker in makers):
+                yield from _wrong_elements(dag, task, argument, makers)
+            elif taken.elements == {}:
                 yield (
                     f"task '{task.name}': argument '{argument}' takes several artifacts: "
                     f"say which with {task.function.__name__}.bind(..., {argument}=[...])"
                 )
+        gathers = {one.artifact for one in task.arguments.values() if one.elements == {}}
         for name, kind in task.inputs.items():
+            if name not in made and name in gathers:
+                continue
             if name not in made:
-                yield f"task '{task.name}': no task makes its input '{name}'{nearest(name, made)}"
+                advice = nearest(name, made)
+                if kind.external and not advice:
+                    advice = f", and no parameter '{name}' is an Input{kind.external.title()}"
+                yield f"task '{task.name}': no task makes its input '{name}'{advice}"
                 continue
             produced = made[name].outputs[name]
             if not are_compatible(kind, produced):
@@ -366,13 +499,68 @@ def inputs_are_known(dag: Dag) -> Iterator[str]:
                 )
 
 
+def _wrong_elements(dag: Dag, task: AnyTask, argument: str, makers: Sequence[AnyTask]) -> Iterator[str]:
+    """Yield what is wrong with an argument that takes artifacts of tasks with ``over``."""
+    taken = task.arguments[argument]
+    maker = makers[0]
+    if taken.elements:
+        yield f"task '{task.name}': bind argument '{argument}' to '{maker.name}' alone, which is all of it"
+    elif taken.elements is None and (
+        task.over is None or dag.elements_from.get(task.name) != dag.elements_from.get(maker.name)
+    ):
+        yield (
+            f"task '{task.name}': '{taken.artifact}' is one artifact for each element of '{maker.name}': "
+            f"annotate '{argument}' Mapping[str, ...], or run the task over '{maker.name}', too"
+        )
+
+
+def elements_are_known(dag: Dag) -> Iterator[str]:
+    """Each task with ``over`` runs over a parameter, what a function gives, or another task's elements."""
+    declared = {leaf.name: leaf for leaf in leaves(dag.parameters)}
+    for task in dag.tasks:
+        over = task.over
+        if over is None:
+            continue
+        if not over.argument and task.name not in dag.elements_from:
+            yield (
+                f"task '{task.name}': over= names '{over.source}', which is no task with elements of its own"
+                f"{nearest(str(over.source), [*dag.elements_from, *dag.producers])}"
+            )
+        for name in over.parameters:
+            if name not in declared and name not in groups(dag.parameters):
+                close = nearest(name, declared)
+                yield f"task '{task.name}': over= takes '{name}', which is not a parameter{close}"
+            elif over.kind is not None and external_of(declared[name].type) != External("folder"):
+                yield f"task '{task.name}': over= reads the files of '{name}', which is not an InputFolder"
+            elif isinstance(over.source, str) and over.kind is None and not is_list(declared[name].type):
+                yield f"task '{task.name}': over= takes the values of '{name}', which is not a list"
+        if task.position is not None:
+            yield f"task '{task.name}' is {task.position}: it cannot run over elements"
+
+
+def external_inputs_are_clear(dag: Dag) -> Iterator[str]:
+    """Each external input has a name of its own."""
+    for task in dag.tasks:
+        for argument in task.arguments.values():
+            for name, external in argument.externals.items():
+                made = dag.producers[name].external if name in dag.producers else None
+                if made != external:
+                    yield f"task '{task.name}': input '{name}' has the name of another artifact"
+
+
 def parameters_are_known(dag: Dag) -> Iterator[str]:
     """Each parameter of a task is declared, with the same type."""
     declared = {leaf.name: leaf.plain_type for leaf in leaves(dag.parameters)}
+    external = {leaf.name for leaf in leaves(dag.parameters) if external_of(leaf.type) is not None}
     grouped = groups(dag.parameters)
     for task in dag.tasks:
         for name, annotation in task.parameters.items():
-            if name in declared:
+            if name in external and task.external is None:
+                yield (
+                    f"task '{task.name}': parameter '{name}' is an input from outside: "
+                    "annotate the argument as the parameter, so that the content is part of the key"
+                )
+            elif name in declared:
                 wanted = without_bounds(annotation)
                 if annotation is not None and wanted != declared[name]:
                     yield (
@@ -410,6 +598,7 @@ def conditions_take_what_is_known(dag: Dag) -> Iterator[str]:
     """Let ``when`` take parameters and JSON inputs of its task."""
     for task in dag.tasks:
         known = [*task.parameters, *task.fixed, *task.arguments]
+        known += [task.over.argument] if task.over is not None else []
         for name in task.when_arguments:
             if name not in known:
                 yield (
@@ -519,6 +708,8 @@ RULES: tuple[Callable[[Dag], Iterator[str]], ...] = (
     outputs_have_one_producer,
     pure_tasks_make_something,
     inputs_are_known,
+    elements_are_known,
+    external_inputs_are_clear,
     parameters_are_known,
     versions_take_what_is_known,
     conditions_take_what_is_known,

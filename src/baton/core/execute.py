@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import msgspec
 
 from baton.core.addresses import without_secrets_in_addresses
+from baton.core.argument import Argument
 from baton.core.artifact import Artifact, Kind
 from baton.core.context import Provenance, TaskContext
 from baton.core.effect_scope import EffectScope
@@ -26,7 +27,7 @@ from baton.core.events import Reporter, TaskFinished, TaskLogged, TaskStarted, i
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
 from baton.core.reasons import Cause
-from baton.core.task import AnyTask, Argument
+from baton.core.task import AnyTask
 from baton.core.tracker import TrackingRun
 from baton.errors import BatonError, CorruptObject, MissingObject, Skip, StoreError, TaskError, Unavailable
 
@@ -128,6 +129,14 @@ class ArtifactStore(Protocol):
 
         The context's value is true if others finished it first, so that the cache is worth another look.
         """
+
+    def fetch(self, task: AnyTask, parameters: Mapping[str, Any], scratch: Path) -> Path:
+        """Return the content of the external input that a task reads, as a path on this machine."""
+
+    def require_unchanged(
+        self, task: AnyTask, parameters: Mapping[str, Any], decision: CacheDecision, stored: Artifact
+    ) -> None:
+        """Raise `baton.errors.TaskError` if an external input changed while it was stored."""
 
     def observing(
         self, task: AnyTask, decision: CacheDecision, folders: Folders
@@ -404,6 +413,9 @@ def _compute(
         with run.store.observing(task, decision, run.folders) as observed:
             values = _call(task, own, run.seen_by(task), context, run)
             outputs = _save(task, values, run.store)
+            if task.external is not None:
+                (stored,) = outputs.values()
+                run.store.require_unchanged(task, run.seen_by(task), decision, stored)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     for warning in observed.warnings:
@@ -457,6 +469,8 @@ def _call(
     context: TaskContext,
     run: TaskRun,
 ) -> tuple[Any, ...]:
+    if task.external is not None:
+        return (run.store.fetch(task, parameters, context.scratch),)
     arguments: dict[str, Any] = dict(parameters)
     for name, argument in task.arguments.items():
         arguments[name] = _loaded(argument, inputs, run.store)

@@ -33,6 +33,7 @@ class CauseKind(Enum):
     PACKAGE = "package"
     FILE = "file"
     FOLDER = "folder"
+    MODEL = "registered model"
     VARIABLE = "environment variable"
     MODULE = "module"
     WORLD = "world"

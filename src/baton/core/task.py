@@ -17,8 +17,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
+from baton.core.argument import Argument
 from baton.core.artifact import Kind, are_compatible, kind_for
 from baton.core.context import TaskContext
+from baton.core.elements import Over, over_of
+from baton.core.external import External, external_of, fixed_external, name_for
 from baton.core.tracker import ModelRegistry, TrackingRun
 from baton.core.values import spelled, typed
 from baton.errors import nearest
@@ -50,36 +53,6 @@ class Retry:
     def delays_s(self) -> tuple[float, ...]:
         """The delay before each attempt after the first, in seconds."""
         return tuple(self.delay_s * self.backoff**attempt for attempt in range(self.retries))
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """An argument of a task that takes artifacts.
-
-    Parameters
-    ----------
-    kind : type
-        Kind of the artifact, or of each of several.
-    artifact : str
-        Name of the artifact; empty if it takes several.
-    elements : mapping of str to str, optional
-        Names of the artifacts that it takes, by their keys in the mapping that the function receives; None
-        if it takes one artifact.
-    """
-
-    kind: type[Kind]
-    artifact: str = ""
-    elements: Mapping[str, str] | None = None
-
-    @property
-    def artifacts(self) -> tuple[str, ...]:
-        """Names of all artifacts that it takes, in order."""
-        return (self.artifact,) if self.elements is None else tuple(self.elements.values())
-
-    @property
-    def source(self) -> str | list[list[str]]:
-        """The artifact's name, or the pairs of key and name: plain JSON values for keys and records."""
-        return self.artifact if self.elements is None else [list(pair) for pair in self.elements.items()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +102,12 @@ class Task(Generic[P, R]):
         not, it and what needs its outputs is skipped.
     problems : tuple of str
         Problems of the declaration, which the DAG that holds the task reports.
+    external : External, optional
+        The external input that it brings into the store, see `external_task`.
+    over : Over, optional
+        The elements for each of which a copy of it runs.
+    copy_of : str
+        The task of which it is the copy for an element; empty for any other.
     """
 
     name: str
@@ -149,6 +128,9 @@ class Task(Generic[P, R]):
     version: Callable[..., str] | None
     when: Callable[..., bool] | None
     problems: tuple[str, ...]
+    external: External | None = None
+    over: Over | None = None
+    copy_of: str = ""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function directly: no store, no cache, no events."""
@@ -207,9 +189,10 @@ class Task(Generic[P, R]):
         after : tuple of str or str, optional
             As in `Task`; as for this task unless given.
         **arguments : Any
-            For an argument that takes an artifact, its name or the task that makes it; for one that takes
-            several, a list of these, or a mapping from the keys that the function receives; for any other
-            argument, its value instead of a parameter.
+            For an argument that takes an artifact, its name or the task that makes it, or the
+            ``pathlib.Path`` of a file or folder to read; for one that takes several, a list of these, or a
+            mapping from the keys that the function receives; for any other argument, its value instead of a
+            parameter.
 
         Returns
         -------
@@ -235,7 +218,7 @@ class Task(Generic[P, R]):
         for argument, given in arguments.items():
             try:
                 if argument in takes:
-                    takes[argument] = _bound_argument(takes[argument], given)
+                    takes[argument] = _bound_argument(takes[argument], given, f"{name}_{argument}")
                 elif argument in self.parameters or argument in fixed:
                     fixed[argument] = given
                     fixed[argument] = typed(hints.get(argument, Any), given, from_text=False)
@@ -306,6 +289,7 @@ def task(
     position: Position | None = None,
     version: Callable[..., str] | None = None,
     when: Callable[..., bool] | None = None,
+    over: Task[..., Any] | str | Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
@@ -326,6 +310,7 @@ def task(
     position: Position | None = None,
     version: Callable[..., str] | None = None,
     when: Callable[..., bool] | None = None,
+    over: Task[..., Any] | str | Mapping[str, Any] | None = None,
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
     """Declare a plain typed function as a task.
 
@@ -337,6 +322,12 @@ def task(
         As in `Task`; a single output may be given as a string.
     retries, retry_delay_s, retry_backoff
         As in `Retry`.
+    over : Task, str or mapping, optional
+        For one copy of the task for each element: ``{"month": months_of}``, the argument that takes an
+        element's value with a function of parameters that returns a list of values or a mapping from names to
+        values; or with the name of a list parameter, or, for an argument of the kind File, of an
+        `InputFolder` parameter.  Or another such task, whose elements it then shares: it takes those
+        artifacts one by one, and ``Mapping[str, ...]`` of all elements in any other task.
 
     Returns
     -------
@@ -361,6 +352,7 @@ def task(
         problems: list[str] = []
         hints = _annotations(target, problems)
         arguments = _arguments(target, hints, problems)
+        elements = _over(over, arguments, hints, problems)
         if arguments.tracking is not None and not effect:
             problems.append("it takes the tracking run, so it must set effect=True")
         if not effect and inspect.signature(target).return_annotation is inspect.Signature.empty:
@@ -389,6 +381,7 @@ def task(
             version=version,
             when=when,
             problems=tuple(problems),
+            over=elements,
         )
 
     return declare if function is None else declare(function)
@@ -412,14 +405,28 @@ def _kind_of_several(annotation: Any) -> type[Kind] | None:
     return as_kind(parts[1])
 
 
-def _bound_argument(argument: Argument, given: Any) -> Argument:
-    """Return the argument with the artifacts that were given to it; raise ValueError if they do not fit."""
+def _bound_argument(argument: Argument, given: Any, name: str) -> Argument:
+    """Return the argument with the artifacts that were given to it; raise ValueError if they do not fit.
+
+    An external input among them gets a name that begins with `name`.
+    """
+    kind, externals = argument.kind, {}
+
+    def artifact(one: Any, name: str) -> str:
+        external = fixed_external(one, kind)
+        if external is None:
+            return _artifact(one, kind)
+        externals[name] = external
+        return name
+
     if argument.elements is None:
-        return replace(argument, artifact=_artifact(given, argument.kind))
+        return replace(argument, artifact=artifact(given, name), externals=externals)
+    if isinstance(given, str) or (isinstance(given, Task) and given.over is not None):
+        return replace(argument, artifact=_artifact(given, kind), elements={}, externals={})
     if isinstance(given, Mapping):
-        pairs = [(key, _artifact(one, argument.kind)) for key, one in given.items()]
+        pairs = [(key, artifact(one, f"{name}_{place}")) for place, (key, one) in enumerate(given.items())]
     elif isinstance(given, (list, tuple)):
-        pairs = [(name, name) for name in (_artifact(one, argument.kind) for one in given)]
+        pairs = [(one, one) for one in (artifact(one, f"{name}_{place}") for place, one in enumerate(given))]
     else:
         raise ValueError("it takes several artifacts: give a list or a mapping of tasks or of their names")
     if not pairs:
@@ -431,14 +438,17 @@ def _bound_argument(argument: Argument, given: Any) -> Argument:
         raise ValueError(f"two of its elements are called {double!r}")
     if not all(isinstance(key, str) for key in elements):
         raise ValueError("its elements must be named by texts")
-    return replace(argument, elements=elements)
+    return replace(argument, elements=elements, externals=externals)
 
 
 def _artifact(given: Any, kind: type[Kind]) -> str:
     if isinstance(given, str):
         return given
     if not isinstance(given, Task):
-        raise ValueError(f"expected a task or the name of an artifact, got a {type(given).__name__}")
+        fitting = "a task or the name of an artifact" + (
+            f", or the Path of a {kind.external}" * bool(kind.external)
+        )
+        raise ValueError(f"expected {fitting}, got a {type(given).__name__}")
     if len(given.outputs) != 1:
         made = f"makes {', '.join(given.outputs)}" if given.outputs else "makes no artifact"
         raise ValueError(f"task '{given.name}' {made}: give the name of one artifact")
@@ -492,10 +502,14 @@ def _arguments(function: Callable[..., Any], hints: Mapping[str, Any], problems:
             continue
         annotation = hints.get(argument.name)
         kind, several = as_kind(annotation), _kind_of_several(annotation)
-        if kind is not None:
+        external = external_of(annotation)
+        if kind is not None and external is not None and external.address:
+            name = name_for(external)
+            found.artifacts[argument.name] = Argument(kind, name, externals={name: external})
+        elif kind is not None:
             found.artifacts[argument.name] = Argument(kind, argument.name)
         elif several is not None:
-            found.artifacts[argument.name] = Argument(several, elements={})
+            found.artifacts[argument.name] = Argument(several, argument.name, elements={})
         elif annotation is TaskContext:
             found.context = argument.name
         elif annotation is TrackingRun:
@@ -503,6 +517,28 @@ def _arguments(function: Callable[..., Any], hints: Mapping[str, Any], problems:
         else:
             found.parameters[argument.name] = annotation
     return found
+
+
+def _over(given: Any, arguments: _Arguments, hints: Mapping[str, Any], problems: list[str]) -> Over | None:
+    """Return what a task runs over, and take the argument for its elements from the others."""
+    try:
+        over = over_of(given)
+    except ValueError as error:
+        problems.append(str(error))
+        return None
+    if over is None or not over.argument:
+        return over
+    if over.argument in arguments.parameters:
+        return replace(over, type=arguments.parameters.pop(over.argument))
+    taken = arguments.artifacts.get(over.argument)
+    if taken is not None and taken.kind.external == "file" and taken.elements is None:
+        return replace(over, kind=arguments.artifacts.pop(over.argument).kind)
+    if taken is not None:
+        problems.append(f"over= gives values to '{over.argument}', which takes a {taken.kind.name}")
+    else:
+        close = nearest(over.argument, hints)
+        problems.append(f"over= gives values to '{over.argument}', which the function does not take{close}")
+    return None
 
 
 def _no_kind(wrong: list[Any]) -> str:
@@ -536,3 +572,53 @@ def _outputs(
         problems.append(f"it names {len(names)} outputs and returns {len(parts)}")
         return {}
     return {output: kind for output, kind in zip(names, kinds, strict=True) if kind is not None}
+
+
+def external_task(
+    name: str, external: External, kind: type[Kind], *, annotation: Any = None, group: str = ""
+) -> AnyTask:
+    """Return the task that brings an external input into the store.
+
+    Parameters
+    ----------
+    name : str
+        Name of the task, of its artifact, and of the parameter that holds the address, if one does.
+    external : External
+        What it reads.
+    kind : type
+        Kind of the artifact.
+    annotation : Any
+        The parameter's type; None if the address is fixed.
+    group : str
+        Its group; its own name unless given.
+    """
+    is_fixed = annotation is None
+    return Task(
+        name=name,
+        function=read_external_input,
+        arguments={},
+        parameters={} if is_fixed else {name: annotation},
+        fixed={"address": external.address} if is_fixed else {},
+        context=None,
+        tracking=None,
+        outputs={name: kind},
+        effect=False,
+        retry=Retry(),
+        timeout_s=None,
+        pool=None,
+        group=group or name,
+        after=(),
+        position=None,
+        version=None,
+        when=None,
+        problems=(),
+        external=external,
+    )
+
+
+def read_external_input(address: str) -> str:
+    """Read an input from outside.
+
+    `baton.core.execute` does it in place of this function.
+    """
+    return address

@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect as known
 
+from baton.core.addresses import address_of
 from baton.errors import nearest
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -127,7 +128,7 @@ def as_plain(value: Any) -> Any:
         case enum.Enum():
             return as_plain(value.value)
         case PurePath():
-            return str(value)
+            return address_of(value)
         case datetime.datetime() | datetime.date() | datetime.time():
             return value.isoformat()
         case list() | tuple():

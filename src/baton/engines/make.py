@@ -73,7 +73,7 @@ class _Build:
             return run_with_retries(task, made, run)
         request = Attempt(
             task=task.name,
-            inputs=tuple(made.values()),
+            inputs=tuple(self._schedule.inputs_of(task).values()),
             number=1,
             is_timed=True,
             # A pure task checks the cache again: another run may have computed it meanwhile.

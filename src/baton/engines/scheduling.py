@@ -7,6 +7,7 @@ store or corrupt, the task that made it reruns first.
 
 from __future__ import annotations
 
+import heapq
 import signal
 import threading
 import time
@@ -62,15 +63,31 @@ class Schedule:
         self._keep_going = keep_going
         self._announce = announce or (lambda report: finish(report, execution.task_run))
         self._began = time.perf_counter()
-        self._waiting: list[AnyTask] = []
+        self._waiting: dict[str, AnyTask] = {}
+        self._blocked: dict[str, int] = {}
+        """How many tasks that must end first are still open, by waiting task."""
+        self._ready: list[tuple[int, int, str]] = []
+        """A heap of rank, place and name of tasks that need not wait; some may be there twice."""
+        self._place: dict[str, int] = {}
+        self._first_place = 0
+        self._open: Counter[int] = Counter()
+        """How many tasks wait or run, by rank."""
         self._running: dict[str, AnyTask] = {}
         self._started: set[str] = set()
         self._made_again: Counter[str] = Counter()
+        self._failures = sum(report.outcome is Outcome.FAILED for report in self.reports.values())
+        self._made = artifacts_of(self.reports.values())
 
     @property
-    def made(self) -> dict[str, Artifact]:
+    def made(self) -> Mapping[str, Artifact]:
         """References to all outputs so far, by artifact name."""
-        return artifacts_of(self.reports.values())
+        return self._made
+
+    def inputs_of(self, task: AnyTask) -> dict[str, Artifact]:
+        """Return what an attempt at a task must know of `made`: its inputs, all for an effect's context."""
+        if task.effect and task.context is not None:
+            return dict(self._made)
+        return {name: self._made[name] for name in task.inputs if name in self._made}
 
     def run(
         self,
@@ -93,12 +110,11 @@ class Schedule:
         jobs : int
             Maximum number of concurrent tasks.
         """
-        self._waiting += tasks
+        self._add(tasks, range(len(self._place), len(self._place) + len(tasks)))
         while self._waiting or self._running:
             task = self._next() if len(self._running) < jobs else None
             if task is not None:
-                self._waiting.remove(task)
-                self._running[task.name] = task
+                self._running[task.name] = self._waiting.pop(task.name)
                 refused = self._why_not_run(task)
                 if refused is None:
                     self._started.add(task.name)
@@ -114,32 +130,68 @@ class Schedule:
         tasks = tuple(self.reports[task.name] for task in order if task.name in self.reports)
         return RunReport(self._execution.run_id, tasks, time.perf_counter() - self._began)
 
+    def _add(self, tasks: Sequence[AnyTask], places: Iterable[int]) -> None:
+        """Let tasks wait, at places in the order of tasks that may start at once."""
+        dag = self._execution.dag
+        for task, place in zip(tasks, places, strict=True):
+            self._waiting[task.name] = task
+            self._place[task.name] = place
+            self._open[_RANKS[task.position]] += 1
+        for task in tasks:
+            open_ones = [
+                up for up in dag.upstream_of(task) if up.name in self._waiting or up.name in self._running
+            ]
+            self._blocked[task.name] = len(open_ones)
+            self._ready_if_free(task)
+
+    def _ready_if_free(self, task: AnyTask) -> None:
+        if not self._blocked[task.name]:
+            heapq.heappush(self._ready, (_RANKS[task.position], self._place[task.name], task.name))
+
     def _next(self) -> AnyTask | None:
         """Return the first task that need not wait for another task."""
-        open_tasks = {task.name: task for task in (*self._waiting, *self._running.values())}
-        lowest = min((_RANKS[task.position] for task in open_tasks.values()), default=0)
-        for task in self._waiting:
-            needed = self._execution.dag.upstream_of(task)
-            if _RANKS[task.position] == lowest and not any(up.name in open_tasks for up in needed):
-                return task
+        lowest = min((rank for rank, count in self._open.items() if count), default=0)
+        while self._ready:
+            rank, _, name = self._ready[0]
+            is_stale = name not in self._waiting or self._blocked[name] > 0
+            if not is_stale and rank > lowest:
+                return None
+            heapq.heappop(self._ready)
+            if not is_stale:
+                return self._waiting[name]
         return None
 
     def _why_not_run(self, task: AnyTask) -> TaskReport | None:
         # A started task gets its retries, whatever has failed since.
         keep_going = self._keep_going or task.name in self._started
-        return why_not_run(task, self._execution.dag, self.reports, keep_going=keep_going)
+        dag, failed = self._execution.dag, self._failures > 0
+        return why_not_run(task, dag, self.reports, keep_going=keep_going, failed=failed)
 
     def _end(self, report: TaskReport) -> None:
         """Record a report; if an input was lost, schedule its maker to rerun first."""
         task = self._running.pop(report.task)
+        dag = self._execution.dag
+        self._open[_RANKS[task.position]] -= 1
         makers = self._makers(task, report)
         if makers:
             for maker in makers:
                 self._started.add(maker.name)
-                del self.reports[maker.name]
-            self._waiting = [*makers, task, *self._waiting]
+                for name in self.reports.pop(maker.name).outputs:
+                    del self._made[name]
+                for dependent in dag.dependents[maker.name]:
+                    if dependent.name in self._waiting:
+                        self._blocked[dependent.name] += 1
+            again = (*makers, task)
+            self._first_place -= len(again)
+            self._add(again, range(self._first_place, self._first_place + len(again)))
             return
         self.reports[report.task] = report
+        self._made.update(report.outputs)
+        self._failures += report.outcome is Outcome.FAILED
+        for dependent in dag.dependents[task.name]:
+            if dependent.name in self._waiting:
+                self._blocked[dependent.name] -= 1
+                self._ready_if_free(dependent)
         self._announce(report)
 
     def _makers(self, task: AnyTask, report: TaskReport) -> tuple[AnyTask, ...]:
@@ -162,7 +214,12 @@ class Schedule:
 
 
 def why_not_run(
-    task: AnyTask, dag: Dag, reports: Mapping[str, TaskReport], *, keep_going: bool
+    task: AnyTask,
+    dag: Dag,
+    reports: Mapping[str, TaskReport],
+    *,
+    keep_going: bool,
+    failed: bool | None = None,
 ) -> TaskReport | None:
     """Return the report of a task that must not run, or None if it may run.
 
@@ -176,6 +233,8 @@ def why_not_run(
         The reports so far, by task; an upstream task without a report counts as good.
     keep_going : bool
         Whether tasks that do not depend on a failed one still run.
+    failed : bool, optional
+        Whether any task has failed; looked up in `reports` unless given.
     """
     upstream = [reports[up.name] for up in dag.upstream_of(task) if up.name in reports]
     bad = [report for report in upstream if not report.outcome.is_good]
@@ -184,7 +243,8 @@ def why_not_run(
         only_skipped = all(report.outcome is Outcome.SKIPPED for report in bad)
         outcome = Outcome.SKIPPED if only_skipped else Outcome.UPSTREAM_FAILED
         return TaskReport(task.name, outcome, reason=reason)
-    failed = any(report.outcome is Outcome.FAILED for report in reports.values())
+    if failed is None:
+        failed = any(report.outcome is Outcome.FAILED for report in reports.values())
     if failed and not keep_going and task.position != "last":
         return TaskReport(task.name, Outcome.SKIPPED, reason="an earlier task failed")
     return None

@@ -86,7 +86,12 @@ class Stepping:
             return run_with_retries(task, made, self._execution.task_run)
 
         def attempt(number: int) -> TaskReport:
-            request = Attempt(task=task.name, inputs=tuple(made.values()), number=number, is_timed=True)
+            request = Attempt(
+                task=task.name,
+                inputs=tuple(self.schedule.inputs_of(task).values()),
+                number=number,
+                is_timed=True,
+            )
             return self._pool.attempt(request, is_tracked=True)
 
         return with_retries(task, attempt, self._execution.report)

@@ -6,9 +6,10 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from baton.core.artifact import Kind, mismatch
+from baton.core.external import External, model_address
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -39,6 +40,7 @@ class _FileKind(Kind):
 
     name = "file"
     types = ("pathlib.Path", "pathlib.PosixPath")
+    external = "file"
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
@@ -72,6 +74,18 @@ class _FolderKind(Kind):
     name = "folder"
     suffix = ".json"
     types = _FileKind.types
+    external = "folder"
+
+
+class Registered:
+    """The type of a task's argument that takes a registered model, as a folder: ``Registered["fares"]``.
+
+    ``"fares@challenger"`` is another alias than ``champion``, ``"fares/3"`` a version.  The folder holds the
+    model as MLflow stores it, for its ``load_model``.  If a parameter has the name, use `InputModel` instead.
+    """
+
+    def __class_getitem__(cls, name: str) -> Any:
+        return Annotated[Path, _FolderKind, External("model", model_address(name))]
 
 
 if TYPE_CHECKING:
@@ -79,11 +93,17 @@ if TYPE_CHECKING:
     File: TypeAlias = Path
     Files: TypeAlias = Mapping[str, Path]
     Folder: TypeAlias = Path
+    InputFile: TypeAlias = Path
+    InputFolder: TypeAlias = Path
+    InputModel: TypeAlias = Path
 else:
     Json = _JsonKind
     File = _FileKind
     Files = _FilesKind
     Folder = _FolderKind
+    InputFile = Annotated[Path, _FileKind, External("file")]
+    InputFolder = Annotated[Path, _FolderKind, External("folder")]
+    InputModel = Annotated[Path, _FolderKind, External("model")]
 
 FILE_KIND = _FileKind
 FILES_KIND = _FilesKind

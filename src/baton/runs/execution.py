@@ -110,7 +110,11 @@ class Execution:
         # The options hold every value: no file and no environment variable applies here.
         nothing = Path(os.devnull)
         project = open_project(
-            folder=Path(spec["folder"]), options=spec["options"], environ={}, config=nothing
+            folder=Path(spec["folder"]),
+            options=spec["options"],
+            environ={},
+            config=nothing,
+            elements=spec["elements"],
         )
         return cls(
             project=project,
@@ -132,6 +136,7 @@ class Execution:
         return {
             "folder": str(self.project.folder),
             "options": {leaf.name: as_plain(configuration.value(leaf)) for leaf in configuration.leaves},
+            "elements": dict(self.project.elements) if self.project.declared.elements_from else {},
             "targets": list(self.targets),
             "engine": self.engine,
             "run_id": self.run_id,
@@ -212,12 +217,17 @@ class Execution:
             If one of them cannot be used.
         SettingsError
             If the tracker's address can never work.
+        UsageError
+            If a local file or folder that the pipeline reads does not exist.
         """
         self.project.require_writable()
         if self.is_tracked:
             self.tracker.check()
         self.project.store.objects.check()
         self.effect_scope.folder.keep()
+        for task in self.dag.tasks:
+            if task.external is not None:
+                self.project.store.require_external(task, self.task_run.seen_by(task))
 
     def finish_tracking(self, *, good: bool) -> str:
         """Close the tracking run, if there is one, and return its id, else an empty text."""

@@ -104,7 +104,9 @@ def _forecast_one(
     decision = store.decide(task, inputs, seen, use=True, scope=scope)
     causes += _from_upstream(decision.causes, dag, found)
     if causes or decision.entry is None:
-        return _would_run(task, causes, store.work_of(decision), inputs)
+        expected = _would_run(task, causes, store.work_of(decision), inputs)
+        read = store.external_artifact(task, seen) if task.external is not None else None
+        return expected if read is None else replace(expected, outputs={read.name: read})
     planned = PlannedTask(task.name, would_run=False, reason=decision.reason)
     return Forecast(planned, store.work_of(decision), inputs, decision.entry.outputs)
 

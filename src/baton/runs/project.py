@@ -14,6 +14,7 @@ import msgspec
 from baton.config.file import DEFAULT_NAME
 from baton.config.resolve import Configuration, resolve
 from baton.core.dag import Dag
+from baton.core.elements import Elements
 from baton.core.execute import Folders
 from baton.core.parameters import Parameters, build, leaves
 from baton.core.values import as_text, in_plain_words, read_path, typed
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from baton.core.task import Task
     from baton.store.store import Store
     from baton.tracking.mlflow import MlflowTracker
+    from baton.tracking.models import RegisteredModels
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,37 @@ class Project:
         The project's folder.
     configuration : Configuration
         Settings and parameters with their origins.
-    dag : Dag
-        The pipeline.
+    declared : Dag
+        The pipeline as it is declared.
+    known_elements : mapping of str to dict, optional
+        The elements of tasks with ``over``, if another process has found them.
     """
 
     folder: Path
     configuration: Configuration
-    dag: Dag
+    declared: Dag
+    known_elements: Mapping[str, Elements] | None = None
+
+    @cached_property
+    def elements(self) -> Mapping[str, Elements]:
+        """The elements of each task with ``over`` that has its own.
+
+        Raises
+        ------
+        UsageError
+            If they cannot be found.
+        """
+        if self.known_elements is not None:
+            return self.known_elements
+        return self.declared.elements(self.configuration.parameters, self._files_of)
+
+    @cached_property
+    def dag(self) -> Dag:
+        """The pipeline, with a copy for each element of the tasks with ``over``."""
+        return self.declared.expanded(self.elements) if self.declared.elements_from else self.declared
+
+    def _files_of(self, folder: str) -> list[str]:
+        return self.store.files_of(folder)
 
     @property
     def home(self) -> Path:
@@ -80,14 +106,20 @@ class Project:
         from baton.store.store import RanTask, Store
 
         def last_runs(task: str) -> Iterator[RanTask]:
-            ended = (record for _, record in last_tasks(self.home, self.dag.name, task) if record.key)
+            ended = (record for _, record in last_tasks(self.home, self.declared.name, task) if record.key)
             return (RanTask(record.key, record.unremembered) for record in ended)
 
         profile = self.configuration.settings.mlflow.aws_profile
-        store = Store(self.store_url, self.home, self.dag.name, last_runs, profile)
+        store = Store(self.store_url, self.home, self.declared.name, last_runs, profile)
         store.project = self.folder
+        store.models = self._models
         store.code.entry_module = self.configuration.settings.baton.pipeline.partition(":")[0]
         return store
+
+    def _models(self) -> RegisteredModels:
+        from baton.tracking.models import RegisteredModels
+
+        return RegisteredModels(self.tracking_uri, lambda: self.tracker("inputs"))
 
     @property
     def tracking_uri(self) -> str:
@@ -129,14 +161,14 @@ class Project:
 
     def experiment(self, engine: str) -> str:
         """Return the tracker's name for the runs of one engine."""
-        return f"{self.configuration.settings.mlflow.experiment_name or self.dag.experiment}-{engine}"
+        return f"{self.configuration.settings.mlflow.experiment_name or self.declared.experiment}-{engine}"
 
     def with_parameters(self, parameters: Mapping[str, Any]) -> Project:
         """Return a copy of the project with other parameters, except those from the command line."""
         origins = self.configuration.origins
         values: dict[tuple[str, ...], Any] = {}
         problems = []
-        for leaf in leaves(self.dag.parameters):
+        for leaf in leaves(self.declared.parameters):
             given = origins[leaf.key].source == "command line" or leaf.name not in parameters
             value = self.configuration.value(leaf) if given else parameters[leaf.name]
             try:
@@ -144,7 +176,7 @@ class Project:
             except ValueError as error:
                 problems.append(f"{leaf.key} was {as_text(value)!r}: {error}")
         try:
-            built = build(self.dag.parameters, values)
+            built = build(self.declared.parameters, values)
         except msgspec.ValidationError as error:
             problems.append(in_plain_words(error))
         if problems:
@@ -177,6 +209,7 @@ def open_project(
     config: Path | None = None,
     options: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
+    elements: Mapping[str, Elements] | None = None,
 ) -> Project:
     """Open the project in a folder.
 
@@ -190,6 +223,8 @@ def open_project(
         Settings and parameters by short name, which take precedence over all other sources.
     environ : mapping, optional
         The environment; the process's own unless given.
+    elements : mapping, optional
+        The elements of tasks with ``over``, if another process has found them.
 
     Raises
     ------
@@ -203,7 +238,7 @@ def open_project(
     place = _Place.of(folder, config, os.environ if environ is None else environ)
     dag = place.pipeline(options)
     configuration = resolve(dag.parameters, path=place.config, environ=place.environ, options=options)
-    return Project(place.folder, configuration, dag)
+    return Project(place.folder, configuration, dag, elements)
 
 
 def find_pipeline(

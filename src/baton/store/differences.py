@@ -139,6 +139,10 @@ def _versions(work: Work, entry: Entry) -> Iterator[Cause]:
 def _world(work: Work, entry: Entry) -> Iterator[Cause]:
     if work.version.startswith(UNKNOWN_STATE):
         yield Cause(CauseKind.UNCACHEABLE, f"version= is {without_secrets_in(work.version)}")
+    elif state_digest(work.version) != entry.world_digest and work.external:
+        what, _, address = work.external.partition(" ")
+        kind = {"file": CauseKind.FILE, "folder": CauseKind.FOLDER}.get(what, CauseKind.MODEL)
+        yield Cause(kind, address, entry.world, work.version)
     elif state_digest(work.version) != entry.world_digest:
         after = without_secrets_in(work.version)
         yield Cause(CauseKind.WORLD, "version", shortened(entry.world), shortened(after))

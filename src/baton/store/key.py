@@ -41,6 +41,8 @@ class Work:
         The source of each argument that takes other artifacts than the one of its own name.
     readers : mapping of str to str
         The kind of each argument that reads its artifact in another way, as `Scan` reads a table.
+    external : str
+        The external input that the task reads, safe to show; `version` is then its state.
     effect : bool
         Whether the task is an effect.  Then `version`, which the effect may change, is not part of the key.
     """
@@ -53,6 +55,7 @@ class Work:
     version: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     readers: Mapping[str, str] = field(default_factory=dict)
+    external: str = ""
     effect: bool = False
 
     @property
@@ -78,11 +81,15 @@ class Work:
         return fingerprint(counted | {name: value for name, value in rare.items() if value})
 
 
+_NO_CODE = Reach({}, {}, ())
+"""What an external input depends on: its state alone."""
+
+
 def describe_work(
     task: Task[..., Any], inputs: Mapping[str, Artifact], parameters: Mapping[str, Any], code: CodeReader
 ) -> Work:
     """Collect everything that the result of `task` depends on."""
-    reach = code.reach(task.function)
+    reach = code.reach(task.function) if task.external is None else _NO_CODE
     kinds = {*task.inputs.values(), *task.outputs.values()}
     packages = {name: version_of(name) for kind in kinds for name in kind.packages}
     version = ""

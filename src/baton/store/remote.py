@@ -31,7 +31,7 @@ LAYOUT = 1
 """Increase when the layout changes; baton refuses a store with a newer layout."""
 
 _S3 = ("s3", "s3a")
-_EXTRAS = dict.fromkeys(_S3, "s3")
+EXTRAS = dict.fromkeys(_S3, "s3")
 _WHOLE_UPLOADS = {*_S3, "abfs", "abfss", "adl", "az", "gcs", "gs", "memory"}
 """Protocols whose uploads are atomic; elsewhere a temporary file is renamed."""
 _BUCKETS = _WHOLE_UPLOADS - {"memory"}
@@ -64,7 +64,7 @@ class RemotePlace:
     def __init__(self, url: str, aws_profile: str | None = None) -> None:
         self._url = url
         self._protocol = url.partition("://")[0]
-        self._options = _options(self._protocol, aws_profile)
+        self._options = file_system_options(self._protocol, aws_profile)
         self._fs: Any = None
         self._root = ""
         self._is_marked: bool | None = None
@@ -272,8 +272,8 @@ class RemotePlace:
         try:
             get_filesystem_class(self._protocol)
         except ImportError as error:
-            if self._protocol in _EXTRAS:
-                raise ExtraMissing(f"the store at {self.shown}", _EXTRAS[self._protocol]) from error
+            if self._protocol in EXTRAS:
+                raise ExtraMissing(f"the store at {self.shown}", EXTRAS[self._protocol]) from error
             raise self._unusable("used", error, "install the file system's package") from error
         except ValueError as error:
             raise self._unusable("used", error, _HINT) from error
@@ -302,7 +302,7 @@ class RemotePlace:
         return text
 
 
-def _options(protocol: str, aws_profile: str | None) -> dict[str, Any]:
+def file_system_options(protocol: str, aws_profile: str | None) -> dict[str, Any]:
     """Return the file system's options; no S3 setting of an earlier store is kept."""
     if protocol not in _S3:
         return {}

@@ -21,13 +21,15 @@ from baton.codetrace.unsteady import doubts
 from baton.core.artifact import Artifact, Kind
 from baton.core.effect_scope import EffectScope
 from baton.core.execute import CacheDecision, CacheEntry, Folders, Observed, TaskRun
+from baton.core.external import External, at
 from baton.core.outcome import TaskReport
 from baton.core.reasons import Cause, CauseKind, by_importance, in_one_line
 from baton.core.task import Task
-from baton.errors import CorruptObject, StoreError
+from baton.errors import CorruptObject, StoreError, TaskError, Unavailable
 from baton.kinds.plain import FILE_KIND, FILES_KIND, FOLDER_KIND, OF_SEVERAL_FILES, files_below
 from baton.store.differences import described, differences, place_of
 from baton.store.effects import EffectMemory, state_digest
+from baton.store.external import ExternalContent, Models, shown
 from baton.store.fingerprint import fingerprint
 from baton.store.first_difference import first_difference
 from baton.store.held_code import code_inside, digest_of_all, digests_of_code
@@ -88,6 +90,9 @@ class Store:
         self._digests = DigestMemory(home / "digests.json")
         self.project = home.parent
         """The project's folder, the base of observed files' relative paths."""
+        self.models: Callable[[], Models] = _no_models
+        """Returns what finds registered models."""
+        self._aws_profile = aws_profile
         self._held: dict[str, dict[str, str]] = {}
         """The code inside values saved here, by its combined digest."""
 
@@ -163,6 +168,9 @@ class Store:
     ) -> Work:
         """Return everything that a task's result depends on; for an effect, in its scope."""
         work = describe_work(task, inputs, parameters, self.code)
+        if task.external is not None:
+            external = at(task.external, parameters.values())
+            return replace(work, version=self._external.state(external), external=shown(external))
         return replace(work, version=scope.state(task, parameters)) if task.effect and scope else work
 
     def decide(
@@ -218,7 +226,7 @@ class Store:
         """Watch a pure task while it runs; see `ArtifactStore.observing`."""
         observed = Observed()
         work = self._works.get(decision.key)
-        if task.effect or work is None:
+        if task.effect or work is None or task.external is not None:
             yield observed
             return
         ignored = [self._home, folders.scratch]
@@ -234,6 +242,50 @@ class Store:
             self._observed[decision.key] = collect(seen, reach, self.code, task.function, self.project)
         except NotObservable as error:
             observed.unremembered.append(error.reason)
+
+    @property
+    def _external(self) -> ExternalContent:
+        return ExternalContent(self.project, self._digests, self.models, self._aws_profile)
+
+    def fetch(self, task: Task[..., Any], parameters: Mapping[str, Any], scratch: Path) -> Path:
+        """Return the content of an external input; see `ArtifactStore.fetch`."""
+        assert task.external is not None
+        return self._external.fetch(at(task.external, parameters.values()), scratch)
+
+    def require_unchanged(
+        self, task: Task[..., Any], parameters: Mapping[str, Any], decision: CacheDecision, stored: Artifact
+    ) -> None:
+        """Refuse an external input that changed; see `ArtifactStore.require_unchanged`."""
+        assert task.external is not None
+        external = at(task.external, parameters.values())
+        digests = self._members(stored) if stored.kind in OF_SEVERAL_FILES else {"": stored.digest}
+        if not self._external.is_content(external, self._works[decision.key].version, digests):
+            raise TaskError(
+                f"the {shown(external)} changed while it was read",
+                "run again once nothing writes to it",
+            )
+
+    def files_of(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder, given as a path or URL."""
+        return self._external.files_of(External("folder", folder))
+
+    def require_external(self, task: Task[..., Any], parameters: Mapping[str, Any]) -> None:
+        """Raise `baton.errors.UsageError` if a local external input does not exist."""
+        assert task.external is not None
+        self._external.require(at(task.external, parameters.values()))
+
+    def external_artifact(self, task: Task[..., Any], parameters: Mapping[str, Any]) -> Artifact | None:
+        """Return the reference that a local external input will have; None if it must be fetched first."""
+        assert task.external is not None
+        external = at(task.external, parameters.values())
+        digests = self._external.digests(external)
+        if digests is None:
+            return None
+        ((name, kind),) = task.outputs.items()
+        size = self._external.size(external)
+        if kind in (FILES_KIND, FOLDER_KIND):
+            return Artifact(name, kind.name, hashlib.sha256(_listing(digests)).hexdigest(), size)
+        return Artifact(name, kind.name, digests[""], size, "", _suffix_of(kind, Path(external.address)))
 
     def _repeat_effect(
         self,
@@ -430,7 +482,8 @@ class Store:
         """Return one digest of the code that `tasks` can reach, 64 hexadecimal digits."""
         parts: dict[str, str] = {}
         for task in tasks:
-            parts.update(self.code.reach(task.function).parts)
+            if task.external is None:
+                parts.update(self.code.reach(task.function).parts)
         listed = "\n".join(f"{name}={digest}" for name, digest in sorted(parts.items()))
         return hashlib.sha256(listed.encode()).hexdigest()
 
@@ -449,7 +502,7 @@ class Store:
                 members[member], size = self.objects.put(path)
                 total += size
         with self.objects.new_file() as path:
-            path.write_bytes(msgspec.json.encode(members, order="sorted"))
+            path.write_bytes(_listing(members))
             digest, _ = self.objects.put(path)
         return Artifact(name, kind.name, digest, total)
 
@@ -473,6 +526,15 @@ class Store:
         if outside:
             raise StoreError(f"file name {outside[0]!r} in '{artifact.name}' is not a path below its folder")
         return members
+
+
+def _no_models() -> Models:
+    raise Unavailable("this store knows no model registry", "open the project to read registered models")
+
+
+def _listing(members: Mapping[str, str]) -> bytes:
+    """Return the stored form of several files: their digests by name."""
+    return msgspec.json.encode(members, order="sorted")
 
 
 def _suffix_of(kind: type[Kind], value: Any) -> str:

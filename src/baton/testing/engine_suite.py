@@ -140,6 +140,24 @@ class EngineSuite:
         report = self.run(tmp_path, "swept", start=3)
         assert self.value(tmp_path, report, "total") == {"times_2": 6, "times_5": 15}
 
+    def test_elements_are_found_when_the_run_begins(self, tmp_path: Path) -> None:
+        self._write_notes(tmp_path)
+        report = self.run(tmp_path, "elements", start=2, step=2)
+        assert self.value(tmp_path, report, "gathered") == [{"2": 2, "4": 8}, {"a_txt": 2, "b_txt": 1}]
+        assert {"squared_2", "halved_4", "words_a_txt"} <= self.outcomes(report).keys()
+
+    def test_an_element_that_fails_stops_only_what_needs_it(self, tmp_path: Path) -> None:
+        self._write_notes(tmp_path)
+        outcomes = self.outcomes(self.run(tmp_path, "elements", start=2, step=1, keep_going=True))
+        assert outcomes["halved_2"] == outcomes["words_b_txt"] == "succeeded"
+        assert outcomes["halved_3"] == "failed"
+        assert outcomes["gathered"] == "upstream failed"
+
+    def _write_notes(self, folder: Path) -> None:
+        (folder / "notes").mkdir()
+        (folder / "notes" / "a.txt").write_text("two words")
+        (folder / "notes" / "b.txt").write_text("one")
+
     def test_what_is_skipped_says_why_and_the_run_is_good(self, tmp_path: Path) -> None:
         report = self.run(tmp_path, "skips", start=1)
         assert report.is_good

@@ -9,18 +9,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from baton import Dag, Json, Parameters, Skip, TaskContext, TaskError, TrackingRun, parameter, task
+from baton import (
+    Dag,
+    File,
+    InputFolder,
+    Json,
+    Parameters,
+    Skip,
+    TaskContext,
+    TaskError,
+    TrackingRun,
+    parameter,
+    task,
+)
 
 
 class Chosen(Parameters, frozen=True):
     """Parameters of the pipelines in this module."""
 
     start: Annotated[int, parameter("first number")] = 1
+    step: Annotated[int, parameter("from one number to the next", ge=0)] = 1
     factor: Annotated[int, parameter("factor of the left branch")] = 2
     summand: Annotated[int, parameter("summand of the right branch")] = 10
     broken: Annotated[str, parameter("task that fails")] = ""
     failures: Annotated[int, parameter("attempts that fail before one succeeds", ge=0)] = 0
     killed: Annotated[bool, parameter("whether the process is killed once in mid-task")] = False
+    notes: Annotated[InputFolder, parameter("folder of texts")] = Path("notes")
     nap_s: Annotated[float, parameter("seconds that a slow task takes", ge=0)] = 0.0
 
 
@@ -82,6 +96,36 @@ def skipping(source: Json) -> Json:
 def after_skips(conditional: Json, skipping: Json) -> Json:
     """Need both."""
     return conditional + skipping
+
+
+def _two_from(start: int, step: int) -> list[int]:
+    return [start, start + step]
+
+
+@task(over={"number": _two_from})
+def squared(number: int) -> Json:
+    """Square one number."""
+    return number**2
+
+
+@task(over=squared)
+def halved(squared: Json) -> Json:
+    """Halve one square, if it is even."""
+    if squared % 2:
+        raise TaskError(f"{squared} is odd")
+    return squared // 2
+
+
+@task(over={"note": "notes"})
+def words(note: File) -> Json:
+    """Count the words of one file."""
+    return len(note.read_text(encoding="utf-8").split())
+
+
+@task
+def gathered(halved: Mapping[str, Json], words: Mapping[str, Json]) -> Json:
+    """Return what was made of all elements."""
+    return [halved, words]
 
 
 @task
@@ -181,6 +225,7 @@ _times = [left.bind(f"times_{factor}", factor=factor) for factor in (2, 5)]
 chain = Dag("chain", [source, left], parameters=Chosen)
 diamond = Dag("diamond", [source, left, right, join, publish], parameters=Chosen, default="publish")
 positioned = Dag("positioned", [tidy, prepare, source, left, right, join, publish], parameters=Chosen)
+elements = Dag("elements", [squared, halved, words, gathered], parameters=Chosen)
 swept = Dag("swept", [source, *_times, total.bind("total", products=_times)], parameters=Chosen)
 skips = Dag("skips", [source, conditional, skipping, after_skips, left], parameters=Chosen)
 retried = Dag("retried", [flaky], parameters=Chosen)

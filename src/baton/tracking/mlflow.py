@@ -22,6 +22,7 @@ from baton.core.addresses import without_secrets, without_secrets_in_addresses
 from baton.core.tracker import Champion, UnusableModel
 from baton.errors import Unavailable
 from baton.tracking.location import database_file, local_database
+from baton.tracking.registry import NONE, version_in_one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -110,6 +111,80 @@ class MlflowTracker:
                 [self.experiment_id], filter_string=f"tags.`{tag}` = '{value}'", max_results=1
             )
         return str(found[0].info.run_id) if found else ""
+
+    def version(self, model: str, *, alias: str = "", version: str = "") -> str:
+        """Describe a registered version; see `baton.tracking.registry.QuickRegistry.version`."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            if alias:
+                found = self.client.get_model_version_by_alias(model, alias)
+            else:
+                found = self.client.get_model_version(model, version)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return NONE
+            raise _as_unavailable(error, self.uri) from error
+        return version_in_one_line(
+            found.version, found.run_id, found.source, found.creation_timestamp, found.tags
+        )
+
+    def fetch_model(self, uri: str, folder: str) -> str:
+        """Download a stored model, given as ``models:/`` or ``runs:/``, into a folder; return its path.
+
+        Raises
+        ------
+        UnusableModel
+            If its files are gone or cannot be read.
+        Unavailable
+            If the store or server does not answer.
+        """
+        import mlflow.artifacts
+
+        with translated(self.uri):
+            place = self._place_of(uri)
+        shown = without_secrets(place)
+        try:
+            local = mlflow.artifacts.download_artifacts(
+                artifact_uri=place, dst_path=folder, tracking_uri=self.uri
+            )
+        except Exception as error:  # artifact stores raise their own exceptions
+            if _is_about_connection(error):
+                raise _as_unavailable(error, self.uri) from error
+            raise UnusableModel(f"its files at {shown} cannot be read: {_in_one_line(error)}") from error
+        if not Path(local, "MLmodel").is_file():
+            raise UnusableModel(f"its files are missing from {shown}")
+        return local
+
+    def _place_of(self, uri: str) -> str:
+        """Return the location of a model's files for a URI such as ``models:/`` or ``runs:/``.
+
+        MLflow's own functions resolve these in the global store of the process, not in ours.
+        """
+        from mlflow.exceptions import MlflowException
+
+        scheme, _, path = uri.partition(":/")
+        try:
+            if scheme == "models" and "/" in path:
+                name, _, version = path.rpartition("/")
+                return self._place_of(self.client.get_model_version_download_uri(name, version))
+            if scheme == "models" and "@" in path:
+                name, _, alias = path.partition("@")
+                version = self.client.get_model_version_by_alias(name, alias).version
+                return self._place_of(f"models:/{name}/{version}")
+            if scheme == "models":
+                return str(self.client.get_logged_model(path).artifact_location)
+            if scheme == "runs":
+                run_id, _, name = path.partition("/")
+                run = self.client.get_run(run_id)
+                logged = self.client.search_logged_models([run.info.experiment_id], f"name = '{name}'")
+                places = [model.artifact_location for model in logged if model.source_run_id == run_id]
+                return str(places[0] if places else f"{run.info.artifact_uri}/{name}")
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                raise UnusableModel(f"it is missing from MLflow: {_in_one_line(error)}") from error
+            raise
+        return uri
 
     @cached_property
     def client(self) -> MlflowClient:
@@ -327,7 +402,7 @@ class MlflowRun:
         import mlflow.pyfunc
 
         with tempfile.TemporaryDirectory() as folder:
-            local = self._fetch_model(uri, folder)
+            local = self._tracker.fetch_model(uri, folder)
             try:
                 model = mlflow.pyfunc.load_model(local, suppress_warnings=True)
             except Exception as error:  # a stored model may raise anything
@@ -337,55 +412,6 @@ class MlflowRun:
                 return model.predict(asked)
             except Exception as error:  # the same
                 raise UnusableModel(f"it cannot predict: {_in_one_line(error)}") from error
-
-    def _fetch_model(self, uri: str, folder: str) -> str:
-        """Download a stored model into a folder; return its path."""
-        import mlflow.artifacts
-
-        with translated(self._tracker.uri):
-            place = self._place_of(uri)
-        shown = without_secrets(place)
-        try:
-            local = mlflow.artifacts.download_artifacts(
-                artifact_uri=place, dst_path=folder, tracking_uri=self._tracker.uri
-            )
-        except Exception as error:  # artifact stores raise their own exceptions
-            if _is_about_connection(error):
-                raise _as_unavailable(error, self._tracker.uri) from error
-            raise UnusableModel(f"its files at {shown} cannot be read: {_in_one_line(error)}") from error
-        if not Path(local, "MLmodel").is_file():
-            raise UnusableModel(f"its files are missing from {shown}")
-        return local
-
-    def _place_of(self, uri: str) -> str:
-        """Return the location of a model's files for a URI such as ``models:/`` or ``runs:/``.
-
-        MLflow's own functions resolve these in the global store of the process, not in ours.
-        """
-        from mlflow.exceptions import MlflowException
-
-        scheme, _, path = uri.partition(":/")
-        try:
-            if scheme == "models" and "/" in path:
-                name, _, version = path.rpartition("/")
-                return self._place_of(self._client.get_model_version_download_uri(name, version))
-            if scheme == "models" and "@" in path:
-                name, _, alias = path.partition("@")
-                version = self._client.get_model_version_by_alias(name, alias).version
-                return self._place_of(f"models:/{name}/{version}")
-            if scheme == "models":
-                return str(self._client.get_logged_model(path).artifact_location)
-            if scheme == "runs":
-                run_id, _, name = path.partition("/")
-                run = self._client.get_run(run_id)
-                logged = self._client.search_logged_models([run.info.experiment_id], f"name = '{name}'")
-                places = [model.artifact_location for model in logged if model.source_run_id == run_id]
-                return str(places[0] if places else f"{run.info.artifact_uri}/{name}")
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                raise UnusableModel(f"it is missing from MLflow: {_in_one_line(error)}") from error
-            raise
-        return uri
 
     def register(self, model: str, uri: str, tags: Mapping[str, str]) -> str:
         """Register a model as a new version; return the version if this run already did."""

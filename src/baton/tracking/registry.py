@@ -9,7 +9,7 @@ import hashlib
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Any
+from typing import Any, Protocol
 
 from baton.core.addresses import without_secrets, without_secrets_in_addresses
 from baton.core.tracker import ModelRegistry
@@ -19,19 +19,33 @@ from baton.tracking.location import database_file
 _ALIAS = "champion"
 _ANSWER_WITHIN_S = 4.0
 _LOCK_TIMEOUT_S = 0.5
-_NONE = "no champion"
+NONE = "no champion"
+"""The answer for a version that does not exist."""
 
 _RUN = "SELECT lifecycle_stage FROM runs WHERE run_uuid = ?"
-_CHAMPION = """
+_BY_ALIAS = """
 SELECT a.version, v.run_id, v.source, v.creation_time, t.key, t.value
 FROM registered_model_aliases a
 LEFT JOIN model_versions v ON v.name = a.name AND v.version = a.version
 LEFT JOIN model_version_tags t ON t.name = a.name AND t.version = a.version
 WHERE a.name = ? AND a.alias = ?
 """
+_BY_VERSION = """
+SELECT v.version, v.run_id, v.source, v.creation_time, t.key, t.value
+FROM model_versions v
+LEFT JOIN model_version_tags t ON t.name = v.name AND t.version = v.version
+WHERE v.name = ? AND v.version = ? AND v.current_stage != 'Deleted_Internal'
+"""
 
 
-def quick_registry(uri: str) -> ModelRegistry:
+class QuickRegistry(ModelRegistry, Protocol):
+    """Also answers about versions other than the champion."""
+
+    def version(self, model: str, *, alias: str = "", version: str = "") -> str:
+        """Describe in one line a version and its source; `NONE` if it does not exist."""
+
+
+def quick_registry(uri: str) -> QuickRegistry:
     """Return a quick registry for the MLflow store at a URI."""
     if uri.startswith(("http://", "https://")):
         return _Server(uri)
@@ -46,12 +60,15 @@ class _Database:
         self._file = database_file(uri)
 
     def champion(self, model: str) -> str:
-        found = self._ask(_CHAMPION, model, _ALIAS)
+        return self.version(model, alias=_ALIAS)
+
+    def version(self, model: str, *, alias: str = "", version: str = "") -> str:
+        found = self._ask(_BY_ALIAS, model, alias) if alias else self._ask(_BY_VERSION, model, version)
         if not found:
-            return _NONE
-        version, run_id, source, made_at = found[0][:4]
+            return NONE
+        number, run_id, source, made_at = found[0][:4]
         tags = {key: value for *_, key, value in found if key is not None}
-        return _in_one_line(version, run_id, source, made_at, tags)
+        return version_in_one_line(number, run_id, source, made_at, tags)
 
     def has_run(self, run_id: str) -> bool:
         return self._ask(_RUN, run_id) == [("active",)]
@@ -76,16 +93,22 @@ class _Server:
         self._uri = uri
 
     def champion(self, model: str) -> str:
-        found = self._get("registered-models/alias", name=model, alias=_ALIAS)
+        return self.version(model, alias=_ALIAS)
+
+    def version(self, model: str, *, alias: str = "", version: str = "") -> str:
+        if alias:
+            found = self._get("registered-models/alias", name=model, alias=alias)
+        else:
+            found = self._get("model-versions/get", name=model, version=version)
         if found is None:
-            return _NONE
-        version = found["model_version"]
-        return _in_one_line(
-            version["version"],
-            version.get("run_id"),
-            version.get("source"),
-            version.get("creation_timestamp"),
-            {tag["key"]: tag.get("value", "") for tag in version.get("tags", ())},
+            return NONE
+        one = found["model_version"]
+        return version_in_one_line(
+            one["version"],
+            one.get("run_id"),
+            one.get("source"),
+            one.get("creation_timestamp"),
+            {tag["key"]: tag.get("value", "") for tag in one.get("tags", ())},
         )
 
     def has_run(self, run_id: str) -> bool:
@@ -112,7 +135,7 @@ class _Server:
         raise Unavailable(f"the MLflow server at {shown} answered {answer.status_code}")
 
 
-def _in_one_line(
+def version_in_one_line(
     version: object, run_id: object, source: object, made_at: object, tags: Mapping[str, str]
 ) -> str:
     """Describe a version; the digest changes if it is recreated or tagged otherwise."""

@@ -22,6 +22,9 @@ TOLD = {
     "Python 3.11 -> 3.12": Cause(CauseKind.PYTHON, "", "3.11", "3.12"),
     "rule of the cache key 1 -> 2": Cause(CauseKind.RULE, "", "1", "2"),
     "file data/x.csv changed": Cause(CauseKind.FILE, "data/x.csv", "1", "2"),
+    "registered model fares@champion version 1 -> version 2": Cause(
+        CauseKind.MODEL, "fares@champion", "version 1", "version 2"
+    ),
     "folder data removed": Cause(CauseKind.FOLDER, "data", "1", None),
     "environment variable LEVEL added": Cause(CauseKind.VARIABLE, "LEVEL", None, "2"),
     "module extra, which was missing, is now installed": Cause(CauseKind.MODULE, "extra", None, "2"),

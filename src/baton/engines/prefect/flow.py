@@ -123,7 +123,7 @@ def _run_tasks(execution: Execution, runner: Runner, *, keep_going: bool) -> Run
 
     def start(task: AnyTask, refused: TaskReport | None) -> None:
         given = {
-            "inputs": [made.as_dict() for made in schedule.made.values()],
+            "inputs": [made.as_dict() for made in schedule.inputs_of(task).values()],
             "not_run": None if refused is None else encode_report(refused),
         }
         future = runner.submit(task, given, [submitted[up.name] for up in dag.upstream_of(task)])
