@@ -26,7 +26,7 @@ from pathlib import Path
 
 from baton.engines.airflow.dag import local_dag
 
-dag = local_dag(Path({folder!r}), {reference!r}, ())
+dag = local_dag(Path({folder!r}), {reference!r}, (), {{}})
 """
 
 THEIRS = """\
@@ -101,7 +101,7 @@ def run_ours(folder: Path, shape: Shape, tasks: int) -> float:
     def once() -> Any:
         execution = Execution.begin(project, (), "airflow")
         part = LocalPart(execution)
-        return local_dag(folder, REFERENCE, execution.targets, part).test()
+        return local_dag(folder, REFERENCE, execution.targets, {}, part).test()
 
     return _warm(once)
 

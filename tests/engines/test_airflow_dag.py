@@ -415,7 +415,7 @@ def test_outcomes_are_ours_whatever_airflow_calls_them():
         "publish": "upstream_failed",
     }
     told = Results((report("source"), report("right")))
-    reports = {one.task: one for one in reports_of(pipelines.diamond, steps, told, states)}
+    reports = {one.task: one for one in reports_of(pipelines.diamond, steps, told, states, {})}
     assert [reports[name].outcome.value for name in states] == [
         "succeeded",
         "failed",
@@ -428,5 +428,5 @@ def test_outcomes_are_ours_whatever_airflow_calls_them():
 
 def test_what_follows_a_skipped_task_is_skipped():
     steps = divide(pipelines.chain, "task")
-    reports = reports_of(pipelines.chain, steps, Results(), {"source": "skipped", "left": "skipped"})
+    reports = reports_of(pipelines.chain, steps, Results(), {"source": "skipped", "left": "skipped"}, {})
     assert [one.outcome for one in reports] == [Outcome.SKIPPED, Outcome.SKIPPED]

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from baton import api
+from baton import Json, api
 from baton.core.outcome import Outcome
 from baton.engines.airflow.environment import environment
 from baton.engines.airflow.rest import AirflowApi
@@ -44,6 +44,14 @@ whole = airflow_dag(
 )
 grouped = airflow_dag(
     folder, dag_id="grouped", options={{"pipeline": small + "positioned"}}, schedule=None, granularity="group"
+)
+elements = airflow_dag(folder, options={{"pipeline": small + "elements"}}, schedule=None)
+elements_by_group = airflow_dag(
+    folder,
+    dag_id="by_group",
+    options={{"pipeline": small + "elements"}},
+    schedule=None,
+    granularity="group",
 )
 refused = airflow_dag(
     folder,
@@ -157,7 +165,7 @@ def run(airflow, dag_id, conf=None):
 @pytest.fixture(scope="module")
 def started(airflow, project):
     """Let all DAGs run and start the long runs, so that Airflow's waits overlap; the id of the first."""
-    names = ("refused", "monthly", "whole", "grouped", "killable", "diamond", "slow")
+    names = ("refused", "monthly", "whole", "grouped", "killable", "diamond", "slow", "elements", "by_group")
     for name in (*names, "january"):
         airflow.unpause(name)
     arguments = ["--dag-id", "monthly", "--from-date", "2021-01-01", "--to-date", "2021-02-28"]
@@ -291,6 +299,36 @@ def test_one_airflow_task_for_each_group(airflow, started):
         "finish_run",
     }
     assert {"left", "right"} < {task.task for task in ended.tasks}
+
+
+def test_each_element_is_a_mapped_task_that_airflow_finds_when_the_run_begins(airflow, started, project):
+    (project.folder / "notes").mkdir()
+    for name, text in (("a.txt", "two words"), ("b.txt", "one")):
+        (project.folder / "notes" / name).write_text(text)
+    run_id, ended = run(airflow, "elements", {"start": 2, "step": 2})
+    assert {one.task: one.outcome.value for one in ended.tasks} == dict.fromkeys(
+        (
+            *("squared_2", "squared_4", "halved_2", "halved_4", "gathered"),
+            *("words_a_txt", "words_a_txt_note", "words_b_txt", "words_b_txt_note"),
+        ),
+        "succeeded",
+    )
+    made = project.store.load(ended.artifacts["gathered"], Json)
+    assert made == [{"2": 2, "4": 8}, {"a_txt": 2, "b_txt": 1}]
+    named = {(one["task_id"], one["rendered_map_index"]) for one in airflow.tasks("elements", run_id)}
+    assert {("halved", "2"), ("halved", "4"), ("words", "b_txt")} < named
+    _, again = run(airflow, "by_group", {"start": 2, "step": 2})
+    assert {one.outcome for one in again.tasks} == {Outcome.CACHED}
+    assert again.artifacts["gathered"] == ended.artifacts["gathered"]
+
+
+def test_an_element_that_fails_stops_what_needs_it_and_no_other(airflow, started, project):
+    _, ended = run(airflow, "elements", {"start": 12, "step": 1})
+    outcomes = {one.task: one.outcome.value for one in ended.tasks}
+    assert (outcomes["halved_12"], outcomes["halved_13"]) == ("succeeded", "failed")
+    assert outcomes["gathered"] == "upstream failed"
+    record = api.status(project, 1)[0]
+    assert {one.task: one.outcome for one in record.tasks} == outcomes
 
 
 def test_a_backfill_trains_the_month_of_each_interval(airflow, started, project):

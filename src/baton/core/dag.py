@@ -214,6 +214,15 @@ class Dag:
         return {name: tuple(tasks) for name, tasks in found.items()}
 
     @cached_property
+    def copies(self) -> Mapping[str, tuple[AnyTask, ...]]:
+        """The copies for the elements of each task with ``over``, by the task's name; see `expanded`."""
+        found: dict[str, list[AnyTask]] = {}
+        for task in self.tasks:
+            if task.copy_of:
+                found.setdefault(task.copy_of, []).append(task)
+        return {name: tuple(tasks) for name, tasks in found.items()}
+
+    @cached_property
     def order(self) -> tuple[AnyTask, ...]:
         """The tasks in topological order; ``first`` ones before, ``last`` ones after all others."""
         placed: dict[str, AnyTask] = {}

@@ -58,7 +58,7 @@ class Schedule:
         reports: Iterable[TaskReport] = (),
         announce: Callable[[TaskReport], object] | None = None,
     ) -> None:
-        self.reports = {report.task: report for report in reports}
+        self.reports: dict[str, TaskReport] = {}
         self._execution = execution
         self._keep_going = keep_going
         self._announce = announce or (lambda report: finish(report, execution.task_run))
@@ -75,8 +75,20 @@ class Schedule:
         self._running: dict[str, AnyTask] = {}
         self._started: set[str] = set()
         self._made_again: Counter[str] = Counter()
-        self._failures = sum(report.outcome is Outcome.FAILED for report in self.reports.values())
-        self._made = artifacts_of(self.reports.values())
+        self._failures = 0
+        self._made: dict[str, Artifact] = {}
+        self.learn(reports)
+
+    def learn(self, reports: Iterable[TaskReport]) -> None:
+        """Take in reports of tasks that ended elsewhere, unless they are known."""
+        for report in reports:
+            if report.task not in self.reports:
+                self._keep(report)
+
+    def _keep(self, report: TaskReport) -> None:
+        self.reports[report.task] = report
+        self._made.update(report.outputs)
+        self._failures += report.outcome is Outcome.FAILED
 
     @property
     def made(self) -> Mapping[str, Artifact]:
@@ -185,9 +197,7 @@ class Schedule:
             self._first_place -= len(again)
             self._add(again, range(self._first_place, self._first_place + len(again)))
             return
-        self.reports[report.task] = report
-        self._made.update(report.outputs)
-        self._failures += report.outcome is Outcome.FAILED
+        self._keep(report)
         for dependent in dag.dependents[task.name]:
             if dependent.name in self._waiting:
                 self._blocked[dependent.name] -= 1

@@ -18,8 +18,10 @@ from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TaskGroup
 from airflow.sdk.configuration import conf
 
 from baton.core.dag import Dag
+from baton.core.elements import Elements
 from baton.core.task import AnyTask
 from baton.engines.airflow.operators import (
+    ElementsOperator,
     FinishOperator,
     SeveralOperator,
     StartOperator,
@@ -113,7 +115,7 @@ def airflow_dag(
             f"the project's folder {folder} does not exist on this machine", "set it in the DAG's file"
         )
     opened = open_project(folder=folder, options=dict(options or {}))
-    whole = opened.dag
+    whole = opened.declared
     positioned = [task.name for task in whole.tasks if task.position is not None]
     wanted = tuple(dict.fromkeys([*whole.targets_or_default(targets), *positioned]))
     chosen = whole.subset(wanted)
@@ -145,7 +147,13 @@ def airflow_dag(
     return built
 
 
-def local_dag(folder: Path, pipeline: str, targets: Sequence[str], part: Part | None = None) -> DAG:
+def local_dag(
+    folder: Path,
+    pipeline: str,
+    targets: Sequence[str],
+    elements: Mapping[str, Elements],
+    part: Part | None = None,
+) -> DAG:
     """Return the DAG of a local run: only the structure, without parameters and schedule.
 
     Parameters
@@ -156,10 +164,12 @@ def local_dag(folder: Path, pipeline: str, targets: Sequence[str], part: Part | 
         The pipeline as ``module:object``.
     targets : sequence of str
         What to run.
+    elements : mapping of str to dict
+        The elements of tasks with ``over``.
     part : Part, optional
         How steps find the execution; only given in the process that runs them.
     """
-    dag = load_pipeline(pipeline, folder).subset(targets)
+    dag = load_pipeline(pipeline, folder).expanded(elements).subset(targets)
     steps = divide(dag, "task")
     built = DAG(dag.name, schedule=None, start_date=FIRST_DAY)
     _add_steps(built, dag, steps, part or ScheduledPart(folder, {}, tuple(targets), steps), "task")
@@ -176,22 +186,31 @@ def _add_steps(
     published: Iterable[str] = (),
 ) -> None:
     groups = _task_groups(built, dag) if granularity == "task" else {}
-    operators: dict[str, StepOperator] = {}
+    operators: dict[str, Any] = {}
     for step in steps:
         group = groups.get(dag.task(step.tasks[0]).group) if len(step.tasks) == 1 else None
         tasks = [dag.task(name) for name in step.tasks]
         ends = [task for task in tasks if task.name in published and not _is_needed(dag, task)]
-        operators[step.name] = _operator_of(step, tasks, granularity)(
-            step=step,
-            part=part,
-            in_order=any(task.effect and task.position is None for task in tasks),
-            dag=built,
-            task_group=group if step.position is None else None,
-            outlets=[asset_of(dag.name, task.name) for task in ends],
-            trigger_rule="all_done" if step.position == "last" else "all_success",
-            doc_md=_step_page(step, tasks),
+        is_follower = any(step.mapped.get(name) == step.root for name in step.upstream) and bool(step.root)
+        arguments = {
+            "step": step,
+            "part": part,
+            "in_order": any(task.effect and task.position is None for task in tasks),
+            "dag": built,
+            "task_group": group if step.position is None else None,
+            "outlets": [asset_of(dag.name, task.name) for task in ends],
+            # A mapped step looks for itself whether what it needs of its own element is there.
+            "trigger_rule": "all_done" if step.position == "last" or is_follower else "all_success",
+            "doc_md": _step_page(step, tasks),
             **_conditions(tasks),
-        )
+        }
+        kind = _operator_of(step, tasks, granularity)
+        if step.root:
+            names = operators[step.finders[step.root]].output
+            mapping = kind.partial(task_id=step.name, map_index_template="{{ task.element }}", **arguments)
+            operators[step.name] = mapping.expand(element=names)
+        else:
+            operators[step.name] = kind(**arguments)
         for name in step.upstream:
             operators[name] >> operators[step.name]
 
@@ -210,7 +229,9 @@ def _operator_of(step: Step, tasks: Sequence[AnyTask], granularity: Granularity)
         return StartOperator if step.name == START else FinishOperator
     if granularity == "run":
         return WholeRunOperator
-    if len(tasks) > 1:
+    if step.finds:
+        return ElementsOperator
+    if len(tasks) > 1 or (tasks[0].over is not None and not step.root):
         return SeveralOperator
     return TrackedStepOperator if tasks[0].tracking else StepOperator
 
@@ -271,6 +292,8 @@ def _page(whole: Dag, chosen: Dag, steps: Sequence[Step]) -> str:
 
 
 def _step_page(step: Step, tasks: Sequence[AnyTask]) -> str:
+    if step.finds:
+        return f"Finds the elements of `{step.finds}`, which are known when the run begins."
     if not tasks:
         return {
             START: "Creates the tracking run for tasks that record in parallel.",

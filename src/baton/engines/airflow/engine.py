@@ -28,7 +28,7 @@ from pathlib import Path
 
 from baton.engines.airflow.dag import local_dag
 
-dag = local_dag(Path({folder!r}), {pipeline!r}, {targets!r})
+dag = local_dag(Path({folder!r}), {pipeline!r}, {targets!r}, {elements!r})
 '''
 
 
@@ -63,6 +63,7 @@ class AirflowEngine:
             folder=str(execution.project.folder),
             pipeline=execution.project.configuration.settings.baton.pipeline,
             targets=execution.targets,
+            elements=execution.spec()["elements"],
         )
         write_dag_file(home, execution.dag.name, text)
         request = RunInAirflow(

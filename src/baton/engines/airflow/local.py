@@ -47,8 +47,9 @@ def _run_airflow(execution: Execution, part: LocalPart, home: Path, kept: Path) 
 
     from baton.engines.airflow.dag import local_dag
 
-    pipeline = execution.project.configuration.settings.baton.pipeline
-    local_dag(execution.project.folder, pipeline, execution.targets, part).test()
+    project = execution.project
+    pipeline = project.configuration.settings.baton.pipeline
+    local_dag(project.folder, pipeline, execution.targets, project.elements, part).test()
 
 
 @contextmanager

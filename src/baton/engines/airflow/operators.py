@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from airflow.sdk import Asset, BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import (
@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
-from baton.core.artifact import Artifact
+from baton.core.artifact import Artifact, Kind
 from baton.core.events import TaskRetried
 from baton.core.execute import describe, execute_task
 from baton.core.outcome import Failure, Outcome, TaskReport
@@ -26,9 +26,13 @@ from baton.engines.airflow.results import Results, from_xcom, merge, to_long_xco
 from baton.engines.airflow.steps import Step
 from baton.engines.scheduling import Schedule, TaskTimedOut, run_with_retries
 from baton.errors import BatonError, Unavailable
+from baton.kinds.plain import Json
 from baton.runs.execution import Execution
 
 RETURNED = "return_value"
+ELEMENTS = "elements"
+"""Key of the XCom with a reference to the elements of a task."""
+_JSON = cast(type[Kind], Json)
 _LOOK_AGAIN_AFTER_S = 10
 """Interval for checking whether an earlier run has ended; each check is a short process."""
 
@@ -54,6 +58,8 @@ class StepOperator(BaseOperator):
         How to find the execution.
     in_order : bool
         Whether it waits for earlier runs of the DAG, because it has side effects.
+    element : str
+        Name of the element that a mapped step runs for.
     arguments : Any
         Airflow's own arguments.
     """
@@ -61,8 +67,11 @@ class StepOperator(BaseOperator):
     keeps_going = True
     """Whether tasks that do not depend on a failed one still run: Airflow decides step by step."""
 
-    def __init__(self, *, step: Step, part: Part, in_order: bool = False, **arguments: Any) -> None:
-        super().__init__(task_id=step.name, **arguments)
+    def __init__(
+        self, *, step: Step, part: Part, in_order: bool = False, element: str = "", **arguments: Any
+    ) -> None:
+        super().__init__(**{"task_id": step.name, **arguments})
+        self.element = element
         self.in_order = in_order
         self.step = step
         self.part = part
@@ -104,8 +113,8 @@ class StepOperator(BaseOperator):
 
     def join(self, context: Context) -> tuple[Execution, Results]:
         """Return the execution, and what earlier steps passed on."""
-        execution = self.part.execution(context)
-        received = receive(context["ti"], self.step.sources, execution)
+        execution = self.part.execution(context, found_elements(context["ti"], self.step))
+        received = receive(context["ti"], self.step, self.step.sources, execution)
         return self.part.in_tracking_run(execution, received, opens=self.step.opens_tracking), received
 
     def _run(self, execution: Execution, received: Results, ti: Any) -> tuple[TaskReport, ...]:
@@ -123,18 +132,32 @@ class StepOperator(BaseOperator):
         def start(task: AnyTask, refused: TaskReport | None) -> TaskReport:
             report = refused or self._attempt(execution, task, schedule.made, ti)
             if report.failure is not None and report.failure.has_lost_input:
-                for known in receive(ti, self.step.before, execution).reports:
-                    schedule.reports.setdefault(known.task, known)
+                schedule.learn(receive(ti, self.step, self.step.before, execution).reports)
             return report
 
-        schedule.run([execution.dag.task(name) for name in self.step.tasks], start)
+        schedule.run(self._tasks(execution), start)
         return tuple(ended)
+
+    def _tasks(self, execution: Execution) -> list[AnyTask]:
+        """Return what the step runs: the copies for its element or for all, and what reads their files."""
+        dag, declared = execution.dag, execution.project.declared
+        if self.element:
+            own = [dag.task(f"{name}_{self.element}") for name in self.step.tasks]
+        else:
+            own = [one for name in self.step.tasks for one in dag.copies.get(name, ()) or (dag.task(name),)]
+        files = [
+            up
+            for one in own
+            for up in dag.upstream_of(one)
+            if up.external and up.name not in declared.producers
+        ]
+        return [*files, *own]
 
     def _attempt(
         self, execution: Execution, task: AnyTask, made: Mapping[str, Artifact], ti: Any
     ) -> TaskReport:
         """Make one attempt at the step's task, which Airflow retries; run other tasks with retries."""
-        if task.name not in self.step.tasks:
+        if not self._is_own(task):
             return run_with_retries(task, made, execution.task_run)
         number = ti.try_number
         missing = [name for name in task.inputs if name not in made]
@@ -148,10 +171,14 @@ class StepOperator(BaseOperator):
             failure = describe(TaskTimedOut(task.timeout_s or 0.0))
             return TaskReport(task.name, Outcome.FAILED, failure=failure, attempts=number)
 
+    def _is_own(self, task: AnyTask) -> bool:
+        return (task.copy_of or task.name) in self.step.tasks
+
     def _announce(self, execution: Execution, report: TaskReport, ti: Any) -> None:
         """Report how a task ended, or that the step's own task will be retried."""
         failure = report.failure
-        if failure is None or report.task not in self.step.tasks or self._is_final(failure, execution, ti):
+        is_own = self._is_own(execution.dag.task(report.task))
+        if failure is None or not is_own or self._is_final(failure, execution, ti):
             self.part.ended(execution, report)
             return
         delays_s = execution.dag.task(report.task).retry.delays_s
@@ -174,6 +201,10 @@ class StepOperator(BaseOperator):
             message = f"task '{failed[0].task}' failed: {_explained(failure.message, failure.hint)}"
             is_final = self._is_final(failure, execution, context["ti"])
             raise (AirflowFailException if is_final else AirflowException)(message)
+        stopped = [report for report in reports if report.outcome is Outcome.UPSTREAM_FAILED]
+        if stopped:  # a mapped step starts whatever the outcome of the other elements
+            context["ti"].xcom_push(RETURNED, content)
+            raise AirflowFailException(f"task '{stopped[0].task}' did not run: {stopped[0].reason}")
         skipped = [report for report in reports if report.outcome is Outcome.SKIPPED]
         if skipped and len(skipped) == len(reports):
             context["ti"].xcom_push(RETURNED, content)
@@ -191,7 +222,7 @@ class StepOperator(BaseOperator):
         its last attempt.
         """
         (name,) = self.step.tasks
-        spare = (self.retries or 0) - execution.dag.task(name).retry.retries
+        spare = (self.retries or 0) - execution.project.declared.task(name).retry.retries
         return int(ti.max_tries) + 1 - spare
 
     def _refused(self, error: BatonError, context: Context) -> AirflowException:
@@ -255,6 +286,21 @@ class WholeRunOperator(SeveralOperator):
         return reports
 
 
+class ElementsOperator(StepOperator):
+    """Finds the elements of a task, once for all steps of the run."""
+
+    def execute(self, context: Any) -> Any:
+        """Return the names of the elements, for which Airflow maps; their values go into the store."""
+        try:
+            execution = self.part.execution(context)
+            found = execution.project.elements[self.step.finds]
+        except BatonError as error:
+            raise self._refused(error, context) from None
+        kept = execution.project.store.save("elements", _JSON, found)
+        context["ti"].xcom_push(ELEMENTS, kept.as_dict())
+        return list(found)
+
+
 class StartOperator(TrackedStepOperator):
     """Creates the tracking run before tasks that record in parallel."""
 
@@ -289,10 +335,28 @@ class FinishOperator(TrackedStepOperator):
         )
 
 
-def receive(ti: Any, sources: Sequence[str], execution: Execution) -> Results:
-    """Return what steps passed on through XComs; steps without one are left out."""
+def found_elements(ti: Any, step: Step) -> dict[str, Artifact]:
+    """Return references to the elements that the steps before found, by task; empty if any is lacking."""
+    found = {
+        root: ti.xcom_pull(task_ids=finder, key=ELEMENTS, map_indexes=-1)
+        for root, finder in step.finders.items()
+    }
+    if None in found.values():
+        return {}
+    return {root: Artifact.from_dict(fields) for root, fields in found.items()}
+
+
+def receive(ti: Any, step: Step, sources: Sequence[str], execution: Execution) -> Results:
+    """Return what steps passed on to a step through XComs; steps without one are left out."""
     store = execution.project.store
-    return merge(from_xcom(ti.xcom_pull(task_ids=one, map_indexes=-1), store) for one in sources)
+    passed: list[Any] = []
+    for one in sources:
+        root = step.mapped.get(one, "")
+        if root and root != step.root:
+            passed += ti.xcom_pull(task_ids=[one]) or []
+        else:
+            passed.append(ti.xcom_pull(task_ids=one, map_indexes=ti.map_index if root else -1))
+    return merge(from_xcom(content, store) for content in passed)
 
 
 def _explained(message: str, hint: str) -> str:

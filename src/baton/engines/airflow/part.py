@@ -14,17 +14,21 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
+from baton.core.artifact import Artifact, Kind
 from baton.core.dag import Dag
+from baton.core.elements import Elements
 from baton.core.execute import finish
 from baton.core.outcome import Failure, Outcome, RunReport, TaskReport
+from baton.core.task import AnyTask
 from baton.engines.airflow.logs import logged_in_airflow
 from baton.engines.airflow.parameters import FORCE, USE_CACHE, options_from
 from baton.engines.airflow.results import Results
 from baton.engines.airflow.steps import Step
 from baton.engines.scheduling import why_not_run
 from baton.errors import UsageError
+from baton.kinds.plain import Json
 from baton.processes.lifecycle import leave_from_within
 from baton.runs.execution import Execution
 from baton.runs.project import Project, find_pipeline, open_project
@@ -32,6 +36,7 @@ from baton.runs.records import RunRecord, write_run
 
 ENGINE = "airflow"
 _TAG = "baton.run_id"
+_JSON = cast(type[Kind], Json)
 
 Context = Mapping[str, Any]
 
@@ -39,8 +44,8 @@ Context = Mapping[str, Any]
 class Part(Protocol):
     """What a step needs to take part in an execution."""
 
-    def execution(self, context: Context) -> Execution:
-        """Return the execution that the step belongs to."""
+    def execution(self, context: Context, elements: Mapping[str, Artifact] | None = None) -> Execution:
+        """Return the execution that the step belongs to, with the elements that earlier steps found."""
 
     def in_tracking_run(self, execution: Execution, received: Results, *, opens: bool) -> Execution:
         """Return the execution with its tracking run, which the step creates if it `opens` it."""
@@ -99,13 +104,16 @@ class ScheduledPart:
     targets: tuple[str, ...]
     steps: tuple[Step, ...]
 
-    def execution(self, context: Context) -> Execution:
+    def execution(self, context: Context, elements: Mapping[str, Artifact] | None = None) -> Execution:
         """Build the execution from the project's folder and the run in Airflow."""
         os.chdir(self.folder)  # paths in parameters are relative to it, as on the command line
         params = context["params"]
         dag = find_pipeline(folder=self.folder, options=self.options)
         chosen = options_from(dag, params, context.get("data_interval_start"))
         project = open_project(folder=self.folder, options={**self.options, **chosen})
+        if elements:
+            found = {root: project.store.load(kept, _JSON) for root, kept in elements.items()}
+            project = replace(project, known_elements=found)
         return execution_of(
             project,
             self.targets,
@@ -145,7 +153,7 @@ class ScheduledPart:
         self, execution: Execution, received: Results, states: Mapping[str, str], began: datetime.datetime
     ) -> RunReport:
         """Combine the reports, close the tracking run and write the record."""
-        reports = reports_of(execution.dag, self.steps, received, states)
+        reports = reports_of(execution.dag, self.steps, received, states, execution.project.elements)
         good = all(report.outcome.is_good or report.outcome is Outcome.SKIPPED for report in reports)
         tracking_run_id = received.tracking_run_id
         if execution.is_tracked:
@@ -187,7 +195,7 @@ class LocalPart:
         self._user_code = user_code
         self._began = time.perf_counter()
 
-    def execution(self, _context: Context) -> Execution:
+    def execution(self, _context: Context, _elements: Mapping[str, Artifact] | None = None) -> Execution:
         """Return the execution of this process."""
         return self._execution
 
@@ -268,14 +276,22 @@ def run_id_of(dag_run: Any) -> str:
 
 
 def reports_of(
-    dag: Dag, steps: tuple[Step, ...], received: Results, states: Mapping[str, str]
+    dag: Dag,
+    steps: tuple[Step, ...],
+    received: Results,
+    states: Mapping[str, str],
+    elements: Mapping[str, Elements],
 ) -> tuple[TaskReport, ...]:
     """Return how each task ended, including tasks without a passed report."""
-    home = {name: step.name for step in steps for name in step.tasks}
+    home = {name: step for step in steps for name in step.tasks}
+    numbers = {root: dict(zip(names, range(len(names)), strict=True)) for root, names in elements.items()}
     known = {report.task: report for report in received.reports}
     reports: dict[str, TaskReport] = {}
     for task in dag.order:
-        state = states.get(home[task.name])
+        step = _step_of(task, home, dag)
+        element = task.name.removeprefix(f"{task.copy_of}_")
+        number = numbers[step.root].get(element, -1) if step.root else -1
+        state = states.get(f"{step.name}_{number}", states.get(step.name))
         is_skipped = state == "skipped" and task.name in known and known[task.name].outcome is Outcome.SKIPPED
         if is_skipped or (task.name in known and state not in ("skipped", "upstream_failed")):
             reports[task.name] = known[task.name]
@@ -292,6 +308,14 @@ def reports_of(
                 reason="skipped in Airflow" if skipped else "a first task failed",
             )
     return tuple(reports.values())
+
+
+def _step_of(task: AnyTask, home: Mapping[str, Step], dag: Dag) -> Step:
+    """Return the step that runs a task."""
+    step = home.get(task.copy_of or task.name)
+    if step is None:  # the task brings the file of an element into the store
+        return _step_of(dag.dependents[task.name][0], home, dag)
+    return step
 
 
 def refuse_relative(folder: Path) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 90.0
 """Longer than an Airflow on SQLite waits for a lock."""
 
+_PAGE = 100
 _TRIED_FOR_S = 30.0
 """How long to repeat requests that the server cannot answer, for example with a locked database."""
 
@@ -97,13 +98,18 @@ class AirflowApi:
 
     def tasks(self, dag_id: str, run: str) -> list[dict[str, Any]]:
         """Return the task instances of a run."""
-        listed = self._content(self._send("GET", f"{_run(dag_id, run)}/taskInstances?limit=1000"))
-        return list(listed["task_instances"])
+        found: list[dict[str, Any]] = []
+        while True:
+            page = f"limit={_PAGE}&offset={len(found)}&order_by=id"
+            listed = self._content(self._send("GET", f"{_run(dag_id, run)}/taskInstances?{page}"))
+            found += listed["task_instances"]
+            if not listed["task_instances"] or len(found) >= listed["total_entries"]:
+                return found
 
-    def message(self, dag_id: str, run: str, task: str) -> Any:
-        """Return what a task passed on, or None."""
+    def message(self, dag_id: str, run: str, task: str, map_index: int = -1) -> Any:
+        """Return what a task, or one of a mapped task, passed on, or None."""
         path = f"{_run(dag_id, run)}/taskInstances/{quote(task)}/xcomEntries/return_value"
-        answer = self._send("GET", f"{path}?stringify=false")
+        answer = self._send("GET", f"{path}?stringify=false&map_index={map_index}")
         return self._content(answer)["value"] if answer.status_code != 404 else None
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ A *step* is one Airflow task: one task of ours, the tasks of a group, or the who
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
@@ -45,6 +45,14 @@ class Step:
         As in `baton.core.task.Task`; a last step runs whatever the outcomes of others.
     opens_tracking : bool
         Whether it creates the execution's tracking run.
+    root : str
+        The task whose elements it runs over, as one mapped Airflow task for each; empty if not mapped.
+    finds : str
+        The task whose elements it finds, for a step that finds elements.
+    mapped : mapping of str to str
+        The `root` of each mapped step of the DAG, by name.
+    finders : mapping of str to str
+        The step that finds the elements of each task, by the task's name.
     """
 
     name: str
@@ -54,6 +62,10 @@ class Step:
     before: tuple[str, ...] = ()
     position: Position | None = None
     opens_tracking: bool = False
+    root: str = ""
+    finds: str = ""
+    mapped: Mapping[str, str] = field(default_factory=dict)
+    finders: Mapping[str, str] = field(default_factory=dict)
 
 
 def divide(dag: Dag, granularity: Granularity) -> tuple[Step, ...]:
@@ -84,9 +96,11 @@ def divide(dag: Dag, granularity: Granularity) -> tuple[Step, ...]:
             tuple(task.name for task in members[name]),
             tuple(sorted(upstream[name])),
             position=members[name][0].position,
+            root=dag.elements_from.get(name, "") if granularity == "task" else "",
         )
         for name in _sorted(dag, upstream)
     ]
+    steps = _with_finders(steps)
     return _with_sources(dag, _with_bookkeeping(dag, steps), granularity)
 
 
@@ -185,6 +199,23 @@ def _with_bookkeeping(dag: Dag, steps: list[Step]) -> list[Step]:
     return [*steps, Step(FINISH, (), ends, position="last")]
 
 
+def _with_finders(steps: list[Step]) -> list[Step]:
+    """Add the steps that find elements, before the mapped ones."""
+    finders = _finders(steps)
+    firsts = tuple(step.name for step in steps if step.position == "first")
+    found = [
+        replace(step, upstream=(*step.upstream, finders[step.root])) if step.root == step.name else step
+        for step in steps
+    ]
+    added = [Step(name, (), firsts, finds=root) for root, name in finders.items()]
+    place = max((found.index(step) + 1 for step in found if step.position == "first"), default=0)
+    return [*found[:place], *added, *found[place:]]
+
+
+def _finders(steps: Iterable[Step]) -> dict[str, str]:
+    return {step.root: f"elements_of_{step.root}" for step in steps if step.root}
+
+
 def _leads_to_all(one: Step, tracked: list[Step], upstream: Upstream) -> bool:
     return all(one is other or one.name in _ancestors(upstream, other.name) for other in tracked)
 
@@ -210,4 +241,18 @@ def _with_sources(dag: Dag, steps: list[Step], granularity: Granularity) -> tupl
         found = _ancestors(upstream, step.name)
         return tuple(other.name for other in steps if other.name in found)
 
-    return tuple(replace(step, sources=sources(step), before=before(step)) for step in steps)
+    finders = _finders(steps)
+
+    def reporting(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if name not in finders.values())
+
+    return tuple(
+        replace(
+            step,
+            sources=reporting(sources(step)),
+            before=reporting(before(step)),
+            mapped={other.name: other.root for other in steps if other.root},
+            finders=finders,
+        )
+        for step in steps
+    )

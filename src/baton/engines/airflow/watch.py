@@ -40,20 +40,22 @@ def watch(api: AirflowApi, dag_id: str, run: str, report: Reporter = ignore_even
         With the reports that the steps passed on, or from Airflow's states if there are none.
     """
     began = time.perf_counter()
-    names = tuple(task["task_id"] for task in api.tasks(dag_id, run))
+    names = tuple(dict.fromkeys(task["task_id"] for task in api.tasks(dag_id, run)))
     report(RunStarted(run, dag_id, "airflow", (dag_id,), names))
-    reports_by_step: dict[str, tuple[TaskReport, ...]] = {}
+    reports_by_step: dict[tuple[str, int], tuple[TaskReport, ...]] = {}
     tracking_run_id = ""
     while True:
         state = api.state(dag_id, run)  # before the tasks, so that no end is missed
         for task in api.tasks(dag_id, run):
-            name = task["task_id"]
-            if task["state"] not in _ENDED or name in reports_by_step:
+            name, number = task["task_id"], task["map_index"]
+            if task["state"] not in _ENDED or (name, number) in reports_by_step:
                 continue
-            content = api.message(dag_id, run, name) or {}
+            content = api.message(dag_id, run, name, number) or {}
+            if isinstance(content, list):  # elements that were found
+                continue
             tracking_run_id = content.get("tracking_run_id") or tracking_run_id
-            reports_by_step[name] = tuple(reports_from(task, content))
-            for one in reports_by_step[name]:
+            reports_by_step[name, number] = tuple(reports_from(task, content))
+            for one in reports_by_step[name, number]:
                 report(TaskFinished(one))
         if state in ("success", "failed"):
             break
@@ -73,7 +75,7 @@ def reports_from(task: dict[str, Any], content: dict[str, Any]) -> Iterator[Task
     Parameters
     ----------
     task : dict
-        The step according to Airflow: ``task_id``, ``state``, ``duration``.
+        The step according to Airflow: ``task_id``, ``map_index``, ``state``, ``duration``.
     content : dict
         What the step passed on, from `baton.engines.airflow.results.to_xcom`; may be empty.
     """
@@ -91,4 +93,5 @@ def reports_from(task: dict[str, Any], content: dict[str, Any]) -> Iterator[Task
         return
     outcome = _ENDED[task["state"]]
     failure = Failure("see its log in Airflow") if outcome is Outcome.FAILED else None
-    yield TaskReport(task["task_id"], outcome, duration_s=task["duration"] or 0.0, failure=failure)
+    name = task["task_id"] if task["map_index"] < 0 else f"{task['task_id']}_{task['rendered_map_index']}"
+    yield TaskReport(name, outcome, duration_s=task["duration"] or 0.0, failure=failure)
