@@ -200,7 +200,7 @@ def test_a_module_that_fails_on_import_exits_3(baton: Command, tmp_path: Path) -
     (tmp_path / "broken.py").write_text("1 / 0\n")
     ended = baton("list", "--pipeline", "broken:dag")
     assert ended.code == 3
-    assert "importing broken fails: ZeroDivisionError" in ended.stderr
+    assert "importing broken fails at broken.py:1: ZeroDivisionError: division by zero" in ended.stderr
 
 
 def test_a_server_that_is_down_exits_4_before_anything_runs(baton: Command, tmp_path: Path) -> None:

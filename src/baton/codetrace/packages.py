@@ -26,6 +26,11 @@ ABSENT = "absent"
 """The version of a package that is not installed."""
 
 
+def usual_distribution(import_name: str) -> str:
+    """Return the name under which a top-level module that is not installed can probably be installed."""
+    return _DISTRIBUTIONS.get(import_name, import_name)
+
+
 @cache
 def version_of(import_name: str) -> str:
     """Return the version of the distribution that provides a top-level module.

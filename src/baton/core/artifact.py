@@ -84,6 +84,8 @@ class Kind:
     """Packages that define these values: a task depends on them even if it does not import them."""
     types: ClassVar[tuple[str, ...]] = ()
     """Types of these values, as ``"pandas.DataFrame"`` or ``"sklearn.*"``, for advice in messages."""
+    conversions: ClassVar[Mapping[str, str]] = {}
+    """How to convert a value of another type, such as ``{"pandas.DataFrame": "pl.from_pandas(value)"}``."""
 
     def __init_subclass__(cls) -> None:
         if "types" in vars(cls):
@@ -123,15 +125,40 @@ def kind_for(annotation: Any) -> str:
     found = typing.get_origin(annotation) or annotation
     if not isinstance(found, type):
         return ""
-    top = found.__module__.partition(".")[0]
-    names = {f"{top}.{found.__qualname__}", f"{top}.*"}
+    name = _short_name(found)
+    names = {name, f"{name.partition('.')[0]}.*"}
     return " or ".join(
         kind.__name__.strip("_").removesuffix("Kind") for kind in _typed if names & set(kind.types)
     )
 
 
-def mismatch(expected: str, value: object) -> str:
-    """Return the message for a value that is not of its kind, with the kind that fits if there is one."""
-    fitting = kind_for(type(value))
-    advice = f"; annotate it {fitting}, or convert it" if fitting else ""
-    return f"expected {expected}, got {type(value).__module__}.{type(value).__qualname__}{advice}"
+class WrongKind(TypeError):
+    """A value that is not of its kind.
+
+    Parameters
+    ----------
+    message : str
+        What was expected, and what came.
+    hint : str
+        How to convert it, and the kind that fits; empty if neither is known.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def mismatch(expected: str, value: object, kind: type[Kind]) -> WrongKind:
+    """Return the exception for a value that is not of a kind."""
+    found = type(value)
+    names = map(_short_name, found.__mro__)
+    conversion = next((kind.conversions[name] for name in names if name in kind.conversions), "")
+    fitting = kind_for(found)
+    ways = [f"return {conversion}"] if conversion else []
+    ways += [f"annotate it {fitting}"] if fitting else []
+    return WrongKind(f"expected {expected}, got {found.__module__}.{found.__qualname__}", ", or ".join(ways))
+
+
+def _short_name(found: type) -> str:
+    """Return a type's name with its library's, such as ``"pandas.DataFrame"``."""
+    return f"{found.__module__.partition('.')[0]}.{found.__qualname__}"

@@ -20,7 +20,8 @@ from baton.core.elements import Elements, copy_for, elements_of
 from baton.core.external import External, external_of
 from baton.core.parameters import Parameters, groups, joined, leaves
 from baton.core.period import Period
-from baton.core.task import AnyTask, as_kind, external_task
+from baton.core.task import AnyTask, Task, as_kind, external_task
+from baton.core.tracebacks import shown_place
 from baton.core.values import as_text, is_list, spelled, typed, why_unusable, without_bounds
 from baton.errors import InvalidPipeline, UsageError, listed, nearest
 
@@ -71,7 +72,7 @@ class Dag:
         period: Period | None = None,
     ) -> None:
         self.name = name
-        parts = list(tasks)
+        parts = _parts(name, tasks)
         inner = [part for part in parts if isinstance(part, Dag)]
         problems: list[str] = []
         self.parameters: type[Parameters] = _parameters_of(
@@ -401,6 +402,26 @@ def _with_external_inputs(tasks: Iterable[AnyTask], parameters: type[Parameters]
         if declared is not None and kind is not None and leaf.name in taken:
             found.setdefault(leaf.name, external_task(leaf.name, declared, kind, annotation=leaf.type))
     return (*found.values(), *(task for task in listed if task.external is None))
+
+
+def _parts(name: str, tasks: Any) -> list[AnyTask | Dag]:
+    """Return what a DAG is made of; raise `InvalidPipeline` for anything but tasks and DAGs."""
+    if isinstance(tasks, (Task, Dag, str)) or not isinstance(tasks, Iterable):
+        raise InvalidPipeline(name, [f"its tasks must be a list, not a {type(tasks).__name__}"])
+    parts = list(tasks)
+    wrong = [_why_no_task(part) for part in parts if not isinstance(part, (Task, Dag))]
+    if wrong:
+        raise InvalidPipeline(name, wrong)
+    return parts
+
+
+def _why_no_task(part: Any) -> str:
+    if inspect.isfunction(part):
+        place = shown_place(part.__code__.co_filename, part.__code__.co_firstlineno)
+        return f"'{part.__name__}' at {place} is a plain function: write @task above it"
+    if isinstance(part, (list, tuple)):
+        return "one of its tasks is a list: write * before it, as in [first, *others]"
+    return f"one of its tasks is a {type(part).__name__}, not a task"
 
 
 def _parameters_of(classes: Iterable[type[Parameters]], problems: list[str]) -> type[Parameters]:

@@ -9,7 +9,6 @@ import hashlib
 import shutil
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -28,6 +27,7 @@ from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
 from baton.core.reasons import Cause
 from baton.core.task import AnyTask
+from baton.core.tracebacks import formatted, place_of, summary_of, text_of
 from baton.core.tracker import TrackingRun
 from baton.errors import BatonError, CorruptObject, MissingObject, Skip, StoreError, TaskError, Unavailable
 
@@ -267,28 +267,20 @@ def execute_task(
 def describe(error: BaseException) -> Failure:
     """Turn an exception of a task into what the user reads.
 
-    An exception with a string attribute ``hint`` explains itself; any other keeps its traceback.
+    An exception with a string attribute ``hint`` explains itself; any other keeps its traceback, and its
+    message begins with the place in the user's code.
     """
     hint = getattr(error, "hint", None)
     if isinstance(hint, str):
         is_lost = isinstance(error, CorruptObject | MissingObject)
         return Failure(
-            without_secrets_in_addresses(str(getattr(error, "message", "") or _text_of(error))),
+            without_secrets_in_addresses(str(getattr(error, "message", "") or text_of(error))),
             without_secrets_in_addresses(hint),
             is_final=is_lost or isinstance(error, TaskError),
             has_lost_input=is_lost,
         )
-    name = type(error).__name__
-    text = without_secrets_in_addresses(_text_of(error).strip())
-    trace = without_secrets_in_addresses("".join(traceback.format_exception(error)))
-    return Failure(f"{name}: {text}" if text else name, "", trace)
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # a broken __str__ of the exception
-        return ""
+    place = place_of(error)
+    return Failure(f"{place}: {summary_of(error)}" if place else summary_of(error), "", formatted(error))
 
 
 def unmet(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun) -> TaskReport | None:
@@ -494,7 +486,8 @@ def _save(task: AnyTask, values: tuple[Any, ...], store: ArtifactStore) -> dict[
         try:
             outputs[name] = store.save(name, kind, value)
         except TypeError as error:
-            raise BatonError(f"task '{task.name}' cannot store '{name}': {error}") from error
+            hint = getattr(error, "hint", "")
+            raise BatonError(f"cannot store '{name}': {error}", hint) from error
         except OSError as error:
             raise StoreError(
                 f"cannot store '{name}': {error.strerror or error}",

@@ -21,6 +21,12 @@ class ArrowKind(Kind):
     suffix = ".arrow"
     packages = ("pyarrow",)
     types = ("pyarrow.Table",)
+    conversions = {
+        "polars.DataFrame": "value.to_arrow()",
+        "polars.LazyFrame": "value.collect().to_arrow()",
+        "pandas.DataFrame": "pa.Table.from_pandas(value)",
+        "pyarrow.RecordBatch": "pa.Table.from_batches([value])",
+    }
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
@@ -28,7 +34,7 @@ class ArrowKind(Kind):
         import pyarrow as pa
 
         if not isinstance(value, pa.Table):
-            raise TypeError(mismatch("a pyarrow Table", value))
+            raise mismatch("a pyarrow Table", value, cls)
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, value.schema) as writer:
             # In batches of one size, so that equal tables give equal bytes however they were put together.
             writer.write_table(value.combine_chunks(), max_chunksize=_ROWS)

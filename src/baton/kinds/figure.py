@@ -22,6 +22,7 @@ class FigureKind(Kind):
     gives_path = True
     packages = ("matplotlib",)
     types = ("matplotlib.Figure",)
+    conversions = {"matplotlib.Axes": "value.figure", "matplotlib._AxesBase": "value.figure"}
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
@@ -32,7 +33,7 @@ class FigureKind(Kind):
         from matplotlib.figure import Figure
 
         if not isinstance(value, Figure):
-            raise TypeError(mismatch("a matplotlib Figure", value))
+            raise mismatch("a matplotlib Figure", value, cls)
         value.savefig(path, format="png", metadata={"Software": None})
 
     @classmethod

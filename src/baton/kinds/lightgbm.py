@@ -21,6 +21,7 @@ class LightGBMKind(Kind):
     suffix = ".txt"
     packages = ("lightgbm",)
     types = ("lightgbm.Booster",)
+    conversions = {"lightgbm.LGBMModel": "value.booster_"}
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
@@ -28,8 +29,7 @@ class LightGBMKind(Kind):
         import lightgbm
 
         if not isinstance(value, lightgbm.Booster):
-            hint = ": return its booster_" if hasattr(value, "booster_") else ""
-            raise TypeError(mismatch("a lightgbm Booster", value) + hint)
+            raise mismatch("a lightgbm Booster", value, cls)
         path.write_text(value.model_to_string(num_iteration=-1), encoding="utf-8")
 
     @classmethod

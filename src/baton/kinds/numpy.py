@@ -22,6 +22,13 @@ class _MatrixKind(Kind):
     suffix = ".npz"
     packages = ("numpy", "scipy")
     types = ("numpy.ndarray", "scipy.csr_matrix")
+    conversions = {
+        **dict.fromkeys(("polars.DataFrame", "polars.Series"), "value.to_numpy()"),
+        **dict.fromkeys(("pandas.DataFrame", "pandas.Series"), "value.to_numpy()"),
+        **dict.fromkeys(("builtins.list", "builtins.tuple"), "np.asarray(value)"),
+        "scipy.spmatrix": "value.tocsr()",
+        "scipy.sparray": "value.tocsr()",
+    }
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
@@ -44,7 +51,7 @@ class _MatrixKind(Kind):
                 "shape": np.asarray(value.shape, dtype=np.int64),
             }
         else:
-            raise TypeError(mismatch("a numpy array of numbers or a scipy CSR matrix", value))
+            raise mismatch("a numpy array of numbers or a scipy CSR matrix", value, cls)
         with path.open("wb") as file:
             np.savez(file, allow_pickle=False, **members)
 

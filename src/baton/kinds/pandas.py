@@ -21,6 +21,13 @@ class FrameKind(Kind):
     suffix = ".parquet"
     packages = ("pandas", "pyarrow")
     types = ("pandas.DataFrame",)
+    conversions = {
+        "pandas.Series": "value.to_frame()",
+        "polars.DataFrame": "value.to_pandas()",
+        "polars.LazyFrame": "value.collect().to_pandas()",
+        "pyarrow.Table": "value.to_pandas()",
+        **dict.fromkeys(("numpy.ndarray", "builtins.dict", "builtins.list"), "pd.DataFrame(value)"),
+    }
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
@@ -29,7 +36,7 @@ class FrameKind(Kind):
         import pyarrow as pa
 
         if not isinstance(value, pd.DataFrame):
-            raise TypeError(mismatch("a pandas DataFrame", value))
+            raise mismatch("a pandas DataFrame", value, cls)
         try:
             value.to_parquet(path, engine="pyarrow", compression="lz4")
         except (pa.ArrowException, ValueError) as error:

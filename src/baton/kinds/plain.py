@@ -21,11 +21,28 @@ class _JsonKind(Kind):
     name = "json"
     suffix = ".json"
     types = tuple(f"builtins.{name}" for name in ("dict", "list", "str", "int", "float", "bool"))
+    conversions = {
+        "polars.DataFrame": "value.to_dicts()",
+        "polars.Series": "value.to_list()",
+        "pandas.DataFrame": 'value.to_dict("records")',
+        "pandas.Series": "value.to_list()",
+        "numpy.ndarray": "value.tolist()",
+        "numpy.generic": "value.item()",
+        "builtins.set": "sorted(value)",
+        "builtins.frozenset": "sorted(value)",
+        "builtins.bytes": "value.decode()",
+        "datetime.date": "value.isoformat()",
+        "datetime.time": "value.isoformat()",
+        "pathlib.PurePath": "str(value)",
+    }
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
+        def refuse(found: Any) -> None:
+            raise mismatch("plain JSON values", found, cls)
+
         try:
-            text = json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":"))
+            text = json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":"), default=refuse)
         except ValueError as error:
             raise TypeError(f"expected plain JSON values: {error}") from error
         path.write_text(text, encoding="utf-8")
@@ -41,11 +58,12 @@ class _FileKind(Kind):
     name = "file"
     types = ("pathlib.Path", "pathlib.PosixPath")
     external = "file"
+    conversions = {"builtins.str": "Path(value)"}
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
         if not isinstance(value, Path):
-            raise TypeError(mismatch("the path of a file", value))
+            raise mismatch("the path of a file", value, cls)
         if not value.is_file():
             raise TypeError(f"expected the path of a file, but {value} is none")
         shutil.copyfile(value, path)
@@ -75,6 +93,7 @@ class _FolderKind(Kind):
     suffix = ".json"
     types = _FileKind.types
     external = "folder"
+    conversions = _FileKind.conversions
 
 
 class Registered:
@@ -122,7 +141,7 @@ def files_below(value: Any) -> dict[str, Path]:
         If it is no folder, or holds what cannot be stored: a link to a folder or to nothing, a pipe.
     """
     if not isinstance(value, Path):
-        raise TypeError(mismatch("the path of a folder", value))
+        raise mismatch("the path of a folder", value, _FolderKind)
     if not value.is_dir():
         raise TypeError(f"expected the path of a folder, but {value} is none")
     found = {}

@@ -21,13 +21,21 @@ class _TableKind(Kind):
     suffix = ".parquet"
     packages = ("polars",)
     types = ("polars.DataFrame",)
+    conversions = {
+        "polars.LazyFrame": "value.collect()",
+        "polars.Series": "value.to_frame()",
+        "pandas.DataFrame": "pl.from_pandas(value)",
+        "pandas.Series": "pl.from_pandas(value).to_frame()",
+        "pyarrow.Table": "pl.from_arrow(value)",
+        **dict.fromkeys(("numpy.ndarray", "builtins.dict", "builtins.list"), "pl.DataFrame(value)"),
+    }
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
         import polars as pl
 
         if not isinstance(value, pl.DataFrame):
-            raise TypeError(mismatch("a polars DataFrame", value))
+            raise mismatch("a polars DataFrame", value, cls)
         value.rechunk().write_parquet(path, compression="lz4", statistics=False)
 
     @classmethod
@@ -44,13 +52,18 @@ class _ScanKind(_TableKind):
     """
 
     types = ("polars.LazyFrame",)
+    conversions = {
+        "polars.DataFrame": "value.lazy()",
+        "pandas.DataFrame": "pl.from_pandas(value).lazy()",
+        "pyarrow.Table": "pl.from_arrow(value).lazy()",
+    }
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
         import polars as pl
 
         if not isinstance(value, pl.LazyFrame):
-            raise TypeError(mismatch("a polars LazyFrame", value))
+            raise mismatch("a polars LazyFrame", value, cls)
         # The same bytes with any number of threads, as the size of row groups is given.
         value.sink_parquet(path, compression="lz4", statistics=False, row_group_size=_ROWS)
 

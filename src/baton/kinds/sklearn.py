@@ -42,7 +42,7 @@ class EstimatorKind(Kind):
         from sklearn.base import BaseEstimator
 
         if not isinstance(value, BaseEstimator):
-            raise TypeError(mismatch("a scikit-learn estimator", value))
+            raise mismatch("a scikit-learn estimator", value, cls)
         content = _dumped(value)
         unknown = [name for name in _untrusted(content) if name not in cls._known()]
         if unknown:

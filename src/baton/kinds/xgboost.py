@@ -21,13 +21,14 @@ class _BoosterKind(Kind):
     suffix = ".ubj"
     packages = ("xgboost",)
     types = ("xgboost.Booster",)
+    conversions = {"xgboost.XGBModel": "value.get_booster()"}
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
         import xgboost as xgb
 
         if not isinstance(value, xgb.Booster):
-            raise TypeError(mismatch("an xgboost Booster", value))
+            raise mismatch("an xgboost Booster", value, cls)
         path.write_bytes(value.save_raw("ubj"))
 
     @classmethod

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from baton.codetrace.loading import keep_search_path
 from baton.codetrace.observing import follow_imports
+from baton.codetrace.packages import usual_distribution
 from baton.core.dag import Dag
+from baton.core.installed import wanted_packages
+from baton.core.tracebacks import place_of, summary_of
 from baton.errors import InvalidPipeline, UsageError, nearest
 
 
@@ -40,19 +43,19 @@ def load_pipeline(reference: str, project: Path) -> Dag:
         found: object = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not (module_name + ".").startswith(error.name + "."):
-            raise InvalidPipeline(
-                reference, [f"importing {module_name} fails: {error}"], "install the missing package"
-            ) from error
+            raise _failed_import(reference, error, project) from error
         raise UsageError(
             f"pipeline '{reference}': module '{module_name}' does not exist",
             "use the form module:object, with a module in the current folder or an installed one",
         ) from error
-    except (UsageError, InvalidPipeline):
+    except InvalidPipeline as error:
+        place = place_of(error)
+        hint = error.hint or (f"it is declared at {place}" if place else "")
+        raise InvalidPipeline(error.pipeline, error.problems, hint) from error
+    except UsageError:
         raise
     except (Exception, SystemExit) as error:  # the user's module may raise anything
-        raise InvalidPipeline(
-            reference, [f"importing {module_name} fails: {type(error).__name__}: {error}"]
-        ) from error
+        raise _failed_import(reference, error, project) from error
     keep_search_path()
     for name in attribute.split("."):
         if not hasattr(found, name):
@@ -67,3 +70,27 @@ def load_pipeline(reference: str, project: Path) -> Dag:
             "define it with: dag = Dag(...)",
         )
     return found
+
+
+def _failed_import(reference: str, error: BaseException, project: Path) -> InvalidPipeline:
+    module, place = reference.partition(":")[0], place_of(error)
+    where = f" at {place}" if place else ""
+    return InvalidPipeline(
+        reference, [f"importing {module} fails{where}: {summary_of(error)}"], _advice(error, project)
+    )
+
+
+def _advice(error: BaseException, project: Path) -> str:
+    """Return what to do about an error of a module that cannot be imported, or an empty text."""
+    if isinstance(error, ModuleNotFoundError) and error.name is not None:
+        top = error.name.partition(".")[0]
+        if sys.modules.get(top) is not None:
+            return f"check the name: {top} is there"
+        own = [path.stem for path in project.glob("*.py")]
+        distribution = usual_distribution(top)
+        extras = {package.name: package.extra for package in wanted_packages() if package.extra}
+        wanted = f"'baton-ml[{extras[distribution]}]'" if distribution in extras else distribution
+        return f"install it with: pip install {wanted}{nearest(top, own)}"
+    if isinstance(error, (ImportError, AttributeError)) and "circular import" in str(error):
+        return "two modules import each other: move what both need into a third, or import it in the function"
+    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from baton import api
 from baton.core.outcome import Outcome, RunReport
+from baton.testing import pipelines
 from baton.testing.reporting import RecordingReporter
 
 SMALL_BYTES = 1024
@@ -190,8 +192,17 @@ class EngineSuite:
     def test_an_unexplained_exception_keeps_its_traceback(self, tmp_path: Path) -> None:
         failure = self.run(tmp_path, "chain", broken="left!").of("left").failure
         assert failure is not None
-        assert failure.message == "ZeroDivisionError: left divided by nothing"
+        place, _, message = failure.message.partition(": ")
+        assert message == "ZeroDivisionError: left divided by nothing"
+        assert re.search(r"pipelines\.py:\d+$", place)
         assert "_break_if" in failure.traceback
+
+    def test_a_traceback_begins_with_the_task_and_holds_no_frame_of_baton(self, tmp_path: Path) -> None:
+        failure = self.run(tmp_path, "chain", broken="left!").of("left").failure
+        assert failure is not None
+        first, *frames = re.findall(r'File "(.*?)", line \d+, in (\w+)', failure.traceback)
+        assert first == (pipelines.__file__, "left")
+        assert {file for file, _ in frames} == {pipelines.__file__}
 
     def test_an_exception_with_a_hint_explains_itself(self, tmp_path: Path) -> None:
         failure = self.run(tmp_path, "chain", broken="left?").of("left").failure
@@ -271,7 +282,7 @@ class EngineSuite:
         report = self.run(tmp_path, "retried", failures=9)
         failure = report.of("flaky").failure
         assert failure is not None
-        assert failure.message == "ConnectionError: attempt 3 was refused"
+        assert failure.message.endswith("ConnectionError: attempt 3 was refused")
 
     def test_a_task_over_its_timeout_fails(self, tmp_path: Path) -> None:
         failure = self.run(tmp_path, "timed", nap_s=5.0).of("slow").failure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -128,7 +129,7 @@ def test_without_the_cache_a_task_runs_and_is_remembered(make_run):
 def test_an_exception_becomes_a_failure_with_its_traceback(make_run):
     report = execute_task(failing, {}, make_run())
     assert (report.outcome, report.outputs) == (Outcome.FAILED, {})
-    assert report.failure.message == "ZeroDivisionError: of all things"
+    assert re.fullmatch(r".*test_execute\.py:\d+: ZeroDivisionError: of all things", report.failure.message)
     assert "in failing" in report.failure.traceback
     assert report.failure.hint == ""
 
@@ -157,7 +158,8 @@ def test_an_exception_without_words_is_called_by_its_name():
 
 def test_a_task_that_leaves_the_process_has_failed(make_run):
     report = execute_task(leaving, {}, make_run())
-    assert (report.outcome, report.failure.message) == (Outcome.FAILED, "SystemExit: 3")
+    assert report.outcome is Outcome.FAILED
+    assert report.failure.message.endswith(": SystemExit: 3")
 
 
 def test_an_interrupt_passes(make_run, tmp_path):
@@ -179,9 +181,7 @@ def test_a_wrong_number_of_outputs_is_told(make_run, word, count):
 
 def test_a_value_of_another_kind_is_told_with_the_output(make_run):
     failure = execute_task(not_a_number, {}, make_run()).failure
-    assert failure.message.startswith(
-        "task 'not_a_number' cannot store 'not_a_number': expected plain JSON values"
-    )
+    assert failure.message.startswith("cannot store 'not_a_number': expected plain JSON values")
 
 
 @pytest.mark.parametrize("one", [scratching, scratching_and_failing], ids=["success", "failure"])

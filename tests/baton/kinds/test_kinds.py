@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import json
 import zipfile
@@ -13,13 +14,16 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import xgboost as xgb
 from matplotlib.figure import Figure as Drawing
+from scipy import sparse
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from baton import (
     Arrow,
+    Booster,
     Dag,
     Estimator,
     EstimatorKind,
@@ -29,6 +33,7 @@ from baton import (
     Frame,
     Json,
     LightGBM,
+    Matrix,
     Scan,
     Table,
     task,
@@ -60,7 +65,7 @@ class TestFrame:
     @pytest.mark.parametrize(
         ("value", "said"),
         [
-            (pl.DataFrame({"a": [1]}), "expected a pandas DataFrame, got polars.dataframe.frame.DataFrame; "),
+            (pl.DataFrame({"a": [1]}), "expected a pandas DataFrame, got polars.dataframe.frame.DataFrame"),
             (pd.DataFrame({"a": [1, "x"]}, dtype=object), "Parquet cannot hold the frame: "),
             (pd.DataFrame([[1, 2]], columns=["a", "a"]), "Parquet cannot hold the frame: "),
         ],
@@ -83,8 +88,9 @@ class TestTables:
         assert store.load(made, Table)["a"].to_list() == [0, 2, 4, 6, 8]
 
     def test_a_frame_that_is_not_lazy_is_refused(self, store):
-        with pytest.raises(TypeError, match=r"expected a polars LazyFrame, got .*; annotate it Table"):
+        with pytest.raises(TypeError, match=r"expected a polars LazyFrame, got ") as caught:
             store.save("trips", Scan, pl.DataFrame({"a": [1]}))
+        assert caught.value.hint == "return value.lazy(), or annotate it Table"
 
     def test_an_arrow_table_keeps_schema_and_metadata(self, store):
         table = pa.table({"a": pa.array([1, None], pa.int8())}).replace_schema_metadata({"unit": "miles"})
@@ -213,16 +219,66 @@ class TestFigure:
         assert Path(path).suffix == ".png"
 
     def test_anything_else_is_refused(self, store):
-        with pytest.raises(
-            TypeError, match=r"expected a matplotlib Figure, got builtins.int; annotate it Json"
-        ):
+        with pytest.raises(TypeError, match=r"expected a matplotlib Figure, got builtins.int") as caught:
             store.save("value", Figure, 3)
+        assert caught.value.hint == "annotate it Json"
 
 
 def test_a_wrapper_of_lightgbm_is_told_what_to_return(store):
     model = lightgbm.LGBMRegressor(n_estimators=1, verbose=-1).fit(np.arange(40.0).reshape(20, 2), range(20))
-    with pytest.raises(TypeError, match=r"expected a lightgbm Booster, .*: return its booster_"):
+    with pytest.raises(TypeError, match=r"expected a lightgbm Booster, ") as caught:
         store.save("value", LightGBM, model)
+    assert caught.value.hint == "return value.booster_"
+
+
+VALUE = pl.DataFrame({"a": [1, 2]})
+CONVERTED = {
+    "pandas for a Table": (Table, VALUE.to_pandas(), "pl.from_pandas(value)"),
+    "a lazy frame for a Table": (Table, VALUE.lazy(), "value.collect()"),
+    "Arrow for a Table": (Table, VALUE.to_arrow(), "pl.from_arrow(value)"),
+    "an array for a Table": (Table, VALUE.to_numpy(), "pl.DataFrame(value)"),
+    "polars for a Frame": (Frame, VALUE, "value.to_pandas()"),
+    "a column for a Frame": (Frame, VALUE.to_pandas()["a"], "value.to_frame()"),
+    "polars for an Arrow table": (Arrow, VALUE, "value.to_arrow()"),
+    "pandas for an Arrow table": (Arrow, VALUE.to_pandas(), "pa.Table.from_pandas(value)"),
+    "pandas for a Matrix": (Matrix, VALUE.to_pandas(), "value.to_numpy()"),
+    "a list for a Matrix": (Matrix, [[1, 2]], "np.asarray(value)"),
+    "another sparse matrix": (Matrix, sparse.csc_matrix([[1, 0]]), "value.tocsr()"),
+    "an array for Json": (Json, np.arange(3), "value.tolist()"),
+    "a number of numpy inside Json": (Json, {"a": [np.float32(0.5)]}, "value.item()"),
+    "a set for Json": (Json, {"a"}, "sorted(value)"),
+    "a day for Json": (Json, datetime.date(2021, 1, 1), "value.isoformat()"),
+    "a text for a File": (File, "model.bin", "Path(value)"),
+    "a wrapper for a Booster": (Booster, xgb.XGBRegressor(n_estimators=1), "value.get_booster()"),
+    "axes for a Figure": (Figure, Drawing().subplots(), "value.figure"),
+}
+
+
+@pytest.mark.parametrize("case", CONVERTED)
+def test_a_value_of_another_type_comes_with_the_line_that_converts_it(store, case):
+    kind, value, line = CONVERTED[case]
+    with pytest.raises(TypeError) as caught:
+        store.save("value", kind, value)
+    assert caught.value.hint.startswith(f"return {line}")
+
+
+@pytest.mark.parametrize(("kind", "value"), [(Json, {"a": {1}}), (Json, {"a": np.int64(3)}), (Table, [1])])
+def test_the_line_that_converts_makes_what_the_kind_takes(store, kind, value):
+    def innermost(one):
+        return innermost(one["a"]) if isinstance(one, dict) else one
+
+    with pytest.raises(TypeError) as caught:
+        store.save("value", kind, value)
+    line = caught.value.hint.removeprefix("return ").partition(", or annotate")[0]
+    store.save("value", kind, eval(line, {"pl": pl, "value": innermost(value)}))
+
+
+def test_a_model_that_is_annotated_otherwise_is_told_its_kind(store):
+    from sklearn.linear_model import LinearRegression
+
+    with pytest.raises(TypeError) as caught:
+        store.save("value", Json, LinearRegression())
+    assert caught.value.hint == "annotate it Estimator"
 
 
 def test_json_is_for_plain_values(store):

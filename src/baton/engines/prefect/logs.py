@@ -58,7 +58,8 @@ def log_line(event: Event) -> tuple[int, str]:
                 f"retrying in {event.delay_s:g} s"
             )
         case TaskFinished(ended) if ended.failure is not None:
-            return logging.ERROR, f"{ended.task} failed: {ended.failure.message}"
+            trace = f"\n{ended.failure.traceback}" if ended.failure.traceback else ""
+            return logging.ERROR, f"{ended.task} failed: {ended.failure.message}{trace}"
     return logging.NOTSET, ""  # Prefect logs success itself
 
 
