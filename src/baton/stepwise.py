@@ -164,7 +164,7 @@ class StepwisePipeline:
         if self._begun is None:
             execution = self._execution
             execution.check()
-            record = RunRecord.begin(execution.task_run, execution.targets)
+            record = RunRecord.begin(execution.task_run, execution.targets, execution.started_from)
             self._in_progress.enter_context(running(self.project.home, record))
             names = tuple(task.name for task in execution.dag.order)
             started = RunStarted(

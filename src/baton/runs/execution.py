@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from baton.core.values import as_plain
 from baton.errors import Unavailable
 from baton.runs.project import Project, open_project
 from baton.runs.records import RunRecord, running, write_run
+from baton.runs.started_from import StartedFrom
 
 if TYPE_CHECKING:
     from baton.tracking.mlflow import MlflowRun, MlflowTracker
@@ -56,6 +57,8 @@ class Execution:
         Whether to skip an effect that already succeeded with the same work.
     recheck_share : float
         As in `baton.core.execute.TaskRun`.
+    joined_from : StartedFrom, optional
+        What the run was started from, if another process has found out already.
     """
 
     project: Project
@@ -69,6 +72,7 @@ class Execution:
     tracking_run_id: str = ""
     effects_once: bool = False
     recheck_share: float = 0.0
+    joined_from: StartedFrom | None = None
 
     @classmethod
     def begin(
@@ -128,6 +132,7 @@ class Execution:
             tracking_run_id=spec["tracking_run_id"],
             effects_once=spec["effects_once"],
             recheck_share=spec["recheck_share"],
+            joined_from=StartedFrom(**spec["started_from"]),
         )
 
     def spec(self) -> dict[str, Any]:
@@ -145,6 +150,7 @@ class Execution:
             "tracking_run_id": self.tracking_run_id,
             "effects_once": self.effects_once,
             "recheck_share": self.recheck_share,
+            "started_from": asdict(self.started_from),
         }
 
     @property
@@ -162,6 +168,11 @@ class Execution:
     def is_tracked(self) -> bool:
         """Whether any selected task needs the tracking run."""
         return any(task.tracking for task in self.dag.tasks)
+
+    @cached_property
+    def started_from(self) -> StartedFrom:
+        """What the run was started from."""
+        return self.joined_from or StartedFrom.now(self.project.folder)
 
     @cached_property
     def effect_scope(self) -> EffectScope:
@@ -182,6 +193,7 @@ class Execution:
             "baton.engine": self.engine,
             "baton.pipeline": self.dag.name,
             "baton.run_id": self.run_id,
+            **self.started_from.tags,
         }
         return self.tracker.start(name=self.run_id, tags=tags)
 
@@ -256,7 +268,7 @@ def _new_run_id() -> str:
 def record_run(execution: Execution, run: Callable[[], RunReport]) -> RunReport:
     """Run an execution and record it: as running, then how it ended or was interrupted."""
     home = execution.project.home
-    record = RunRecord.begin(execution.task_run, execution.targets)
+    record = RunRecord.begin(execution.task_run, execution.targets, execution.started_from)
     with running(home, record):
         names = tuple(task.name for task in execution.dag.order)
         execution.report(

@@ -20,6 +20,7 @@ from baton.core.outcome import RunReport
 from baton.core.parameters import flatten_plain
 from baton.core.records import decode_record
 from baton.errors import Unavailable, UsageError, nearest
+from baton.runs.started_from import StartedFrom
 
 _IN_PROGRESS = ".lock"
 """Suffix of the file that marks a run as in progress, see `baton.core.liveness`."""
@@ -46,7 +47,10 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One run: what was requested and how it ended; times are UTC in ISO 8601."""
+    """One run: what was requested and how it ended; times are UTC in ISO 8601.
+
+    `commit`, `dirty` and `user` are as in `StartedFrom`.
+    """
 
     run_id: str
     pipeline: str
@@ -60,9 +64,12 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     tracking_run_id: str = ""
     facts: list[tuple[str, str]] = []
     tasks: list[TaskRecord] = []
+    commit: str = ""
+    dirty: bool = False
+    user: str = ""
 
     @classmethod
-    def begin(cls, run: TaskRun, targets: tuple[str, ...]) -> RunRecord:
+    def begin(cls, run: TaskRun, targets: tuple[str, ...], started_from: StartedFrom) -> RunRecord:
         """Return the record of a run that starts now."""
         return cls(
             run_id=run.run_id,
@@ -73,6 +80,9 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
             state="running",
             started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             process=os.getpid(),
+            commit=started_from.commit,
+            dirty=started_from.dirty,
+            user=started_from.user,
         )
 
     def begun_at(self, moment: datetime.datetime) -> RunRecord:

@@ -32,6 +32,8 @@ ALIAS = "champion"
 _SERVER_ERROR = 500
 _PACKAGES = "_MODULES_TO_PACKAGES"
 """MLflow's name for its cached package list; a test checks it."""
+STARTED_FROM = ("mlflow.user", "mlflow.source.git.commit", "baton.git_dirty")
+"""Tags of a run that its model versions have too."""
 _METRICS_PER_BATCH = 1000
 _PARAMETERS_PER_BATCH = 100
 
@@ -424,13 +426,15 @@ class MlflowRun:
             for version in self._client.search_model_versions(f"name = '{quoted}'"):
                 if version.run_id == self.run_id:
                     return str(version.version)
+            of_run = self._client.get_run(self.run_id).data.tags
+            started_from = {name: of_run[name] for name in STARTED_FROM if name in of_run}
             # The location, not models:/ID: a server resolves that only with its own tracking URI.
             stored = self._client.get_logged_model(uri.removeprefix("models:/"))
             made = self._client.create_model_version(
                 model,
                 source=stored.artifact_location,
                 run_id=self.run_id,
-                tags=dict(tags),
+                tags={**started_from, **tags},
                 model_id=stored.model_id,
             )
             return str(made.version)

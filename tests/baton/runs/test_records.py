@@ -20,11 +20,12 @@ from baton.core.outcome import Failure, Outcome, RunReport, TaskReport
 from baton.errors import Unavailable, UsageError
 from baton.runs import records as runs
 from baton.runs.records import RunRecord, list_runs, read_run, running, write_run
+from baton.runs.started_from import StartedFrom
 
 
 @pytest.fixture
 def record(make_run) -> RunRecord:
-    return RunRecord.begin(make_run(), ("deploy",))
+    return RunRecord.begin(make_run(), ("deploy",), StartedFrom())
 
 
 def state(home: Path) -> str:

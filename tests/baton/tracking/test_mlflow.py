@@ -9,6 +9,7 @@ import pytest
 
 from baton.core.addresses import without_secrets
 from baton.errors import Unavailable
+from baton.runs.started_from import StartedFrom
 from baton.tracking.location import tracking_uri
 from baton.tracking.mlflow import MlflowTracker, without_package_scan
 
@@ -154,3 +155,14 @@ def test_a_database_that_is_down_is_told_within_seconds(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"MLflow database at postgresql://127.0.0.1:1/runs") as raised:
         tracker.check()
     assert "hidden" not in raised.value.message
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # MLflow's, when it is imported
+def test_a_model_version_says_what_its_run_was_started_from(tracker: MlflowTracker) -> None:
+    from sklearn.linear_model import LinearRegression
+
+    started_from = StartedFrom("ab" * 20, dirty=True, user="ada").tags
+    run = tracker.start(name="one", tags={**started_from, "other": "of the run"})
+    model = run.log_model(LinearRegression(), "model", flavor="sklearn", requirements=[])
+    version = tracker.resume(run.run_id).register("model", model, {"own": "tag"})
+    assert tracker.client.get_model_version("model", version).tags == {**started_from, "own": "tag"}

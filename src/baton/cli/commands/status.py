@@ -63,6 +63,9 @@ def _as_json(record: RunRecord) -> Any:
 def _show_one(record: RunRecord) -> None:
     where = f"{record.pipeline} on {record.engine}"
     output.show_data(f"run {record.run_id}: {where}, {record.state}, {record.duration_s:.2f} s")
+    if record.commit:
+        changed = " with changes that are not committed" if record.dirty else ""
+        output.show_data(f"started by {record.user or 'somebody'} from commit {record.commit[:12]}{changed}")
     rows = [
         (task.task, task.outcome, f"{task.duration_s:.2f} s", task.message or task.reason)
         for task in record.tasks

@@ -163,7 +163,7 @@ class ScheduledPart:
                 execution.tracker.resume(tracking_run_id).finish(good=good)
         duration_s = (datetime.datetime.now(datetime.UTC) - began).total_seconds()
         ended = RunReport(execution.run_id, reports, duration_s, tracking_run_id)
-        record = RunRecord.begin(execution.task_run, execution.targets)
+        record = RunRecord.begin(execution.task_run, execution.targets, execution.started_from)
         write_run(execution.project.home, record.begun_at(began).ended(ended))
         return ended
 
