@@ -76,6 +76,24 @@ The same on the command line, in the environment and in `baton config set`. The 
 
 Nothing else is a number: not `0x10`, `1_000`, ` 3 ` or digits of other scripts. The option of a list may be
 given several times: `--months 1 --months 2,3` is `--months 1,2,3`.
+
+## Several pipelines in one folder
+
+What the file holds counts for every pipeline that has the key. What counts for one alone is in its section of
+`pipelines`, which wins over the rest of the file:
+
+```json
+{
+  "data": {"source": "sample"},
+  "pipelines": {"flowers:dag": {"strength": 0.5}}
+}
+```
+
+`baton config set strength 0.5 --pipeline flowers.py` writes there, unless `flowers:dag` is the folder's own
+pipeline (`baton.pipeline`). A key or variable that only another pipeline knows is left alone; that is the
+folder's own, the shipped one, or one with a section. Any other unknown key is refused with the nearest name.
+A variable that is near to no name is warned of, because it may belong to another folder.
+([Why](../adr/015-several-pipelines-in-one-folder.md).)
 """
 
 

@@ -90,7 +90,7 @@ def test_every_type_is_shown_from_each_source_and_set_in_the_file(
     assert values_of(in_environment.stdout).items() >= PLAIN.items()
     for name in ("months", "names", "colours", "level", "out", "at", "rate"):
         assert every_type("config", "set", name, GIVEN[name]).code == 0
-    written = json.loads((tmp_path / "orchestration_config.json").read_text())
+    [written] = json.loads((tmp_path / "orchestration_config.json").read_text())["pipelines"].values()
     assert written == {name: PLAIN[name] for name in written}
     assert len(written) == 7
     shown = every_type("config", "show")
@@ -140,7 +140,8 @@ def test_a_choice_called_none_can_be_set(baton: Command, tmp_path: Path) -> None
         "dag = Dag('chosen', [one], parameters=Chosen)\n"
     )
     assert baton("config", "set", "penalty", "none", "--pipeline", "chosen:dag").code == 0
-    assert json.loads((tmp_path / "orchestration_config.json").read_text()) == {"penalty": "none"}
+    written = json.loads((tmp_path / "orchestration_config.json").read_text())
+    assert written == {"pipelines": {"chosen:dag": {"penalty": "none"}}}
 
 
 def test_the_home_folder_may_be_written_as_a_tilde_everywhere(

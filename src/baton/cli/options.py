@@ -123,7 +123,10 @@ def project_from(ctx: click.Context, options: dict[str, str]) -> Project:
     config = config.absolute() if config else None
     if folder is not None:
         os.chdir(folder)  # paths in options are relative to the project, as with make -C and git -C
-    return open_project(config=config, options=options)
+    project = open_project(config=config, options=options)
+    for warning in project.configuration.warnings:
+        output.say(f"warning: {warning}")
+    return project
 
 
 def _parameter_options(args: Sequence[str], taken: set[str]) -> list[click.Option]:

@@ -13,6 +13,8 @@ from baton.core.files import write_atomically
 from baton.errors import SettingsError
 
 DEFAULT_NAME = "orchestration_config.json"
+PIPELINES = "pipelines"
+"""The section with what is set for one pipeline only, by the pipeline's reference."""
 
 
 def read(path: Path, *, required: bool) -> dict[str, Any]:

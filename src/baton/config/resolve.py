@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from baton.config import environment, file
-from baton.config.settings import Settings, all_settings
+from baton.config.settings import Settings, all_settings, read_reference
 from baton.core.addresses import without_secrets_in_addresses
 from baton.core.parameters import Leaf, Parameters, build, leaves, value_of
 from baton.core.values import as_plain, in_plain_words, typed
@@ -52,6 +52,8 @@ class Configuration:
         Origin of each value, by dotted key.
     path : Path
         The configuration file, which need not exist.
+    warnings : tuple of str
+        What the environment sets without effect.
     """
 
     settings: Settings
@@ -59,6 +61,7 @@ class Configuration:
     leaves: tuple[Leaf, ...]
     origins: Mapping[str, Origin]
     path: Path
+    warnings: tuple[str, ...] = ()
 
     def value(self, leaf: Leaf) -> Any:
         """Return the value of a setting or parameter."""
@@ -88,6 +91,8 @@ def resolve(
     environ: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
     parameters_known: bool = True,
+    pipeline: str = "",
+    keys_of_others: Callable[[], frozenset[str]] = frozenset,
 ) -> Configuration:
     """Resolve all sources.
 
@@ -106,6 +111,11 @@ def resolve(
     parameters_known : bool
         False until the pipeline is found: then unknown names, which may be its parameters, are ignored
         instead of refused.
+    pipeline : str
+        The pipeline's reference, for its section of the file.
+    keys_of_others : callable
+        Returns the dotted keys that other pipelines of the folder know: those do not concern this one.
+        Called only if there is an unknown key or variable.
 
     Raises
     ------
@@ -132,20 +142,34 @@ def resolve(
             where = f"{origin.place}: {leaf.key}" if origin.source == "file" else origin.place
             problems.append(f"{where} cannot be {_shown(given)}: {error}")
 
-    for key, given in file.leaves_of(file.read(path, required=required), frozenset(by_path)):
-        if key in by_path:
-            add(by_path[key], given, Origin("file", str(path)), from_text=False)
-        elif any(known_path[: len(key)] == key for known_path in by_path):
-            problems.append(f"{path}: '{'.'.join(key)}' must be a section")
-        elif parameters_known:
-            problems.append(f"{path}: unknown key '{'.'.join(key)}'{_nearest_key(key, known)}")
+    def add_file(content: Mapping[str, Any], place: str, known_elsewhere: Callable[[str], bool]) -> None:
+        for key, given in file.leaves_of(content, frozenset(by_path)):
+            if key in by_path:
+                add(by_path[key], given, Origin("file", place), from_text=False)
+            elif parameters_known and known_elsewhere(".".join(key)):
+                continue
+            elif any(known_path[: len(key)] == key for known_path in by_path):
+                problems.append(f"{place}: '{'.'.join(key)}' must be a section")
+            elif parameters_known:
+                problems.append(f"{place}: unknown key '{'.'.join(key)}'{_nearest_key(key, known)}")
+
+    content = dict(file.read(path, required=required))
+    sections = _sections_of(content.pop(file.PIPELINES, {}), path, problems)
+    add_file(content, str(path), lambda key: key in keys_of_others())
+    if isinstance(sections.get(pipeline), dict):
+        add_file(sections[pipeline], f"{path}: {file.PIPELINES}.{pipeline}", lambda _key: False)
+    warnings = []
     for variable, given in environment.read(environ or {}).items():
-        leaf = by_name.get(variable.removeprefix(environment.PREFIX).lower())
-        if leaf is not None:
-            add(leaf, given, Origin("environment", variable), from_text=True)
-        elif parameters_known and not variable.startswith(environment.TESTS):
-            names = [environment.variable_for(leaf.name) for leaf in known]
+        name = variable.removeprefix(environment.PREFIX).lower()
+        if name in by_name:
+            add(by_name[name], given, Origin("environment", variable), from_text=True)
+        elif not parameters_known or variable.startswith(environment.TESTS) or _ends(name, keys_of_others()):
+            continue
+        elif close := [one for one in by_name if nearest(name, [one])]:
+            names = map(environment.variable_for, close)
             problems.append(f"unknown environment variable {variable}{nearest(variable, names)}")
+        else:
+            warnings.append(f"{variable} is neither a setting nor a parameter of this pipeline")
     for name, given in (options or {}).items():
         if name in by_name:
             option = "--" + name.replace("_", "-")
@@ -162,6 +186,7 @@ def resolve(
             leaves=tuple(known),
             origins=origins,
             path=path,
+            warnings=tuple(warnings),
         )
     except msgspec.ValidationError as error:
         raise SettingsError([in_plain_words(error)], "show all values with: baton config show") from error
@@ -176,7 +201,12 @@ def convert_one(leaf: Leaf, text: str) -> Any:
         If the text has the wrong type or is out of range.
     """
     try:
-        return typed(leaf.type, text, from_text=True)
+        value = typed(leaf.type, text, from_text=True)
+        if leaf in leaves(all_settings()):
+            build(all_settings(), {leaf.path: value})  # checks what its section requires
+        return value
+    except msgspec.ValidationError as error:
+        raise SettingsError([in_plain_words(error)], "show all values with: baton config show") from error
     except ValueError as error:
         raise SettingsError(
             [f"{leaf.key} cannot be {_shown(text)}: {error}"],
@@ -196,9 +226,35 @@ def _nearest_key(key: tuple[str, ...], known: list[Leaf]) -> str:
     return nearest(".".join(key), [leaf.key for leaf in known])
 
 
+def _ends(name: str, keys: frozenset[str]) -> bool:
+    """Whether a name is the last part of a dotted key."""
+    return any(key.rpartition(".")[2] == name for key in keys)
+
+
+def _sections_of(content: Any, path: Path, problems: list[str]) -> dict[str, Any]:
+    """Return what the file sets for single pipelines, by their references."""
+    if not isinstance(content, dict):
+        problems.append(f"{path}: '{file.PIPELINES}' must be a section")
+        return {}
+    sections: dict[str, Any] = {}
+    for name, section in content.items():
+        try:
+            sections[read_reference(name)] = section
+        except ValueError as error:
+            problems.append(f"{path}: '{file.PIPELINES}.{name}': {error}")
+        if not isinstance(section, dict):
+            problems.append(f"{path}: '{file.PIPELINES}.{name}' must be a section")
+    return sections
+
+
 def _refuse_shadowing(known: list[Leaf]) -> None:
     seen: dict[str, str] = {}
     for leaf in known:
+        if leaf.path[0] == file.PIPELINES:
+            raise SettingsError(
+                [f"parameter {leaf.key} is in '{file.PIPELINES}', a section of the configuration file"],
+                "rename it in the pipeline's parameters",
+            )
         if leaf.name in seen:
             raise SettingsError(
                 [f"parameter {leaf.key} has the name of {seen[leaf.name]}"],

@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import msgspec
 
-from baton.core.addresses import is_address
+from baton.core.addresses import is_address, without_secrets_in_addresses
 from baton.core.parameters import Parameters, parameter
 from baton.core.values import read_path
 
@@ -24,6 +24,29 @@ def _read_folder(settings: Parameters, section: str, name: str, *, address: bool
         msgspec.structs.force_setattr(settings, name, read_path(text))
     except ValueError as error:
         raise ValueError(f"{section}.{name} cannot be {text!r}: {error}") from None
+
+
+def read_reference(text: str) -> str:
+    """Return the reference of a pipeline as module:object.
+
+    Raises
+    ------
+    ValueError
+        If it is none; the message says what to write.
+
+    Examples
+    --------
+    >>> read_reference("flowers.py"), read_reference("flowers"), read_reference("iris:small")
+    ('flowers:dag', 'flowers:dag', 'iris:small')
+    """
+    module, _, name = text.removeprefix("./").partition(":")
+    module, name = module.removesuffix(".py"), name or "dag"
+    if "/" in module and not is_address(text):
+        folder, _, file = module.rpartition("/")
+        raise ValueError(f"expected a module; write: -C {folder or '/'} --pipeline {file}:{name}")
+    if not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
+        raise ValueError("expected module:object, such as flowers:dag for the object dag in flowers.py")
+    return f"{module}:{name}"
 
 
 class MlflowSettings(Parameters, frozen=True):
@@ -61,7 +84,7 @@ class ArtifactsSettings(Parameters, frozen=True):
 class BatonSettings(Parameters, frozen=True):
     """How and where pipelines run."""
 
-    pipeline: Annotated[str, parameter("the pipeline as module:object", pattern=r"^[\w.]+:[\w.]+$")] = (
+    pipeline: Annotated[str, parameter("the pipeline as module:object; FILE.py means its object dag")] = (
         "tripduration.pipeline:dag"
     )
     engine: Annotated[str, parameter("engine that runs the pipeline")] = "simple"
@@ -71,7 +94,12 @@ class BatonSettings(Parameters, frozen=True):
     ] = None
 
     def __post_init__(self) -> None:
-        """Expand ``~``, and refuse addresses for folders."""
+        """Complete the pipeline's reference, expand ``~``, and refuse addresses for folders."""
+        try:
+            msgspec.structs.force_setattr(self, "pipeline", read_reference(self.pipeline))
+        except ValueError as error:
+            shown = without_secrets_in_addresses(repr(self.pipeline))
+            raise ValueError(f"baton.pipeline cannot be {shown}: {error}") from None
         _read_folder(self, "baton", "home")
         _read_folder(self, "baton", "store", address=True)
 

@@ -189,7 +189,7 @@ class Dag:
         except KeyError:
             raise UsageError(
                 f"pipeline '{self.name}' has no task '{name}'{nearest(name, self._by_name)}",
-                "list them with: baton list",
+                f"list them with: baton list; {_other_pipeline(name)}",
             ) from None
 
     def upstream_of(self, task: AnyTask) -> tuple[AnyTask, ...]:
@@ -274,7 +274,7 @@ class Dag:
             return (self._by_name[target],)
         raise UsageError(
             f"pipeline '{self.name}' has no target '{target}'{nearest(target, self.target_names)}",
-            f"targets are {listed(self.target_names)}",
+            f"targets are {listed(self.target_names)}; {_other_pipeline(target)}",
         )
 
     def targets_or_default(self, targets: Sequence[str]) -> tuple[str, ...]:
@@ -402,6 +402,14 @@ def _with_external_inputs(tasks: Iterable[AnyTask], parameters: type[Parameters]
         if declared is not None and kind is not None and leaf.name in taken:
             found.setdefault(leaf.name, external_task(leaf.name, declared, kind, annotation=leaf.type))
     return (*found.values(), *(task for task in listed if task.external is None))
+
+
+def _other_pipeline(target: str) -> str:
+    """Return how to name another pipeline than this one; `target` may be its file or reference."""
+    module, _, name = target.partition(":")
+    if name or module.endswith(".py"):
+        return f"to choose a pipeline write: --pipeline {target}"
+    return "another pipeline's need --pipeline MODULE:OBJECT"
 
 
 def _parts(name: str, tasks: Any) -> list[AnyTask | Dag]:

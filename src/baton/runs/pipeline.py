@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from baton.codetrace.loading import keep_search_path
 from baton.codetrace.observing import follow_imports
@@ -44,9 +45,10 @@ def load_pipeline(reference: str, project: Path) -> Dag:
     except ModuleNotFoundError as error:
         if error.name is None or not (module_name + ".").startswith(error.name + "."):
             raise _failed_import(reference, error, project) from error
+        near = nearest(module_name, [path.stem for path in project.glob("*.py")])
         raise UsageError(
-            f"pipeline '{reference}': module '{module_name}' does not exist",
-            "use the form module:object, with a module in the current folder or an installed one",
+            f"pipeline '{reference}': module '{module_name}' does not exist{near}",
+            f"use the form module:object, with a module in {project.resolve()} or an installed one",
         ) from error
     except InvalidPipeline as error:
         place = place_of(error)
@@ -61,7 +63,7 @@ def load_pipeline(reference: str, project: Path) -> Dag:
         if not hasattr(found, name):
             raise UsageError(
                 f"pipeline '{reference}': {module_name} has no '{attribute}'{nearest(name, dir(found))}",
-                "name a Dag that the module defines",
+                _pipelines_in(sys.modules[module_name]),
             )
         found = getattr(found, name)
     if not isinstance(found, Dag):
@@ -94,3 +96,10 @@ def _advice(error: BaseException, project: Path) -> str:
     if isinstance(error, (ImportError, AttributeError)) and "circular import" in str(error):
         return "two modules import each other: move what both need into a third, or import it in the function"
     return ""
+
+
+def _pipelines_in(module: ModuleType) -> str:
+    """Return what to write for the pipelines that a module has."""
+    names = [name for name, one in vars(module).items() if isinstance(one, Dag)]
+    found = " or ".join(f"--pipeline {module.__name__}:{name}" for name in names)
+    return f"write: {found}" if found else "define it with: dag = Dag(...)"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from baton.config.file import DEFAULT_NAME
+from baton.config import file
 from baton.config.resolve import Configuration, resolve
+from baton.config.settings import BatonSettings, read_reference
 from baton.core.dag import Dag
 from baton.core.elements import Elements
 from baton.core.execute import Folders
@@ -23,6 +24,7 @@ from baton.runs.pipeline import load_pipeline
 
 if TYPE_CHECKING:
     from baton.core.effect_scope import EffectScope
+    from baton.core.parameters import Leaf
     from baton.core.task import Task
     from baton.store.store import Store
     from baton.tracking.mlflow import MlflowTracker
@@ -163,6 +165,21 @@ class Project:
         """Return the tracker's name for the runs of one engine."""
         return f"{self.configuration.settings.mlflow.experiment_name or self.declared.experiment}-{engine}"
 
+    def place_in_file(self, leaf: Leaf) -> tuple[str, ...]:
+        """Return the keys under which the configuration file holds a setting or parameter of this pipeline.
+
+        A parameter of another pipeline than the folder's own is in a section of its pipeline.
+        """
+        configuration = self.configuration
+        if leaf.path[0] in configuration.settings.__struct_fields__:
+            return leaf.path
+        reference = configuration.settings.baton.pipeline
+        sections = file.read(configuration.path, required=False).get(file.PIPELINES, {})
+        name = next((name for name in sections if read_reference(name) == reference), "")
+        if not name and reference == _own_pipeline(configuration.path):
+            return leaf.path
+        return (file.PIPELINES, name or reference, *leaf.path)
+
     def with_parameters(self, parameters: Mapping[str, Any]) -> Project:
         """Return a copy of the project with other parameters, except those from the command line."""
         origins = self.configuration.origins
@@ -236,8 +253,16 @@ def open_project(
         If the pipeline's declaration is not valid.
     """
     place = _Place.of(folder, config, os.environ if environ is None else environ)
-    dag = place.pipeline(options)
-    configuration = resolve(dag.parameters, path=place.config, environ=place.environ, options=options)
+    reference = place.reference(options)
+    dag = load_pipeline(reference, place.folder)
+    configuration = resolve(
+        dag.parameters,
+        path=place.config,
+        environ=place.environ,
+        options=options,
+        pipeline=reference,
+        keys_of_others=cache(lambda: place.keys_of_others(reference)),
+    )
     return Project(place.folder, configuration, dag, elements)
 
 
@@ -252,7 +277,8 @@ def find_pipeline(
 
     Takes the same parameters and raises the same errors as `open_project`.
     """
-    return _Place.of(folder, config, os.environ if environ is None else environ).pipeline(options)
+    place = _Place.of(folder, config, os.environ if environ is None else environ)
+    return load_pipeline(place.reference(options), place.folder)
 
 
 @dataclass(frozen=True)
@@ -268,9 +294,10 @@ class _Place:
     def of(cls, folder: Path | None, config: Path | None, environ: Mapping[str, str]) -> _Place:
         folder = (folder or _path_in(environ, "BATON_PROJECT") or Path()).absolute()
         named = config or _path_in(environ, "BATON_CONFIG")
-        return cls(folder, folder / (named or DEFAULT_NAME), named is not None, environ)
+        return cls(folder, folder / (named or file.DEFAULT_NAME), named is not None, environ)
 
-    def pipeline(self, options: Mapping[str, Any] | None) -> Dag:
+    def reference(self, options: Mapping[str, Any] | None) -> str:
+        """Return the reference of the chosen pipeline."""
         configuration = resolve(
             Parameters,
             path=self.config,
@@ -279,7 +306,20 @@ class _Place:
             options=options,
             parameters_known=False,
         )
-        return load_pipeline(configuration.settings.baton.pipeline, self.folder)
+        return configuration.settings.baton.pipeline
+
+    def keys_of_others(self, reference: str) -> frozenset[str]:
+        """Return the keys of the folder's other pipelines: its own, the shipped, and those with a section."""
+        from baton.runs.parameter_keys import keys_of
+
+        sections = file.read(self.config, required=False).get(file.PIPELINES, {})
+        others = {BatonSettings().pipeline, _own_pipeline(self.config), self.reference(None)}
+        return keys_of((others | set(map(read_reference, sections))) - {reference}, self.folder)
+
+
+def _own_pipeline(config: Path) -> str:
+    """Return the pipeline of a folder: the one in its file, or the shipped one."""
+    return resolve(Parameters, path=config, parameters_known=False).settings.baton.pipeline
 
 
 def _path_in(environ: Mapping[str, str], name: str) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Annotated, Literal
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from baton import Parameters, parameter
 from baton.config import file
 from baton.config.resolve import Origin, convert_one, resolve
+from baton.config.settings import all_settings
 from baton.core.parameters import leaves
 from baton.errors import SettingsError
 
@@ -163,7 +165,7 @@ def test_all_problems_come_at_once(config):
             environ={"BATON_RATE": "fast", "BATON_NOWHERE": "1"},
             options={"depth": "99", "nothing": "1"},
         )
-    assert len(raised.value.problems) == 6
+    assert len(raised.value.problems) == 5
 
 
 def test_what_is_unknown_is_left_alone_until_the_pipeline_is_known(config):
@@ -176,6 +178,100 @@ def test_what_is_unknown_is_left_alone_until_the_pipeline_is_known(config):
         parameters_known=False,
     )
     assert found.settings.baton.engine == "make"
+
+
+def test_a_variable_that_is_near_to_no_name_is_left_alone_with_a_warning(config):
+    found = look(config, environ={"BATON_SOMETHING_ELSE": "1"})
+    assert found.warnings == ("BATON_SOMETHING_ELSE is neither a setting nor a parameter of this pipeline",)
+    assert look(config).warnings == ()
+
+
+class TestOtherPipelines:
+    """Keys of other pipelines in the same folder."""
+
+    def test_what_another_pipeline_knows_is_left_alone_in_the_file_and_the_environment(self, config):
+        config({"data": {"yaer": 1}, "rates": 3, "model": {"depth": 5}})
+        environ = {"BATON_YAER": "1", "BATON_RATES": "x"}
+        found = look(config, environ=environ, keys_of_others=lambda: frozenset({"data.yaer", "rates"}))
+        assert (found.parameters.model.depth, found.warnings) == (5, ())
+
+    def test_what_no_pipeline_knows_is_refused_all_the_same(self, config):
+        config({"data": {"yaer": 1, "year": 1}})
+        with pytest.raises(SettingsError) as raised:
+            look(config, keys_of_others=lambda: frozenset({"data.year"}))
+        assert "unknown key 'data.yaer'" in raised.value.problems[0]
+
+    def test_other_pipelines_are_asked_only_about_what_is_unknown(self, config):
+        def asked():
+            raise AssertionError
+
+        config({"year": 2022, "pipelines": {"other:dag": {"nowhere": 1}}})
+        assert look(config, environ={"BATON_RATE": "0.5"}, keys_of_others=asked).parameters.year == 2022
+
+    def test_a_pipelines_own_section_wins_over_the_rest_of_the_file(self, config):
+        config(
+            {
+                "year": 2022,
+                "model": {"depth": 4},
+                "pipelines": {"mine.py": {"year": 2023, "baton": {"engine": "make"}}, "other": {"year": 1}},
+            }
+        )
+        found = look(config, pipeline="mine:dag")
+        assert (found.parameters.year, found.parameters.model.depth) == (2023, 4)
+        assert found.settings.baton.engine == "make"
+        assert found.origins["year"].place == f"{config.path}: pipelines.mine:dag"
+        assert look(config, pipeline="mine:dag", environ={"BATON_YEAR": "2024"}).parameters.year == 2024
+
+    def test_a_misspelt_key_in_the_own_section_is_refused_whatever_others_know(self, config):
+        config({"pipelines": {"mine:dag": {"yaer": 1}}})
+        with pytest.raises(SettingsError, match=r"pipelines\.mine:dag: unknown key 'yaer'; .*'year'"):
+            look(config, pipeline="mine:dag", keys_of_others=lambda: frozenset({"yaer"}))
+
+    @pytest.mark.parametrize("section", [3, {"mine:dag": 3}, {"a b": {}}, {"a/b.py": {}}])
+    def test_a_section_that_is_none_is_refused(self, config, section):
+        config({"pipelines": section})
+        with pytest.raises(SettingsError, match="pipelines"):
+            look(config, pipeline="mine:dag")
+
+    def test_a_parameter_in_the_place_of_the_sections_is_refused(self, config):
+        class Hiding(Parameters, frozen=True):
+            pipelines: int = 1
+
+        with pytest.raises(SettingsError, match="a section of the configuration file"):
+            resolve(Hiding, path=config.path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("a:b", "a:b"),
+        ("a", "a:dag"),
+        ("a.py", "a:dag"),
+        ("./a.py:b", "a:b"),
+        ("a.b:c.d", "a.b:c.d"),
+    ],
+)
+def test_a_pipeline_is_named_by_its_module_file_or_reference(config, text, reference):
+    assert look(config, options={"pipeline": text}).settings.baton.pipeline == reference
+    config({"baton": {"pipeline": text}})
+    assert look(config).settings.baton.pipeline == reference
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("examples/own/iris.py", "write: -C examples/own --pipeline iris:dag"),
+        ("", "expected module:object"),
+        ("a b", "expected module:object"),
+        ("a:b:c", "expected module:object"),
+    ],
+)
+def test_what_names_no_pipeline_is_answered_with_what_to_write(config, text, words):
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        look(config, options={"pipeline": text})
+    pipeline = next(leaf for leaf in leaves(all_settings()) if leaf.name == "pipeline")
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        convert_one(pipeline, text)
 
 
 def test_a_password_in_a_url_is_not_shown_where_the_value_is_refused(config):

@@ -72,14 +72,14 @@ def set_value(ctx: click.Context, key: str, value: str) -> None:
             [f"setting or parameter '{key}' does not exist{nearest(key, names)}"],
             "list them with: baton config show",
         )
-    leaf = found[0]
+    leaf, place = found[0], ctx.obj.place_in_file(found[0])
     if value == "none" and not _is_choice(leaf, value):
-        file.remove_value(configuration.path, leaf.path)
-        output.say(f"unset {leaf.key} in {configuration.path}")
+        file.remove_value(configuration.path, place)
+        output.say(f"unset {'.'.join(place)} in {configuration.path}")
         return
     converted = convert_one(leaf, value)
-    file.write_value(configuration.path, leaf.path, as_plain(converted))
-    output.say(f"set {leaf.key} = {as_text(plain(leaf.name, converted))} in {configuration.path}")
+    file.write_value(configuration.path, place, as_plain(converted))
+    output.say(f"set {'.'.join(place)} = {as_text(plain(leaf.name, converted))} in {configuration.path}")
 
 
 def _is_choice(leaf: Leaf, text: str) -> bool:
