@@ -28,7 +28,15 @@ def other(tracking: TrackingRun) -> Json:
     return tracking.run_id
 
 
-dag = Dag("side", [one, other])
+@task
+def versions() -> Json:
+    """Return the versions of the API for tasks that the process around it built."""
+    from airflow.sdk.execution_time.supervisor import in_process_api_server
+
+    return [str(version) for version in in_process_api_server().app.router.versioned_routers]
+
+
+dag = Dag("side", [one, other, versions])
 '''
 
 SLOW = '''
@@ -72,14 +80,29 @@ class TestAirflowEngine(EngineSuite):
     engine = "airflow"
 
 
-def test_tasks_side_by_side_record_into_one_tracking_run(tmp_path):
-    (tmp_path / "side.py").write_text(SIDE_BY_SIDE)
-    project = api.open_project(folder=tmp_path, options={"pipeline": "side:dag"}, environ={})
+@pytest.fixture(scope="module")
+def side_by_side(tmp_path_factory):
+    """Run the pipeline of independent tasks; return its report, and what each task returned."""
+    folder = tmp_path_factory.mktemp("side")
+    (folder / "side.py").write_text(SIDE_BY_SIDE)
+    project = api.open_project(folder=folder, options={"pipeline": "side:dag"}, environ={})
     ended = api.run(project, engine="airflow")
     assert ended.is_good
-    store = tmp_path / ".baton" / "store" / "objects"
-    ids = {json.loads((store / one.digest[:2] / one.digest).read_bytes()) for one in ended.artifacts.values()}
-    assert ids == {ended.tracking_run_id}
+    store = folder / ".baton" / "store" / "objects"
+    return ended, {
+        name: json.loads((store / one.digest[:2] / one.digest).read_bytes())
+        for name, one in ended.artifacts.items()
+    }
+
+
+def test_tasks_side_by_side_record_into_one_tracking_run(side_by_side):
+    ended, returned = side_by_side
+    assert returned["one"] == returned["other"] == ended.tracking_run_id
+
+
+def test_the_api_for_tasks_is_built_in_one_version_only(side_by_side):
+    _, returned = side_by_side
+    assert len(returned["versions"]) == 1
 
 
 def test_each_retry_is_told(tmp_path):

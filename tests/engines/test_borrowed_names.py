@@ -40,6 +40,10 @@ NAMES = [
 
 AIRFLOW = [
     ("airflow.settings:initialize", "engines/airflow/local.py"),
+    ("airflow.api_fastapi.execution_api.versions:bundle.head_version", "engines/airflow/local.py"),
+    ("airflow.api_fastapi.execution_api.routes:execution_api_router", "engines/airflow/local.py"),
+    ("airflow.sdk.api.datamodels._generated:API_VERSION", "engines/airflow/local.py"),
+    ("cadwyn.route_generation:_DELETED_ROUTE_TAG", "engines/airflow/local.py"),
     ("airflow.utils.db:upgradedb", "engines/airflow/environment.py"),
     ("airflow.sdk.configuration:conf.get_mandatory_value", "engines/airflow/dag.py"),
     ("airflow.sdk.exceptions:AirflowTaskTimeout", "engines/airflow/operators.py"),
