@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 INSTALL = VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes --compile-bytecode
 DEMO_DIR ?= demo
 
-.PHONY: help demo test lint types docs bench check long faults audit lock clean
+.PHONY: help demo test quick lint types docs bench check long faults audit lock clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
@@ -41,6 +41,9 @@ demo: $(VENV)/base.stamp  ## Train, track, check and register a model on the bui
 
 test: $(VENV)/all.stamp  ## Run the tests; on real data too where BATON_TEST_DATA names it
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+quick: $(VENV)/all.stamp  ## Run within a minute the tests that start no server and train nothing
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m quick
 
 lint: $(VENV)/all.stamp  ## Check style, docstrings and the direction of imports
 	$(BIN)/ruff check .

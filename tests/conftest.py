@@ -1,4 +1,4 @@
-"""What all tests share: real months, the real command, a real MLflow server."""
+"""What all tests share: real months, the real command, real servers of MLflow, Prefect and S3."""
 
 from __future__ import annotations
 
@@ -25,6 +25,40 @@ _READY_WITHIN_S = 90
 # The same examples in every run: what fails here fails for whoever looks into it.
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
+
+
+SLOW_FIRST = ("engines", "pipeline", "cli", "examples", "faults", "install")
+"""Folders of tests whose files take minutes: begun first, so that no process works alone at the end."""
+
+NOT_QUICK = (
+    *(*SLOW_FIRST, "bad_input", "benchmarks", "cache_proof", "security", "docs/test_examples.py"),
+    *("baton/runs/test_edit_matrix.py", "baton/store/test_s3.py", "baton/testing", "baton/tracking"),
+    *("baton/test_stepwise.py", "tripduration/test_serving.py"),
+)
+"""Tests that run whole pipelines, engines or installations, or hundreds of processes."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow folders first, and mark what is long for an engine and what is quick for everybody."""
+    items.sort(key=lambda item: not _is_in(item, *SLOW_FIRST))
+    for item in items:
+        if item.name in getattr(getattr(item, "cls", None), "long", ()):
+            item.add_marker(pytest.mark.long)
+        elif is_quick(item):
+            item.add_marker(pytest.mark.quick)
+
+
+def is_quick(item: pytest.Item) -> bool:
+    """Return whether a test starts no server, engine or training, so that ``make quick`` runs it."""
+    fixtures = getattr(item, "fixturenames", ())
+    is_heavy = any(name.endswith("_server") or "real_" in name for name in fixtures)
+    return not (is_heavy or item.get_closest_marker("long") or _is_in(item, *NOT_QUICK))
+
+
+def _is_in(item: pytest.Item, *places: str) -> bool:
+    here = Path(__file__).parent
+    return any(item.path.is_relative_to(here / place) for place in places)
 
 
 @pytest.fixture(scope="session")
@@ -131,6 +165,24 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with in_a_group(words, folder=folder, log=folder / "server.log", environ=environ) as process:
         wait_until_healthy(f"{address}/health", process)
         yield address
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a real Prefect server on 127.0.0.1 and yield the address of its API."""
+    home = tmp_path_factory.mktemp("prefect-server")
+    port = free_port()
+    words = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    environ = {
+        **os.environ,
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_MEMO_STORE_PATH": str(home / "memo_store.toml"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    with in_a_group(words, folder=home, log=home / "server.log", environ=environ) as process:
+        wait_until_healthy(f"http://127.0.0.1:{port}/api/health", process)
+        yield f"http://127.0.0.1:{port}/api"
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
-"""What the tests of both of Prefect's task runners share: a real server, and a pipeline of naps."""
+"""What the tests of both of Prefect's task runners share: a client of its server, and a pipeline of naps."""
 
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,8 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-
-from tests.conftest import free_port, in_a_group, wait_until_healthy
 
 MEET = '''
     def meet(context, own, other):
@@ -67,24 +64,6 @@ NAPS = (
     dag = Dag("naps", [here, there, nap, record], parameters=Chosen, headline="Month", period=period)
 """
 )
-
-
-@pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start a real Prefect server on 127.0.0.1 and yield the address of its API."""
-    home = tmp_path_factory.mktemp("prefect-server")
-    port = free_port()
-    words = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    environ = {
-        **os.environ,
-        "PREFECT_HOME": str(home),
-        "PREFECT_SERVER_MEMO_STORE_PATH": str(home / "memo_store.toml"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-    }
-    with in_a_group(words, folder=home, log=home / "server.log", environ=environ) as process:
-        wait_until_healthy(f"http://127.0.0.1:{port}/api/health", process)
-        yield f"http://127.0.0.1:{port}/api"
 
 
 @pytest.fixture(scope="session")
