@@ -1,5 +1,7 @@
 """The texts are true: what they name exists, what they show runs, the reference is the program's."""
 
+import doctest
+import importlib
 import os
 import re
 import shlex
@@ -188,6 +190,15 @@ def test_code_in_contributing_is_quoted_from_the_code():
 
 def _unindented(text: str) -> str:
     return "\n".join(line.strip() for line in text.strip().splitlines())
+
+
+WITH_EXAMPLES = [path for path in (ROOT / "src").rglob("*.py") if ">>> " in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.name)
+def test_the_examples_in_docstrings_run(path):
+    name = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 def test_guides_show_commands():
