@@ -56,7 +56,7 @@ def check(found: Findings, capsys: pytest.CaptureFixture[str], *, least: int) ->
 
 
 def test_no_result_is_stale_after_some_edits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    check(findings(tmp_path, "few", 7), capsys, least=70)
+    check(findings(tmp_path, "few", 4), capsys, least=40)
 
 
 @pytest.mark.long

@@ -73,9 +73,11 @@ def test_the_other_engines_run_or_say_why_they_cannot(menu: Open, engine: str) -
         assert code[1] in ("0", "4")
 
 
-def test_all_engines_run_in_sequence_and_end_in_one_table(menu: Open, tmp_path: Path) -> None:
+def test_all_engines_run_in_sequence_and_end_in_one_table(
+    menu: Open, tmp_path: Path, prefect_server: str
+) -> None:
     write_pipeline(tmp_path, "")
-    window = menu("--pipeline=own:dag")
+    window = menu("--pipeline=own:dag", PREFECT_API_URL=prefect_server)
     window.answer(CHOOSE, "5")
     shown = window.wait_for(CHOOSE)
     assert "$ baton compare --pipeline=own:dag" in shown
@@ -83,9 +85,11 @@ def test_all_engines_run_in_sequence_and_end_in_one_table(menu: Open, tmp_path: 
     assert "exit code 0" in shown
 
 
-def test_a_failing_engine_stops_no_other_and_says_how_to_resume(menu: Open, tmp_path: Path) -> None:
+def test_a_failing_engine_stops_no_other_and_says_how_to_resume(
+    menu: Open, tmp_path: Path, prefect_server: str
+) -> None:
     write_pipeline(tmp_path, "simple")
-    window = menu("--pipeline=own:dag")
+    window = menu("--pipeline=own:dag", PREFECT_API_URL=prefect_server)
     window.answer(CHOOSE, "5")
     shown = window.wait_for(CHOOSE)
     assert "exit code 1" in shown

@@ -78,6 +78,15 @@ sys.exit(run_command_line(sys.argv[1:]))
 
 class TestAirflowEngine(EngineSuite):
     engine = "airflow"
+    # Runs of seconds each.  The quick test beside each shows the same of what is Airflow's own.
+    long = (
+        "test_a_chain_passes_its_artifacts_along",  # a diamond joins both branches
+        "test_a_group_is_a_target",  # a target runs only what it needs
+        "test_an_exception_with_a_hint_explains_itself",  # a failing task names itself and its cause
+        "test_an_effect_whose_inputs_changed_runs_again",  # an effect runs again
+        "test_a_deleted_object_is_made_again",  # corrupt objects are made again in the same run
+        "test_a_task_that_fails_every_time_fails",  # a task is retried as declared
+    )
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ from baton.runs.project import open_project
 from baton.store.objects import ObjectStore
 from baton.testing.engine_suite import SMALL_BYTES
 from tests.conftest import BATON, free_port, stop_group
+from tests.examples.conftest import write_months
 
 pytestmark = pytest.mark.timeout(290)
 
@@ -67,7 +68,7 @@ january = airflow_dag(
 monthly = airflow_dag(
     folder,
     dag_id="monthly",
-    options={{"source": {source!r}}},
+    options={{"source": {small_months!r}, "num_boost_round": 3, "max_rmse": 60.0}},
     granularity="run",
     end_date=datetime.datetime(2021, 12, 31, tzinfo=datetime.UTC),
 )
@@ -129,13 +130,15 @@ def without_ours():
 
 
 @pytest.fixture(scope="module")
-def airflow(project):
+def airflow(project, tmp_path_factory):
     """Start Airflow with the project's own DAG and those above; yield its API."""
     home = standalone_home(project.home)
     (home / "dags").mkdir(parents=True)
     source = os.environ.get("BATON_TEST_DATA", "sample")
     (project.folder / "slow.py").write_text(SLOW)
-    (home / "dags" / "others.py").write_text(DAGS.format(folder=str(project.folder), source=source))
+    small_months = write_months(tmp_path_factory.mktemp("months"))
+    dags = DAGS.format(folder=str(project.folder), source=source, small_months=str(small_months))
+    (home / "dags" / "others.py").write_text(dags)
     port = free_port()
     # A scheduler that was killed is taken for dead, and its tasks are taken over, sooner than in minutes.
     sooner = {

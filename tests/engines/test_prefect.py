@@ -124,7 +124,13 @@ def test_without_a_server_a_temporary_one_is_told_and_ended(baton: Command, tmp_
     assert (tmp_path / ".baton/prefect/prefect.db").exists()
 
 
-@pytest.mark.parametrize("temporary", [False, True], ids=["a server", "the temporary server"])
+@pytest.mark.parametrize(
+    "temporary",
+    [
+        pytest.param(False, id="a server"),
+        pytest.param(True, id="the temporary server", marks=pytest.mark.long),
+    ],
+)
 def test_an_interrupt_ends_at_once_and_leaves_a_usable_store(
     tmp_path: Path, prefect_server: str, temporary: bool
 ) -> None:

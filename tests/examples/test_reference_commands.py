@@ -1,7 +1,7 @@
 """Every command of the reference runs here as it is written there, with data and MLflow local.
 
-Those that train do so on small months and three rounds; one test for each script holds the figure on
-the published months.
+Those that train do so on small months and three rounds; one long test for each script holds
+the figure on the published months.
 """
 
 from __future__ import annotations
@@ -83,18 +83,20 @@ def month_of(command: str) -> str:
 
 def seldom(command: str) -> Any:
     """Mark what starts a script in yet another way: the scripts read their words with the same code."""
-    script = command.removeprefix("uv run ").removesuffix(".py")
-    plain = " " not in script.removeprefix("python ") and not command.startswith("uv ")
-    quick = "make_pipeline" in command or command.startswith("python simple_")
-    return pytest.param(command, id=command, marks=[] if plain or quick else [pytest.mark.long])
+    script = command.removeprefix("uv run ").removeprefix("python ")
+    plain = script.endswith("_pipeline.py") and not command.startswith("uv ")
+    first_of_its_kind = script in (f"simple_pipeline.py {CUSTOM}", "make_pipeline.py deploy --force")
+    return pytest.param(command, id=command, marks=[] if plain or first_of_its_kind else [pytest.mark.long])
 
 
 @pytest.mark.parametrize("command", [seldom(command) for command in TRAINING])
-def test_a_command_that_trains(command: str, small: Copy) -> None:
+def test_a_command_that_trains(command: str, small: Copy, request: pytest.FixtureRequest) -> None:
     """The exit code, the reference's lines, and the files that it names."""
     require_all_of(command)
     # A setting that wins over the host: no such server answers here.
     local = {"BATON_TRACKING_URI": f"sqlite:///{small.folder}/local.db"} if "-host" in command else {}
+    if "prefect_" in command:
+        local["PREFECT_API_URL"] = request.getfixturevalue("prefect_server")
     ended = small.type(command, **local)
     assert ended.code == 0, ended.stdout + ended.stderr
     told = ended.stdout
@@ -177,10 +179,8 @@ def test_airflow_tells_its_version(copy: Copy) -> None:
     assert (ended.code, ended.stdout.strip()[:2]) == (0, "3.")
 
 
-@pytest.mark.parametrize(
-    "engine",
-    ["simple", *(pytest.param(engine, marks=pytest.mark.long) for engine in ("make", "prefect", "airflow"))],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ["simple", "make", "prefect", "airflow"])
 def test_a_script_gives_the_reference_s_figure_on_real_trips(engine: str, real: Copy) -> None:
     require_engine(engine)
     ended = real.type(f"python {engine}_pipeline.py")

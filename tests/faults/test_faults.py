@@ -62,7 +62,7 @@ def mounted() -> Iterator[Callable[..., None]]:
     "kill -9 on the simple engine", "the next run gives the same digests; nothing torn is taken"
 )
 def test_the_simple_engine_killed_at_any_moment(tmp_path: Path) -> None:
-    kill_runs(tmp_path, "simple", 8)
+    kill_runs(tmp_path, "simple", 5)
 
 
 @pytest.mark.long

@@ -56,8 +56,6 @@ def _written(context, word):
 
 dag = Dag("faults", [one, two, both, size, tell])
 """
-KILLS = 50
-PAIRS = 20
 
 
 @pytest.fixture
@@ -92,10 +90,11 @@ def torn_objects(folder: Path) -> list[Path]:
     return [path for path in objects if hashlib.sha256(path.read_bytes()).hexdigest() != path.name]
 
 
+@pytest.mark.parametrize("kills", [8, pytest.param(50, marks=pytest.mark.long)])
 @pytest.mark.fault(
     "kill -9 on the make engine, 50 times", "the next run gives the same digests; nothing torn is taken"
 )
-def test_killed_at_any_moment_the_next_run_is_right(folder: Path, tmp_path_factory) -> None:
+def test_killed_at_any_moment_the_next_run_is_right(folder: Path, tmp_path_factory, kills: int) -> None:
     clean = tmp_path_factory.mktemp("clean")
     (clean / "faults.py").write_text(PIPELINE)
     began = time.monotonic()
@@ -103,7 +102,7 @@ def test_killed_at_any_moment_the_next_run_is_right(folder: Path, tmp_path_facto
     whole_s = time.monotonic() - began  # of this machine, so that the kills fall into the runs
     chance = random.Random(20261124)
     done_before_the_kill = 0
-    for _ in range(KILLS):
+    for _ in range(kills):
         for entry in (folder / ".baton" / "store").glob("index/*/*.json"):
             entry.unlink()  # begin from nothing, so that every task can be hit
         forced = chance.choice([[], ["--force", "one"], ["--force", "both"], ["--force", "tell"]])
@@ -119,12 +118,13 @@ def test_killed_at_any_moment_the_next_run_is_right(folder: Path, tmp_path_facto
         assert digests(after) == expected
         assert (folder / "told.txt").read_text() == str(4 * 150_000 * 6)
         assert torn_objects(folder) == []
-    assert done_before_the_kill < KILLS / 2, "hardly any run was hit"
+    assert done_before_the_kill < kills / 2, "hardly any run was hit"
 
 
+@pytest.mark.parametrize("pairs", [4, pytest.param(20, marks=pytest.mark.long)])
 @pytest.mark.fault("two runs at once on one store, 20 times", "each key is computed once")
-def test_two_runs_at_once_compute_each_key_once(folder: Path) -> None:
-    for number in range(PAIRS):
+def test_two_runs_at_once_compute_each_key_once(folder: Path, pairs: int) -> None:
+    for number in range(pairs):
         jobs = "12"[number % 2]
         runs = [make(folder, "-j", jobs) for _ in range(2)]
         ends = [ended(run) for run in runs]

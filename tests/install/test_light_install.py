@@ -96,7 +96,12 @@ def test_the_engines_that_need_nothing_more_are_usable(light: Path, tmp_path: Pa
     assert {row["engine"] for row in rows if row["usable"]} >= {"simple"}
 
 
-@pytest.mark.parametrize("version", [version for version in PYTHONS if version != HERE])
+OTHERS = [version for version in PYTHONS if version != HERE]
+
+
+@pytest.mark.parametrize(
+    "version", [OTHERS[-1], *(pytest.param(version, marks=pytest.mark.long) for version in OTHERS[:-1])]
+)
 def test_another_python_trains_the_same_model_on_the_sample(
     version: str, trained_here: Path, tmp_path: Path
 ) -> None:

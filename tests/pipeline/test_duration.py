@@ -131,6 +131,15 @@ class TestOnTheSample:
         explained = _run(folder, "explain", "train", *chosen).stdout
         assert explained.startswith("train: would run\n  parameter max_depth 30 -> 8\n")
 
+    def test_both_encodings_give_the_same_model(self, sample_project: tuple[Path, Ended]) -> None:
+        folder, _ = sample_project
+        models = set()
+        for encoding in ENCODINGS:
+            words = ("run", "train", "--source", "sample", "--cache", "--json", "--encoding", encoding, *FAST)
+            made = {one["task"]: one["outputs"] for one in json.loads(_run(folder, *words).stdout)["tasks"]}
+            models.add(made["train"]["reference_booster"]["digest"])
+        assert len(models) == 1
+
     def test_a_worse_model_is_refused_and_the_champion_stays(
         self, sample_project: tuple[Path, Ended]
     ) -> None:
@@ -158,9 +167,6 @@ class TestOnTheSample:
         assert record["verdict"]["reason"].endswith(
             "champion version 1 is not compared, because it was trained on 2021-02, the trips to compare on"
         )
-        assert _run(tmp_path, "run", *chosen, "--month", "1", *better).code == 0
-        refused = _run(tmp_path, "run", *chosen, "--month", "1", *FAST)
-        assert refused.code == 1, "a champion of the same months is compared with"
 
     def test_a_model_above_the_limit_is_refused_with_the_figures(
         self, sample_project: tuple[Path, Ended]
@@ -200,15 +206,6 @@ class TestOnRealMonths:
         assert ended.code == 0, ended.stderr
         assert ended.facts["RMSE"] == "6.6077"
         assert ended.facts["Model digest"] == first.facts["Model digest"]
-
-    def test_both_encodings_give_the_same_model_of_few_rounds(
-        self, real_project: tuple[Path, Ended], real_data: Path
-    ) -> None:
-        folder, _ = real_project
-        some = ("run", "--source", str(real_data), "--cache", "--max-rmse", "60", "--num-boost-round", "10")
-        ended = [_run(folder, *some, "--max-regression", "9", "--encoding", e) for e in ENCODINGS]
-        assert [one.code for one in ended] == [0, 0], ended
-        assert len({one.facts["Model digest"] for one in ended}) == 1
 
     def test_schemas_of_different_years_work_together(
         self, real_data: Path, baton: Command, tmp_path: Path
@@ -344,12 +341,9 @@ class TestWithBadData:
         ("content", "told"),
         [
             (b"<!DOCTYPE html><html>Not found</html>", "HTML"),
-            (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "XML"),
-            (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "LFS"),
             (b"PAR1" + bytes(2000), "cut short"),
-            (b"", "empty"),
         ],
-        ids=["an HTML page", "an XML page", "a Git LFS pointer", "a truncated file", "an empty file"],
+        ids=["an HTML page", "a truncated file"],
     )
     def test_a_file_that_is_no_parquet(self, months: Path, baton: Command, content: bytes, told: str) -> None:
         (months / "green_tripdata_2021-01.parquet").write_bytes(content)
@@ -476,7 +470,9 @@ def test_cleanup_removes_what_interrupted_runs_left(baton: Command, tmp_path: Pa
     assert all(path.exists() for path in of_another_run)
 
 
-@pytest.mark.parametrize("during", ["extract_train", "train", "track"])
+@pytest.mark.parametrize(
+    "during", ["train", *(pytest.param(name, marks=pytest.mark.long) for name in ("extract_train", "track"))]
+)
 @pytest.mark.fault("kill -9 while downloading, training or recording", "the next run succeeds")
 def test_a_kill_at_any_stage_leaves_a_store_that_the_next_run_can_use(
     tmp_path: Path, slow_server: str, during: str, environment: None

@@ -93,6 +93,7 @@ def test_a_model_trained_on_real_trips_becomes_the_reference_byte_for_byte(
     assert without_attributes(rewritten) == without_attributes(real_reference)
 
 
+@pytest.mark.long
 def test_real_predictions_are_those_of_the_reference_to_the_last_bit(
     real_months: Months, real_trained: Trained, real_reference: xgb.Booster
 ) -> None:
