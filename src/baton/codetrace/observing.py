@@ -28,7 +28,7 @@ from types import FrameType
 from typing import Any
 
 from baton.codetrace import execution, loading, native
-from baton.codetrace.modules import Location, is_installed
+from baton.codetrace.modules import Location, installed_prefixes, is_installed
 
 _SESSION_VARIABLES = frozenset(
     "_ COLORTERM COLUMNS CI DBUS_SESSION_BUS_ADDRESS DISPLAY EDITOR HOME HOSTNAME LANG LANGUAGE LINES "
@@ -131,6 +131,7 @@ def watching(ignored: tuple[str, ...], known: Collection[str] = ()) -> Iterator[
     known : collection of str
         As in `baton.codetrace.execution.watching`.
     """
+    installed_prefixes()  # whoever is asked for a path asks for these, which ask for paths the first time
     seen = Seen(tuple(f"{Path(folder).absolute()}{os.sep}" for folder in ignored))
     seen.foreign_threads = frozenset(sys._current_frames()) - {threading.get_ident()} - _own_threads
     with _noted_in(seen), execution.watching(seen.executed, seen.may_have_run, is_own_file, known):

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from baton import task
-from baton.codetrace import execution, facts
-from baton.codetrace.observing import follow_imports, is_own_file
+from baton.codetrace import execution, facts, modules
+from baton.codetrace.observing import follow_imports, is_own_file, watching
 from baton.core.events import Event, TaskLogged
 from baton.core.execute import TaskRun, execute_task
 from baton.core.outcome import Outcome, TaskReport
@@ -486,3 +486,11 @@ def test_a_look_at_the_clock_is_told_with_its_line(project):
     project.write({"tasks.py": HEAD + "import time\ndef f() -> Json: return int(time.time() * 0)"})
     project.run()
     assert [one for one in project.warnings if "time.time (tasks.py, line 3)" in one]
+
+
+def test_the_first_observation_of_a_process_needs_nothing_worked_out_before(tmp_path):
+    for kept in (modules.installed_prefixes, modules.installed_folders, is_own_file):
+        kept.cache_clear()
+    with watching(()) as seen:
+        os.path.lexists(tmp_path)
+    assert str(tmp_path) in str(seen)
