@@ -326,9 +326,20 @@ def _remembering(reach: Reach) -> frozenset[str]:
     return frozenset(label for label in reach.parts if _has_memory(label))
 
 
+_memories: dict[str, tuple[object, bool]] = {}
+"""Whether values have a memory, with the value, by label."""
+
+
 def _has_memory(label: str) -> bool:
     module, _, name = label.partition(":")
     value = vars(sys.modules.get(module, object)).get(name)
+    known = _memories.get(label)
+    if known is None or known[0] is not value or isinstance(value, type):  # a class's methods may be replaced
+        known = _memories[label] = value, _value_has_memory(value)
+    return known[1]
+
+
+def _value_has_memory(value: object) -> bool:
     home = str(getattr(value, "__module__", None) or "").partition(".")[0]
     if home == "baton" or (home and is_standard(home)):
         return False
@@ -404,13 +415,21 @@ def _around(module: str, line: int, known: set[str]) -> set[str]:
     return {f"{module}:{WHOLE}"}
 
 
+_own_files: dict[str, tuple[object, str]] = {}
+"""The file of each module of the user's, else an empty text, with the module, by its name."""
+
+
 def _modules_by_file() -> dict[str, str]:
     """Return the user's loaded modules by source file."""
     found = {loaded.file: name for name, loaded in loading.LOADED.items() if name in sys.modules}
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and file not in found and name != "__main__" and is_own_file(file):
-            found[file] = name
+        known = _own_files.get(name)
+        if known is None or known[0] is not module:
+            file = getattr(module, "__file__", None)
+            is_own = isinstance(file, str) and name != "__main__" and is_own_file(file)
+            known = _own_files[name] = module, str(file) if is_own else ""
+        if known[1]:
+            found.setdefault(known[1], name)
     return {file: name for file, name in found.items() if loading.is_findable(name)}
 
 

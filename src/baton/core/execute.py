@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -396,9 +396,7 @@ def _compute(
     reason = run.forced.get(task.name, decision.reason)
     began = time.perf_counter()
     run.report(TaskStarted(task.name, reason))
-    run.folders.scratch.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f"{task.name}-", dir=run.folders.scratch))
-    try:
+    with _scratch_folder(task, run) as scratch:
         context = _context(task, inputs, run, scratch)
         if task.effect:
             run.store.begin_effect(task, run)
@@ -408,8 +406,6 @@ def _compute(
             if task.external is not None:
                 (stored,) = outputs.values()
                 run.store.require_unchanged(task, run.seen_by(task), decision, stored)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     for warning in observed.warnings:
         run.report(TaskLogged(task.name, f"warning: {warning}"))
     unremembered = [*context.unremembered, *observed.unremembered]
@@ -430,6 +426,20 @@ def _compute(
     if decision.key and not unremembered:
         run.store.remember(task, decision, report, run)
     return report
+
+
+@contextmanager
+def _scratch_folder(task: AnyTask, run: TaskRun) -> Iterator[Path]:
+    """Yield an empty folder for a task run, deleted afterwards; only its path if the task cannot use it."""
+    if task.context is None and task.external is None:
+        yield run.folders.scratch / task.name
+        return
+    run.folders.scratch.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f"{task.name}-", dir=run.folders.scratch))
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _context(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun, scratch: Path) -> TaskContext:

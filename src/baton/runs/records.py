@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
@@ -25,6 +26,8 @@ from baton.runs.started_from import StartedFrom
 _IN_PROGRESS = ".lock"
 """Suffix of the file that marks a run as in progress, see `baton.core.liveness`."""
 
+_SETTLED_NS = 50_000_000
+"""After this time, a change of a folder is certain to change its time."""
 _LOOK_BACK = 20
 """Number of runs to search for the last one of a task."""
 
@@ -198,9 +201,31 @@ def list_runs(home: Path, limit: int) -> tuple[RunRecord, ...]:
 
 def last_tasks(home: Path, pipeline: str, task: str) -> Iterator[tuple[RunRecord, TaskRecord]]:
     """Yield the task's records in the latest runs that included it, newest first."""
+    yield from _last_tasks(home).get((pipeline, task), ())
+
+
+_LastTasks = dict[tuple[str, str], list[tuple[RunRecord, TaskRecord]]]
+_kept: dict[Path, tuple[int, _LastTasks]] = {}
+"""What `_last_tasks` found, with the time at which the folder changed last."""
+
+
+def _last_tasks(home: Path) -> _LastTasks:
+    """Return the records of each task by pipeline and name, read once while the folder stays the same."""
+    folder = _folder(home)
+    try:
+        changed_ns = folder.stat().st_mtime_ns
+    except OSError:
+        return {}
+    kept = _kept.get(folder)
+    if kept is not None and kept[0] == changed_ns:
+        return kept[1]
+    found: _LastTasks = {}
     for record in islice(_newest(home), _LOOK_BACK):
-        if record.pipeline == pipeline:
-            yield from ((record, one) for one in record.tasks if one.task == task)
+        for one in record.tasks:
+            found.setdefault((record.pipeline, one.task), []).append((record, one))
+    if time.time_ns() - changed_ns > _SETTLED_NS:
+        _kept[folder] = changed_ns, found
+    return found
 
 
 def _newest(home: Path) -> Iterator[RunRecord]:

@@ -71,9 +71,12 @@ class LocalPlace:
         """Move a file here, read-only; replace an existing one, which may be damaged."""
         final = self.root / name
         with translated(self.shown, "written"):
-            final.parent.mkdir(parents=True, exist_ok=True)
             path.chmod(path.stat().st_mode & 0o444)  # read-only, within the umask
-            path.replace(final)
+            try:
+                path.replace(final)
+            except FileNotFoundError:  # its folder
+                final.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(final)
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:
         """Return the sizes in bytes of the files that exist, by name."""

@@ -39,11 +39,12 @@ class Locks:
         """
         from filelock import FileLock, Timeout
 
-        path = self._folder / key[:2] / f"{key}.lock"
+        path = self._folder / f"{key}.lock"
         lock = FileLock(path, poll_interval=_LOOK_EVERY_S)
         waited = False
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not self._folder.is_dir():
+                self._folder.mkdir(parents=True, exist_ok=True)
             try:
                 lock.acquire(timeout=0)
             except Timeout:

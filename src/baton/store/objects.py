@@ -85,7 +85,8 @@ class ObjectStore:
         """Yield the path of a file to write; it is deleted afterwards unless `put` moved it."""
         folder = self._files.root / "tmp"
         with translated(self._files.shown, "written"):
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
         path = folder / os.urandom(12).hex()
         try:
             yield path

@@ -549,7 +549,7 @@ class TestExplain:
 
     def test_says_what_fails_in_the_tasks_own_account_of_the_world(self, project: FlowProject) -> None:
         [cause] = project.explain("rows", "--data", "nowhere.txt")["causes"]
-        assert cause["sentence"].startswith("it would fail: FileNotFoundError")
+        assert cause["sentence"].startswith("it would fail: flow.py:20: FileNotFoundError")
 
     @pytest.mark.parametrize(
         ("name", "told"),
