@@ -19,7 +19,7 @@ from baton.codetrace.modules import is_standard, locate
 from baton.codetrace.observing import Seen, is_own_file, names_of_variables, seen_at_import, variable
 from baton.codetrace.packages import distribution_of, entry_points, name_in, version_of_distribution
 from baton.codetrace.reach import ON_IMPORT, ORDER, WHOLE, Reach, is_own
-from baton.codetrace.reader import CodeReader
+from baton.codetrace.reader import CodeReader, NamedCode
 from baton.core.reasons import Cause, CauseKind
 
 _ABSENT = "absent"
@@ -111,9 +111,7 @@ def collect(
         sources += _of_earlier_tasks(extended, sources)
         found = roots.union(
             *(
-                _roots_on_import(source, extended, reader, function)
-                if source.module
-                else _roots(source, extended)
+                _roots_on_import(source, extended, reader) if source.module else _roots(source, extended)
                 for source in sources
             )
         )
@@ -371,14 +369,12 @@ def _roots(seen: Seen, reach: Reach) -> set[str]:
     return roots
 
 
-def _roots_on_import(
-    seen: Seen, reach: Reach, reader: CodeReader, function: Callable[..., object]
-) -> set[str]:
+def _roots_on_import(seen: Seen, reach: Reach, reader: CodeReader) -> set[str]:
     """Return what ran while a module was imported although no statement of it leads there by reading."""
     ran = {label for label in _roots(seen, reach) if not label.endswith(f":{WHOLE}")}
     if not ran:
         return set()
-    explained = reader.reach(function, {f"{seen.module}:{WHOLE}"})
+    explained = reader.reach(NamedCode(seen.module, WHOLE))
     return {
         label
         for label in ran - explained.parts.keys()

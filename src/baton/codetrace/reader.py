@@ -26,6 +26,17 @@ _AS_LOADED: dict[str, ReadModule] = {}
 """Modules of this process as first read: an edit does not change code that is running."""
 
 
+class NamedCode:
+    """A function or class that `CodeReader.reach` need not import."""
+
+    def __init__(self, module: str, qualname: str) -> None:
+        self.__module__ = module
+        self.__qualname__ = qualname
+
+    def __call__(self) -> None:
+        """Do nothing; `CodeReader.reach` expects a callable."""
+
+
 class CodeReader:
     """Follows references through sources and caches what it parsed.
 

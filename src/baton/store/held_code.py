@@ -14,19 +14,8 @@ from typing import Any
 
 from baton.codetrace.modules import is_installed, locate
 from baton.codetrace.packages import version_of
-from baton.codetrace.reader import CodeReader
+from baton.codetrace.reader import CodeReader, NamedCode
 from baton.core.artifact import Kind
-
-
-class NamedCode:
-    """A function or class that `CodeReader.reach` need not import."""
-
-    def __init__(self, module: str, qualname: str) -> None:
-        self.__module__ = module
-        self.__qualname__ = qualname
-
-    def __call__(self) -> None:
-        """Do nothing; `CodeReader.reach` expects a callable."""
 
 
 def code_inside(kind: type[Kind], value: Any, reader: CodeReader) -> dict[str, str]:
