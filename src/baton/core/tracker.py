@@ -68,7 +68,15 @@ class TrackingRun(Protocol):
     ) -> None:
         """Record which data set was used, and for what, without copying it."""
 
-    def log_model(self, model: Any, name: str, *, flavor: str, requirements: Sequence[str]) -> str:
+    def log_model(
+        self,
+        model: Any,
+        name: str,
+        *,
+        flavor: str = "",
+        requirements: Sequence[str] = (),
+        example: Any = None,
+    ) -> str:
         """Attach a model; return its URI.
 
         Parameters
@@ -78,9 +86,12 @@ class TrackingRun(Protocol):
         name : str
             Its name in the run.
         flavor : str
-            The model's library as MLflow names it: ``"xgboost"``, ``"sklearn"``, ``"lightgbm"``.
+            The model's library as MLflow names it: ``"xgboost"``, ``"sklearn"``, ``"lightgbm"``; that of
+            its class unless given.
         requirements : sequence of str
-            Packages that it needs.
+            Packages that it needs; its library in the installed version unless given.
+        example : Any
+            Some rows that it can predict, for the model's signature.
         """
 
     def log_python_model(

@@ -355,11 +355,23 @@ class MlflowRun:
             tags = [InputTag("mlflow.data.context", context)]
             self._client.log_inputs(self.run_id, [DatasetInput(data_set, tags)])
 
-    def log_model(self, model: Any, name: str, *, flavor: str, requirements: Sequence[str]) -> str:
-        """Attach a model of one of MLflow's flavors, with the given requirements."""
-        library = importlib.import_module(f"mlflow.{flavor}")
+    def log_model(
+        self,
+        model: Any,
+        name: str,
+        *,
+        flavor: str = "",
+        requirements: Sequence[str] = (),
+        example: Any = None,
+    ) -> str:
+        """Attach a model of one of MLflow's flavors; see `TrackingRun.log_model`."""
+        from baton.tracking.flavors import flavor_of, save_options
+
+        chosen = flavor or flavor_of(model)
+        library = importlib.import_module(f"mlflow.{chosen}")
+        options = save_options(model, chosen, requirements, example)
         with self._new_model(name) as (folder, made):
-            library.save_model(model, folder, mlflow_model=made, pip_requirements=list(requirements))
+            library.save_model(model, folder, mlflow_model=made, **options)
         return f"models:/{made.model_id}"
 
     def log_python_model(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.metadata
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from baton.core.addresses import without_secrets
-from baton.errors import Unavailable
+from baton.errors import TaskError, Unavailable
 from baton.runs.started_from import StartedFrom
+from baton.tracking.flavors import flavor_of, save_options
 from baton.tracking.location import tracking_uri
 from baton.tracking.mlflow import MlflowTracker, without_package_scan
 
@@ -166,3 +171,55 @@ def test_a_model_version_says_what_its_run_was_started_from(tracker: MlflowTrack
     model = run.log_model(LinearRegression(), "model", flavor="sklearn", requirements=[])
     version = tracker.resume(run.run_id).register("model", model, {"own": "tag"})
     assert tracker.client.get_model_version("model", version).tags == {**started_from, "own": "tag"}
+
+
+LOADED = """
+import sys, mlflow, pandas as pd
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(sys.argv[2])
+print(model.metadata.signature.inputs.input_names(), model.predict(pd.DataFrame({"x": [3.0]})).round(9).tolist())
+"""
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # MLflow's, when it is imported
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_model_is_logged_by_its_library_with_the_code_that_it_holds(
+    tracker: MlflowTracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pandas as pd
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.linear_model import LinearRegression
+
+    (tmp_path / "own_to_log.py").write_text(
+        "def half(y):\n    return y / 2\n\ndef twice(y):\n    return y * 2\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    own = importlib.import_module("own_to_log")
+    rows = pd.DataFrame({"x": [1.0, 2.0, 4.0]})
+    model = TransformedTargetRegressor(LinearRegression(), func=own.half, inverse_func=own.twice)
+    run = tracker.start(name="one", tags={})
+    uri = run.log_model(model.fit(rows, 10 * rows["x"]), "model", example=rows)
+    loaded = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LOADED, tracker.uri, uri],
+        capture_output=True,
+        text=True,
+        cwd="/",
+    )
+    assert loaded.stdout.strip() == "['x'] [30.0]", loaded.stderr
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_what_a_model_needs_is_its_library_in_the_installed_version() -> None:
+    from sklearn.linear_model import LinearRegression
+    from xgboost import XGBRegressor
+
+    assert flavor_of(XGBRegressor()) == "xgboost"
+    assert save_options(LinearRegression(), "sklearn", ["mine"], None)["pip_requirements"] == ["mine"]
+    needed = save_options(XGBRegressor(), "xgboost", [], None)["pip_requirements"]
+    assert needed == [f"xgboost=={importlib.metadata.version('xgboost')}"]
+
+
+def test_a_model_without_a_flavor_is_told() -> None:
+    with pytest.raises(TaskError, match=r"MLflow has no flavor for a builtins\.dict"):
+        flavor_of({})

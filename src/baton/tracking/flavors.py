@@ -1,0 +1,104 @@
+"""MLflow's flavors: which one stores a model, and with what."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from baton.codetrace.modules import is_installed, locate
+from baton.errors import TaskError
+
+_FLAVORS = {
+    "xgboost": ("xgboost", ("xgboost",)),
+    "sklearn": ("sklearn", ("scikit-learn", "skops")),
+    "lightgbm": ("lightgbm", ("lightgbm",)),
+    "catboost": ("catboost", ("catboost",)),
+    "torch": ("pytorch", ("torch",)),
+    "statsmodels": ("statsmodels", ("statsmodels",)),
+    "prophet": ("prophet", ("prophet",)),
+}
+"""By the package that defines a model: the flavor, and the distributions that it needs."""
+
+
+def flavor_of(model: Any) -> str:
+    """Return the flavor for a model, by the package of its class or of a base class.
+
+    Raises
+    ------
+    TaskError
+        If MLflow has none.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> flavor_of(LinearRegression())
+    'sklearn'
+    """
+    for one in type(model).__mro__:
+        known = _FLAVORS.get(one.__module__.partition(".")[0])
+        if known is not None:
+            return known[0]
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    raise TaskError(
+        f"MLflow has no flavor for a {kind}", "name one with flavor=, or use log_python_model with a script"
+    )
+
+
+def save_options(model: Any, flavor: str, requirements: Sequence[str], example: Any) -> dict[str, Any]:
+    """Return the arguments of a flavor's ``save_model``.
+
+    Parameters
+    ----------
+    model : Any
+        The model.
+    flavor : str
+        Its flavor.
+    requirements : sequence of str
+        What it needs; the installed versions of what its flavor needs if there are none.
+    example : Any
+        Rows that it can predict, for the signature; None for no signature.
+    """
+    options: dict[str, Any] = {"pip_requirements": list(requirements) or _installed(flavor, example)}
+    if example is not None:
+        from mlflow.models import infer_signature
+
+        predicted = model.predict(example) if flavor in ("sklearn", "lightgbm", "catboost") else None
+        options["signature"] = infer_signature(example, predicted)
+    if flavor == "sklearn":
+        held = _held_types(model)
+        options["skops_trusted_types"] = held
+        options["code_paths"] = _own_files(held) or None
+    return options
+
+
+def _installed(flavor: str, example: Any) -> list[str]:
+    """Return the distributions that a flavor needs, each with its installed version."""
+    names = next((needed for known, needed in _FLAVORS.values() if known == flavor), ())
+    if example is not None and type(example).__module__.partition(".")[0] == "pandas":
+        names = (*names, "pandas")
+    return [f"{name}=={importlib.metadata.version(name)}" for name in names]
+
+
+def _held_types(model: Any) -> list[str]:
+    """Return the functions and types in a scikit-learn model that skops does not know by itself.
+
+    MLflow stores their names with the model, and builds no others when it loads the model.
+    """
+    import skops.io
+
+    return list(skops.io.get_untrusted_types(data=skops.io.dumps(model)))
+
+
+def _own_files(names: Sequence[str]) -> list[str]:
+    """Return the files of the user's modules that define the named objects, which MLflow stores too."""
+    found = []
+    for name in names:
+        module = name.rpartition(".")[0]
+        place = locate(module) if module in sys.modules else None
+        if place is not None and place.file is not None and not is_installed(place):
+            top = place.file if "." not in module else Path(place.file).parents[module.count(".") - 1]
+            found.append(str(top))
+    return sorted(set(found))
