@@ -6,7 +6,7 @@ Nothing here prints or exits: results are return values, events, and exceptions 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from baton.core.events import Reporter, ignore_events
 from baton.core.outcome import RunReport
@@ -30,6 +30,7 @@ __all__ = [
     "Project",
     "RunRecord",
     "explain",
+    "load",
     "open_project",
     "plan",
     "read_run",
@@ -217,6 +218,30 @@ def _planned_execution(
         effects_once=chosen.effects_once,
         forced=forced,
     )
+
+
+def load(project: Project, artifact: str, run: str = "latest") -> Any:
+    """Return the value of an artifact, as a task would receive it.
+
+    Parameters
+    ----------
+    project : Project
+        As returned by `open_project`.
+    artifact : str
+        Name of the artifact.
+    run : str
+        A run's id; ``"latest"`` is the latest run of the pipeline that has the artifact.
+
+    Raises
+    ------
+    UsageError
+        If there is no such run or artifact.
+    StoreError
+        If the artifact is no longer in the store, or corrupt.
+    """
+    from baton.runs.artifacts import find_artifact
+
+    return find_artifact(project, artifact, run).load()
 
 
 def status(project: Project, limit: int = 10) -> tuple[RunRecord, ...]:

@@ -22,6 +22,7 @@ COMMANDS = {
     "plan": "Show what would run and why, without writing anything",
     "explain": "Show why a task would or would not run",
     "status": "Show the latest runs",
+    "show": "Show an artifact of a run, or write it to a file",
     "compare": "Run the pipeline on several engines and compare the results",
     "list": "List targets, tasks and parameters",
     "dag": "Draw the pipeline as text or Mermaid",

@@ -177,7 +177,8 @@ LOADED = """
 import sys, mlflow, pandas as pd
 mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model(sys.argv[2])
-print(model.metadata.signature.inputs.input_names(), model.predict(pd.DataFrame({"x": [3.0]})).round(9).tolist())
+predicted = model.predict(pd.DataFrame({"x": [3.0]}))
+print(model.metadata.signature.inputs.input_names(), predicted.round(9).tolist())
 """
 
 
