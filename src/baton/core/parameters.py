@@ -21,6 +21,8 @@ from baton.core.values import as_plain, choices, without_bounds
 Model = typing.TypeVar("Model", bound=msgspec.Struct)
 
 
+# For type checkers: a subclass is frozen too, without saying so.
+@typing.dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of a pipeline's parameters and of their groups; every field needs a default."""
 

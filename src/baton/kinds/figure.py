@@ -11,8 +11,6 @@ from baton.core.artifact import Kind, mismatch
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from matplotlib.figure import Figure as _Figure
-
 
 class FigureKind(Kind):
     """A matplotlib figure, stored as PNG; a task that takes it receives the path of the picture."""
@@ -30,9 +28,9 @@ class FigureKind(Kind):
         if isinstance(value, Path):
             shutil.copyfile(value, path)
             return
-        from matplotlib.figure import Figure
+        from matplotlib.figure import Figure as Drawn
 
-        if not isinstance(value, Figure):
+        if not isinstance(value, Drawn):
             raise mismatch("a matplotlib Figure", value, cls)
         value.savefig(path, format="png", metadata={"Software": None})
 
@@ -43,6 +41,6 @@ class FigureKind(Kind):
 
 
 if TYPE_CHECKING:
-    Figure: TypeAlias = _Figure | Path
+    Figure: TypeAlias = Any  # a figure where a task makes it, a path where one takes it
 else:
     Figure = FigureKind
