@@ -124,9 +124,9 @@ def resume(project: Project, run_id: str, targets: Sequence[str] = ()) -> tuple[
         If the run does not exist, or belongs to another pipeline.
     """
     record = read_run(project.home, run_id)
-    if record.pipeline != project.dag.name:
+    if record.pipeline != project.declared.name:
         raise UsageError(
-            f"run {record.run_id} belongs to pipeline '{record.pipeline}', not to '{project.dag.name}'",
+            f"run {record.run_id} belongs to pipeline '{record.pipeline}', not to '{project.declared.name}'",
             "choose the pipeline with --pipeline",
         )
     return project.with_parameters(record.parameters), tuple(targets) or record.targets

@@ -111,7 +111,7 @@ class Cleaned:
 def cache_info(project: Project) -> CacheInfo:
     """Count what the store and the project's own folder contain, and the cache hits of recorded runs."""
     found = survey(project.store.objects.place)
-    runs = [run for run in list_runs(project.home, _ALL_RUNS) if run.pipeline == project.dag.name]
+    runs = [run for run in list_runs(project.home, _ALL_RUNS) if run.pipeline == project.declared.name]
     pure = {task.name for task in project.dag.tasks if not task.effect}
     outcomes = [task.outcome for run in runs for task in run.tasks if task.task in pure]
     return CacheInfo(
@@ -148,7 +148,7 @@ def cache_entries(project: Project, targets: Sequence[str] = ()) -> tuple[Entry,
     read = project.store.index.read_all().values()
     entries = [entry for entry in read if isinstance(entry, Entry)]
     if targets:
-        entries = [e for e in entries if e.task in names and e.pipeline == project.dag.name]
+        entries = [e for e in entries if e.task in names and e.pipeline == project.declared.name]
     return tuple(sorted(entries, key=lambda entry: (entry.finished_at, entry.key), reverse=True))
 
 
@@ -257,7 +257,7 @@ def _products(project: Project, tasks: frozenset[str]) -> tuple[Path, ...]:
     home, models, data = project.home, project.models_dir, project.data_dir
     found: dict[Path, None] = {}
     for run in list_runs(project.home, _ALL_RUNS):
-        if run.pipeline != project.dag.name:
+        if run.pipeline != project.declared.name:
             continue
         for product in (Path(text) for task in run.tasks if task.task in tasks for text in task.products):
             path = Path(os.path.normpath(product))

@@ -45,7 +45,7 @@ def examine(project: Project) -> tuple[Finding, ...]:
         "mlflow": lambda: _mlflow(project),
         "engine": lambda: _engine(project),
     }
-    for label, check in project.dag.health.items():
+    for label, check in project.declared.health.items():
         checks[label] = _with_parameters(check, project)
     return tuple(_try(label, check) for label, check in checks.items())
 
@@ -66,7 +66,8 @@ def _try(label: str, check: Callable[[], str]) -> Finding:
 
 def _packages(project: Project) -> str:
     """Import MLflow, and the libraries that read the pipeline's artifacts."""
-    kinds = [kind for task in project.dag.tasks for kind in (*task.inputs.values(), *task.outputs.values())]
+    tasks = project.declared.tasks
+    kinds = [kind for task in tasks for kind in (*task.inputs.values(), *task.outputs.values())]
     versions = {}
     for name in dict.fromkeys(["mlflow", *(kind.module for kind in kinds if kind.module)]):
         try:

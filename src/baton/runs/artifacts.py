@@ -100,7 +100,7 @@ def find_artifact(project: Project, name: str, run: str = "latest") -> FoundArti
         If there is no such run or artifact, with the nearest name.
     """
     if run == "latest":
-        runs = [one for one in list_runs(project.home, _LOOK_BACK) if one.pipeline == project.dag.name]
+        runs = [one for one in list_runs(project.home, _LOOK_BACK) if one.pipeline == project.declared.name]
     else:
         runs = [read_run(project.home, run)]
     for record in runs:
@@ -109,7 +109,7 @@ def find_artifact(project: Project, name: str, run: str = "latest") -> FoundArti
             artifact = Artifact.from_dict(fields)
             return FoundArtifact(project, artifact, _kind_of(project, artifact), record.run_id)
     known = sorted(set(chain.from_iterable(map(_outputs, runs))) | set(project.dag.producers))
-    where = f"run {run}" if run != "latest" else f"any run of pipeline '{project.dag.name}'"
+    where = f"run {run}" if run != "latest" else f"any run of pipeline '{project.declared.name}'"
     if name in project.dag.producers:
         raise UsageError(
             f"artifact '{name}' was not made in {where}",

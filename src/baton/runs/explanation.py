@@ -181,7 +181,7 @@ def _damages(project: Project, outputs: Mapping[str, Artifact]) -> list[Cause]:
 
 def _record_of(project: Project, task: str, run_id: str = "") -> LastRun | None:
     """Return a task's outcome in a run, or in the last run that included it."""
-    for run, one in last_tasks(project.home, project.dag.name, task):
+    for run, one in last_tasks(project.home, project.declared.name, task):
         if run_id in ("", run.run_id):
             return LastRun(run.run_id, one.outcome, one.reason)
     return None

@@ -228,3 +228,11 @@ class TestWrong:
         def of_table(table: Table) -> Json: ...
 
         assert "over= gives values to 'table', which takes a table" in problems_of(of_table)
+
+
+def test_a_folder_that_is_missing_stops_only_what_needs_the_elements(tmp_path):
+    project = opened(tmp_path, "files")
+    assert api.status(project) == ()
+    assert project.experiment("make") == "files-make"
+    with pytest.raises(UsageError, match="the folder notes does not exist"):
+        api.plan(project)

@@ -40,10 +40,11 @@ def up(ctx: click.Context, port: int) -> int:
         variables["BATON_CONFIG"] = str(ctx.meta["config"].absolute())
     output.say("starting Airflow, this takes about half a minute")
     environ = {**os.environ, **variables}
-    with standalone(project.home, project.folder, project.dag.name, port=port, environ=environ) as airflow:
+    dag_id = project.declared.name
+    with standalone(project.home, project.folder, dag_id, port=port, environ=environ) as airflow:
         output.say(f"serving {airflow.address} - stop with Ctrl-C")
         output.say(f"login: {airflow.username}, password: {airflow.password}")
-        output.say(f"the DAG '{project.dag.name}' is paused; start it with: baton airflow trigger --unpause")
+        output.say(f"the DAG '{dag_id}' is paused; start it with: baton airflow trigger --unpause")
         return airflow.process.wait()
 
 
@@ -84,7 +85,7 @@ def trigger(
     if not username and (address is None or address == own):
         username, known = login_of(project.home)
         password = password or known
-    dag_id = dag_id or project.dag.name
+    dag_id = dag_id or project.declared.name
     conf = {name: value for name, value in _given(ctx).items() if name in _parameters(ctx)}
     conf |= {} if use_cache else {USE_CACHE: False}
     conf |= {FORCE: list(forced)} if forced else {}
@@ -123,7 +124,7 @@ def _given(ctx: click.Context) -> dict[str, Any]:
 def _parameters(ctx: click.Context) -> set[str]:
     from baton.core.parameters import leaves
 
-    return {leaf.name for leaf in leaves(ctx.obj.dag.parameters)}
+    return {leaf.name for leaf in leaves(ctx.obj.declared.parameters)}
 
 
 def _moment(text: str | None) -> str | None:

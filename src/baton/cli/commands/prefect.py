@@ -91,7 +91,7 @@ def serve(ctx: click.Context, name: str, limit: int) -> None:
     from baton.engines.prefect.deployment import serve
 
     def ready() -> None:
-        output.say(f"serving {ctx.obj.dag.name}/{name} - stop with Ctrl-C")
+        output.say(f"serving {ctx.obj.declared.name}/{name} - stop with Ctrl-C")
 
     serve(ctx.obj, name, limit=limit, ready=ready)
 

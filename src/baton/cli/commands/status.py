@@ -39,7 +39,7 @@ def command(ctx: click.Context, run_id: str | None, limit: int, as_json: bool) -
     if not records:
         output.say("no runs yet; start one with: baton run")
         return
-    headline = ctx.obj.dag.headline or ""
+    headline = ctx.obj.declared.headline or ""
     rows = [
         (
             r.run_id,

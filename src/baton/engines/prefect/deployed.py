@@ -77,7 +77,7 @@ def deployed_flow(
 
     run_deployed.__signature__ = form_signature(project)  # type: ignore[attr-defined]  # read by inspect
     run_deployed.__doc__ = form_docstring(project)
-    return pipeline_flow(run_deployed, project.dag)
+    return pipeline_flow(run_deployed, project.declared)
 
 
 def options_of_run(project: Project, chosen: Mapping[str, Any], lag: int | None) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def options_of_run(project: Project, chosen: Mapping[str, Any], lag: int | None)
         If only part of the period is given.
     """
     given = chosen_options(chosen)
-    period = project.dag.period
+    period = project.declared.period
     if period is None:
         return given
     moment = flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)

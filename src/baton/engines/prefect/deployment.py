@@ -70,7 +70,7 @@ def deploy(project: Project, plan: Plan) -> str:
     Unavailable
         If the server fails, or the work pool does not exist.
     """
-    project.dag.subset(plan.targets)
+    project.declared.subset(plan.targets)
     try:
         schedule = CronSchedule(cron=plan.cron, timezone=plan.timezone)
     except ValidationError as error:
@@ -84,7 +84,7 @@ def deploy(project: Project, plan: Plan) -> str:
         file,
         name=plan.name,
         schedules=[DeploymentScheduleCreate(schedule=schedule, active=plan.active)],
-        tags=sorted({"baton", project.dag.name, *plan.tags}),
+        tags=sorted({"baton", project.declared.name, *plan.tags}),
         work_pool=plan.work_pool,
     )
     try:
@@ -92,7 +92,7 @@ def deploy(project: Project, plan: Plan) -> str:
         deployment.apply()
     except (httpx.HTTPError, PrefectException) as error:
         raise _server_failed(error) from error
-    return f"{project.dag.name}/{plan.name}"
+    return f"{project.declared.name}/{plan.name}"
 
 
 def serve(project: Project, name: str, *, limit: int, ready: Callable[[], None]) -> None:
@@ -107,7 +107,7 @@ def serve(project: Project, name: str, *, limit: int, ready: Callable[[], None])
     Unavailable
         If the server fails.
     """
-    full_name = f"{project.dag.name}/{name}"
+    full_name = f"{project.declared.name}/{name}"
     known = find_deployment(full_name)
     file = _entry_point(project, name)
     if known is None or not file.is_file():
@@ -152,8 +152,9 @@ def entry_text(project: Project, plan: Plan) -> str:
         "lag": plan.lag,
     }
     given = "".join(f"    {name}={value!r},\n" for name, value in arguments.items() if value or value == 0)
+    name = f"{project.declared.name}/{plan.name}"
     return (
-        f'"""Entry point of the deployment {project.dag.name}/{plan.name}, from baton prefect deploy."""\n\n'
+        f'"""Entry point of the deployment {name}, from baton prefect deploy."""\n\n'
         "from baton.engines.prefect.deployed import deployed_flow\n\n"
         f"flow = deployed_flow(\n    {str(project.folder)!r},\n{given})\n"
     )
@@ -182,7 +183,7 @@ def _described(
 def _entry_point(project: Project, name: str) -> Path:
     if not re.fullmatch(r"[\w.-]{1,80}", name):
         raise UsageError(f"'{name}' is not a valid deployment name", "use letters, digits, '.', '_' and '-'")
-    return project.home / "prefect" / "flows" / f"{project.dag.name}-{name}.py"
+    return project.home / "prefect" / "flows" / f"{project.declared.name}-{name}.py"
 
 
 def _require_work_pool(name: str) -> None:

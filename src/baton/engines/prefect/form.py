@@ -26,9 +26,9 @@ def form_signature(project: Project) -> inspect.Signature:
     Defaults are the project's values, with two exceptions: the period defaults to nothing, which means the
     one that the scheduled time implies, and so does a value with a secret, which means the project's.
     """
-    implied = project.dag.period.parameters if project.dag.period else ()
+    implied = project.declared.period.parameters if project.declared.period else ()
     arguments = []
-    for leaf in leaves(project.dag.parameters):
+    for leaf in leaves(project.declared.parameters):
         value = project.configuration.value(leaf)
         plain = as_plain(value)
         is_secret = without_secrets(leaf.name, plain) != plain
@@ -46,9 +46,9 @@ def form_signature(project: Project) -> inspect.Signature:
 
 def form_docstring(project: Project) -> str:
     """Return a docstring with Prefect's description for each field of the form."""
-    implied = project.dag.period.parameters if project.dag.period else ()
-    lines = [project.dag.description or project.dag.name, "", "Args:"]
-    for leaf in leaves(project.dag.parameters):
+    implied = project.declared.period.parameters if project.declared.period else ()
+    lines = [project.declared.description or project.declared.name, "", "Args:"]
+    for leaf in leaves(project.declared.parameters):
         text = leaf.description or leaf.name
         if leaf.name in implied:
             text += "; empty: from the scheduled time"
