@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import sys
 from collections.abc import Sequence
@@ -61,11 +62,12 @@ def save_options(model: Any, flavor: str, requirements: Sequence[str], example: 
     example : Any
         Rows that it can predict, for the signature; None for no signature.
     """
-    options: dict[str, Any] = {"pip_requirements": list(requirements) or _installed(flavor, example)}
+    options: dict[str, Any] = {"pip_requirements": list(requirements) or _installed(model, flavor, example)}
     if example is not None:
         from mlflow.models import infer_signature
 
-        predicted = model.predict(example) if flavor in ("sklearn", "lightgbm", "catboost") else None
+        takes_rows = _is_estimator(model) or flavor in ("lightgbm", "catboost")  # unlike XGBoost's Booster
+        predicted = model.predict(example) if takes_rows else None
         options["signature"] = infer_signature(example, predicted)
     if flavor == "sklearn":
         held = _held_types(model)
@@ -74,12 +76,23 @@ def save_options(model: Any, flavor: str, requirements: Sequence[str], example: 
     return options
 
 
-def _installed(flavor: str, example: Any) -> list[str]:
-    """Return the distributions that a flavor needs, each with its installed version."""
-    names = next((needed for known, needed in _FLAVORS.values() if known == flavor), ())
+def _is_estimator(model: Any) -> bool:
+    """Whether a model has scikit-learn's interface, as XGBoost's and LightGBM's regressors have."""
+    return any(one.__module__.partition(".")[0] == "sklearn" for one in type(model).__mro__)
+
+
+def _installed(model: Any, flavor: str, example: Any) -> list[str]:
+    """Return the distributions that a model needs, each with its installed version."""
+    names = list(next((needed for known, needed in _FLAVORS.values() if known == flavor), ()))
+    if _is_estimator(model):
+        names.append("scikit-learn")
     if example is not None and type(example).__module__.partition(".")[0] == "pandas":
-        names = (*names, "pandas")
-    return [f"{name}=={importlib.metadata.version(name)}" for name in names]
+        names.append("pandas")
+    found = []
+    for name in dict.fromkeys(names):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found.append(f"{name}=={importlib.metadata.version(name)}")
+    return found
 
 
 def _held_types(model: Any) -> list[str]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from baton.core.addresses import without_secrets
@@ -218,7 +219,11 @@ def test_what_a_model_needs_is_its_library_in_the_installed_version() -> None:
     assert flavor_of(XGBRegressor()) == "xgboost"
     assert save_options(LinearRegression(), "sklearn", ["mine"], None)["pip_requirements"] == ["mine"]
     needed = save_options(XGBRegressor(), "xgboost", [], None)["pip_requirements"]
-    assert needed == [f"xgboost=={importlib.metadata.version('xgboost')}"]
+    assert needed == [f"{name}=={importlib.metadata.version(name)}" for name in ("xgboost", "scikit-learn")]
+    rows = np.array([[1.0], [2.0]])
+    fitted = XGBRegressor(n_estimators=1).fit(rows, [1.0, 2.0])
+    assert save_options(fitted, "xgboost", [], rows)["signature"].outputs is not None
+    assert save_options(fitted.get_booster(), "xgboost", [], rows)["signature"].outputs is None
 
 
 def test_a_model_without_a_flavor_is_told() -> None:
