@@ -301,6 +301,17 @@ def test_dag_draws_text_and_mermaid(baton: Command) -> None:
     assert "subgraph extract_group[extract]" in mermaid
 
 
+def test_a_value_can_be_asked_for_and_removed(baton: Command) -> None:
+    baton("config", "set", "month", "3")
+    assert baton("config", "get", "data.month").stdout == "3\n"
+    told = json.loads(baton("config", "get", "month", "--json").stdout)
+    assert (told["key"], told["value"], told["source"]) == ("data.month", 3, "file")
+    assert baton("config", "unset", "month").code == 0
+    assert baton("config", "get", "month").stdout == "1\n"
+    assert "did you mean 'month'?" in baton("config", "get", "mnth").stderr
+    assert baton("config", "unset", "mnth").code == 2
+
+
 def test_config_set_is_kept_and_shown_with_its_origin(baton: Command, tmp_path: Path) -> None:
     assert baton("config", "set", "data.month", "3").code == 0
     assert baton("config", "set", "learning_rate", "0.2").code == 0

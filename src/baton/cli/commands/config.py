@@ -65,6 +65,43 @@ def _rows_of(configuration: Configuration) -> Iterator[tuple[str, Any, str, str]
 def set_value(ctx: click.Context, key: str, value: str) -> None:
     """Set KEY (dotted or bare) to VALUE in the configuration file; 'none' removes it."""
     configuration = ctx.obj.configuration
+    leaf = _leaf_of(configuration, key)
+    place = ctx.obj.place_in_file(leaf)
+    if value == "none" and not _is_choice(leaf, value):
+        _remove(configuration, place)
+        return
+    converted = convert_one(leaf, value)
+    file.write_value(configuration.path, place, as_plain(converted))
+    output.say(f"set {'.'.join(place)} = {as_text(plain(leaf.name, converted))} in {configuration.path}")
+
+
+@command.command("unset", cls=ProjectCommand)
+@click.argument("key")
+@place_options
+@click.pass_context
+def unset_value(ctx: click.Context, key: str) -> None:
+    """Remove KEY (dotted or bare) from the configuration file, so that its default applies."""
+    configuration = ctx.obj.configuration
+    _remove(configuration, ctx.obj.place_in_file(_leaf_of(configuration, key)))
+
+
+@command.command("get", cls=ProjectCommand)
+@click.argument("key")
+@json_option
+@place_options
+@click.pass_context
+def get_value(ctx: click.Context, key: str, as_json: bool) -> None:
+    """Print the value of KEY (dotted or bare)."""
+    configuration = ctx.obj.configuration
+    leaf = _leaf_of(configuration, key)
+    value, origin = plain(leaf.name, configuration.value(leaf)), configuration.origins[leaf.key]
+    if as_json:
+        output.show_json({"key": leaf.key, "value": value, "source": origin.source, "place": origin.place})
+    else:
+        output.show_data(as_text(value))
+
+
+def _leaf_of(configuration: Configuration, key: str) -> Leaf:
     found = [leaf for leaf in configuration.leaves if key in (leaf.key, leaf.name)]
     if not found:
         names = [name for leaf in configuration.leaves for name in (leaf.key, leaf.name)]
@@ -72,14 +109,12 @@ def set_value(ctx: click.Context, key: str, value: str) -> None:
             [f"setting or parameter '{key}' does not exist{nearest(key, names)}"],
             "list them with: baton config show",
         )
-    leaf, place = found[0], ctx.obj.place_in_file(found[0])
-    if value == "none" and not _is_choice(leaf, value):
-        file.remove_value(configuration.path, place)
-        output.say(f"unset {'.'.join(place)} in {configuration.path}")
-        return
-    converted = convert_one(leaf, value)
-    file.write_value(configuration.path, place, as_plain(converted))
-    output.say(f"set {'.'.join(place)} = {as_text(plain(leaf.name, converted))} in {configuration.path}")
+    return found[0]
+
+
+def _remove(configuration: Configuration, place: tuple[str, ...]) -> None:
+    file.remove_value(configuration.path, place)
+    output.say(f"unset {'.'.join(place)} in {configuration.path}")
 
 
 def _is_choice(leaf: Leaf, text: str) -> bool:
