@@ -77,6 +77,12 @@ The same on the command line, in the environment and in `baton config set`. The 
 Nothing else is a number: not `0x10`, `1_000`, ` 3 ` or digits of other scripts. The option of a list may be
 given several times: `--months 1 --months 2,3` is `--months 1,2,3`.
 
+## In an editor
+
+`baton config schema > schema.json` writes a JSON Schema of the file. With `"$schema": "./schema.json"` at the
+top of the file, an editor completes keys, describes them and marks wrong values; baton ignores that key.
+Write the schema again when the pipeline's parameters change.
+
 ## Several pipelines in one folder
 
 What the file holds counts for every pipeline that has the key. What counts for one alone is in its section of

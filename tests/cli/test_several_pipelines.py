@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from tests.conftest import Command
 
@@ -34,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def written(folder: Path) -> object:
+def written(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "orchestration_config.json").read_text())
 
 
@@ -118,3 +120,16 @@ def test_another_pipeline_that_is_broken_does_not_stop_this_one(baton: Command, 
     )
     ended = baton("plan", "--pipeline", "two:dag")
     assert ended.code == 0, ended.stderr
+
+
+def test_the_schema_for_editors_knows_the_keys_of_all_pipelines(baton: Command, folder: Path) -> None:
+    for words in (("month", "3"), ("pipeline", "one"), ("width", "5"), ("height", "2", "--pipeline", "two")):
+        assert baton("config", "set", *words).code == 0
+    content = {"$schema": "./schema.json", **written(folder)}
+    (folder / "orchestration_config.json").write_text(json.dumps(content))
+    validator = Draft202012Validator(json.loads(baton("config", "schema").stdout))
+    assert validator.is_valid(content)
+    assert not validator.is_valid({**content, "widht": 5})
+    assert not validator.is_valid({**content, "width": "5"})
+    assert baton("config", "set", "width", "6").code == 0
+    assert written(folder)["$schema"] == "./schema.json"

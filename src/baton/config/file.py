@@ -15,6 +15,8 @@ from baton.errors import SettingsError
 DEFAULT_NAME = "orchestration_config.json"
 PIPELINES = "pipelines"
 """The section with what is set for one pipeline only, by the pipeline's reference."""
+SCHEMA = "$schema"
+"""The key that tells an editor where the file's schema is; baton ignores it."""
 
 
 def read(path: Path, *, required: bool) -> dict[str, Any]:

@@ -154,6 +154,7 @@ def resolve(
                 problems.append(f"{place}: unknown key '{'.'.join(key)}'{_nearest_key(key, known)}")
 
     content = dict(file.read(path, required=required))
+    content.pop(file.SCHEMA, None)
     sections = _sections_of(content.pop(file.PIPELINES, {}), path, problems)
     add_file(content, str(path), lambda key: key in keys_of_others())
     if isinstance(sections.get(pipeline), dict):

@@ -281,6 +281,13 @@ def find_pipeline(
     return load_pipeline(place.reference(options), place.folder)
 
 
+def keys_of_other_pipelines(project: Project) -> frozenset[str]:
+    """Return the dotted keys that the other pipelines of a project's folder may have in the file."""
+    configuration = project.configuration
+    place = _Place(project.folder, configuration.path, config_is_named=False, environ={})
+    return place.keys_of_others(configuration.settings.baton.pipeline)
+
+
 @dataclass(frozen=True)
 class _Place:
     """A project's location and configuration sources."""

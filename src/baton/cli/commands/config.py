@@ -80,7 +80,7 @@ def set_value(ctx: click.Context, key: str, value: str) -> None:
 @place_options
 @click.pass_context
 def unset_value(ctx: click.Context, key: str) -> None:
-    """Remove KEY (dotted or bare) from the configuration file, so that its default applies."""
+    """Remove KEY (dotted or bare) from the file, so that its default applies."""
     configuration = ctx.obj.configuration
     _remove(configuration, ctx.obj.place_in_file(_leaf_of(configuration, key)))
 
@@ -120,6 +120,20 @@ def _remove(configuration: Configuration, place: tuple[str, ...]) -> None:
 def _is_choice(leaf: Leaf, text: str) -> bool:
     """Whether a text is one of the allowed values, rather than the text for None."""
     return text in leaf.choices and convert_one(leaf, text) is not None
+
+
+@command.command(cls=ProjectCommand)
+@place_options
+@click.pass_context
+def schema(ctx: click.Context) -> None:
+    """Print a JSON Schema of the configuration file, for editors."""
+    from baton.config.schema import schema_of_file
+    from baton.runs.project import keys_of_other_pipelines
+
+    project = ctx.obj
+    pipeline = project.configuration.settings.baton.pipeline
+    others = keys_of_other_pipelines(project)
+    output.show_json(schema_of_file(project.declared.parameters, pipeline, others))
 
 
 @command.command(cls=ProjectCommand)
