@@ -22,6 +22,7 @@ from baton.runs.records import RunRecord, list_runs, read_run
 
 if TYPE_CHECKING:
     from baton.runs.explanation import Explanation
+    from baton.tracking.versions import ModelVersion
 
 __all__ = [
     "Cause",
@@ -31,10 +32,13 @@ __all__ = [
     "RunRecord",
     "explain",
     "load",
+    "models",
     "open_project",
     "plan",
+    "promote",
     "read_run",
     "resume",
+    "roll_back",
     "run",
     "status",
 ]
@@ -247,3 +251,59 @@ def load(project: Project, artifact: str, run: str = "latest") -> Any:
 def status(project: Project, limit: int = 10) -> tuple[RunRecord, ...]:
     """Return the latest runs of the project, newest first."""
     return list_runs(project.home, limit)
+
+
+def models(project: Project, name: str | None = None) -> tuple[ModelVersion, ...]:
+    """Return the versions of the registered model `name`, or of all models, newest first.
+
+    Raises
+    ------
+    UsageError
+        If there is no model with the name.
+    Unavailable
+        If the tracking server or its store cannot be used.
+    """
+    from baton.tracking.versions import ModelVersions
+
+    return ModelVersions(project.tracker("models")).all(name)
+
+
+def promote(project: Project, name: str, version: str, *, alias: str = "champion") -> str:
+    """Give an alias to a version of a registered model.
+
+    Returns
+    -------
+    str
+        The version that had the alias; empty if none had.
+
+    Raises
+    ------
+    UsageError
+        If there is no such model or version, or the alias is not valid.
+    Unavailable
+        If the tracking server or its store cannot be used.
+    """
+    from baton.tracking.versions import ModelVersions
+
+    return ModelVersions(project.tracker("models")).promote(name, version, alias)
+
+
+def roll_back(project: Project, name: str, *, alias: str = "champion") -> tuple[str, str]:
+    """Give an alias of a registered model back to the version that had it before.
+
+    Returns
+    -------
+    tuple of str
+        The version that has lost the alias, and the one that has it now.
+
+    Raises
+    ------
+    UsageError
+        If there is no such model or alias, or no record of the version that had it before: baton records each
+        alias that it moves, and cannot know what others have moved.
+    Unavailable
+        If the tracking server or its store cannot be used.
+    """
+    from baton.tracking.versions import ModelVersions
+
+    return ModelVersions(project.tracker("models")).roll_back(name, alias)

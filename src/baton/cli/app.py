@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": "Show why a task would or would not run",
     "status": "Show the latest runs",
     "show": "Show an artifact of a run, or write it to a file",
+    "models": "List the versions of registered models, and move aliases",
     "compare": "Run the pipeline on several engines and compare the results",
     "list": "List targets, tasks and parameters",
     "dag": "Draw the pipeline as text or Mermaid",

@@ -23,6 +23,7 @@ from baton.core.tracker import Champion, UnusableModel
 from baton.errors import Unavailable
 from baton.tracking.location import database_file, local_database
 from baton.tracking.registry import NONE, version_in_one_line
+from baton.tracking.versions import give_alias
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -452,9 +453,9 @@ class MlflowRun:
             return str(made.version)
 
     def promote(self, model: str, version: str) -> None:
-        """Give a version the alias ``champion``, which moves it from the previous one."""
+        """Give a version the alias ``champion``, and record which versions have had it."""
         with translated(self._tracker.uri):
-            self._client.set_registered_model_alias(model, ALIAS, version)
+            give_alias(self._client, model, version, ALIAS)
 
     def finish(self, *, good: bool) -> None:
         """Close the run, if it exists in MLflow."""
