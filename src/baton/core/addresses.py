@@ -19,6 +19,7 @@ _AS_PATH = re.compile(r"([A-Za-z][\w+.-]+:/)(?!/)[^\s'\"<>]*@[^\s'\"<>]*")
 """An address parsed as a path, which leaves only one of its two slashes."""
 
 _ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
+_WITH_SLASHES = {"file": "file:///"}
 
 
 def address_of(value: PurePath | str) -> str:
@@ -28,8 +29,12 @@ def address_of(value: PurePath | str) -> str:
     --------
     >>> address_of(PurePath("s3://bucket/trips.csv")), address_of(PurePath("data/trips.csv"))
     ('s3://bucket/trips.csv', 'data/trips.csv')
+    >>> address_of(PurePath("file:///data/trips.csv"))
+    'file:///data/trips.csv'
     """
-    return _ONE_SLASH.sub(r"\1://", str(value), count=1) if isinstance(value, PurePath) else value
+    if not isinstance(value, PurePath):
+        return value
+    return _ONE_SLASH.sub(lambda found: _WITH_SLASHES.get(found[1], f"{found[1]}://"), str(value), count=1)
 
 
 def without_secrets(uri: str) -> str:

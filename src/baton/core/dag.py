@@ -615,6 +615,11 @@ def parameters_are_known(dag: Dag) -> Iterator[str]:
                 )
 
 
+def _element_of(task: AnyTask) -> str:
+    """Return the argument that takes an element's value; empty if there is none."""
+    return task.over.argument if task.over is not None and task.over.kind is None else ""
+
+
 def versions_take_what_is_known(dag: Dag) -> Iterator[str]:
     """Let ``version`` take parameters of its task and, for an effect, the model registry."""
     for task in dag.tasks:
@@ -625,7 +630,7 @@ def versions_take_what_is_known(dag: Dag) -> Iterator[str]:
                         f"task '{task.name}': version= takes the model registry, which only effects can use: "
                         "the result of a pure task must not depend on it"
                     )
-            elif name not in task.parameters and name not in task.fixed:
+            elif name not in task.parameters and name not in task.fixed and name != _element_of(task):
                 yield (
                     f"task '{task.name}': version= takes '{name}', which is not a parameter of the task"
                     f"{nearest(name, task.parameters)}"
@@ -635,8 +640,7 @@ def versions_take_what_is_known(dag: Dag) -> Iterator[str]:
 def conditions_take_what_is_known(dag: Dag) -> Iterator[str]:
     """Let ``when`` take parameters and JSON inputs of its task."""
     for task in dag.tasks:
-        known = [*task.parameters, *task.fixed, *task.arguments]
-        known += [task.over.argument] if task.over is not None else []
+        known = [*task.parameters, *task.fixed, *task.arguments, *filter(None, [_element_of(task)])]
         for name in task.when_arguments:
             if name not in known:
                 yield (

@@ -12,7 +12,7 @@ from typing import Any
 
 from baton.core.artifact import Artifact, Kind
 from baton.errors import UsageError, nearest
-from baton.kinds.plain import OF_SEVERAL_FILES
+from baton.kinds.plain import FOLDER_KIND, OF_SEVERAL_FILES
 from baton.runs.project import Project
 from baton.runs.records import RunRecord, list_runs, read_run
 
@@ -49,10 +49,14 @@ class FoundArtifact:
         StoreError
             If it is gone or corrupt.
         """
-        if self.artifact.kind in OF_SEVERAL_FILES or self.kind.gives_path or self.artifact.suffix:
-            loaded = self.load()
-            return loaded if isinstance(loaded, Path) else next(iter(loaded.values())).parent
-        return self.project.store.objects.path_of(self.artifact.digest)
+        store = self.project.store
+        if self.artifact.kind in OF_SEVERAL_FILES:
+            folder: Path = store.load(self.artifact, FOLDER_KIND)
+            return folder
+        if self.kind.gives_path or self.artifact.suffix:
+            named: Path = store.load(self.artifact, self.kind)
+            return named
+        return store.objects.path_of(self.artifact.digest)
 
     def load(self) -> Any:
         """Return the value, as a task would receive it."""
@@ -72,7 +76,7 @@ class FoundArtifact:
         source = self.path
         try:
             if source.is_dir():
-                shutil.copytree(source, temporary)
+                shutil.copytree(source, temporary, copy_function=shutil.copyfile)  # not read-only
             else:
                 shutil.copyfile(source, temporary)
             temporary.rename(target)
@@ -108,12 +112,12 @@ def find_artifact(project: Project, name: str, run: str = "latest") -> FoundArti
         if fields is not None:
             artifact = Artifact.from_dict(fields)
             return FoundArtifact(project, artifact, _kind_of(project, artifact), record.run_id)
-    known = sorted(set(chain.from_iterable(map(_outputs, runs))) | set(project.dag.producers))
+    declared = project.declared.producers
+    known = sorted(set(chain.from_iterable(map(_outputs, runs))) | set(declared))
     where = f"run {run}" if run != "latest" else f"any run of pipeline '{project.declared.name}'"
-    if name in project.dag.producers:
+    if name in declared:
         raise UsageError(
-            f"artifact '{name}' was not made in {where}",
-            f"make it with: baton run {project.dag.producers[name].name}",
+            f"artifact '{name}' was not made in {where}", f"make it with: baton run {declared[name].name}"
         )
     raise UsageError(f"no artifact '{name}' in {where}{nearest(name, known)}", "list tasks with: baton list")
 
@@ -124,7 +128,7 @@ def _outputs(record: RunRecord) -> dict[str, dict[str, Any]]:
 
 def _kind_of(project: Project, artifact: Artifact) -> type[Kind]:
     """Return the kind with which the pipeline reads an artifact, or the loaded kind of that name."""
-    maker = project.dag.producers.get(artifact.name)
+    maker = project.declared.producers.get(artifact.name)
     if maker is not None and maker.outputs[artifact.name].name == artifact.kind:
         return maker.outputs[artifact.name]
     for one in _all_kinds(Kind):

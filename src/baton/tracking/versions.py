@@ -177,6 +177,7 @@ class ModelVersions:
 
 def give_alias(client: MlflowClient, name: str, version: str, alias: str) -> str:
     """Give an alias to a version, record that it has had it, and return the one that had it before."""
+    version = str(version)  # MLflow itself gives a number for one that was just made
     model = client.get_registered_model(name)
     current = str(model.aliases.get(alias, ""))
     if current == version:

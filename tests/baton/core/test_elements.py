@@ -133,6 +133,17 @@ class TestElements:
         assert dag.task("publish_m02").after == ("extract_m02",)
         assert dag.task("last").after == ("extract_m01", "extract_m02")
 
+    def test_a_version_and_a_condition_may_take_the_element(self, tmp_path):
+        def version_of(month: int) -> str:
+            return f"v{month}"
+
+        def is_even(month: int) -> bool:
+            return month % 2 == 0
+
+        choosy = task(over={"month": months_of}, version=version_of, when=is_even)(extract.function)
+        dag = Dag("d", [choosy], parameters=Window).expanded({"extract": {"m01": 1}})
+        assert dag.task("extract_m01").fixed == {"month": 1}
+
     def test_a_prefix_keeps_them_together(self, tmp_path):
         assert "north_clean_m02" in outcomes(tmp_path, "prefixed")
 

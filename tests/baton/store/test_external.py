@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import http.server
-import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import fsspec
 import pytest
 
 from baton import Dag, File, InputFile, InputFolder, InputModel, Json, Parameters, Registered, api, task
+from baton.core.events import Event, TaskStarted
 from baton.core.task import AnyTask
 from baton.errors import InvalidPipeline, UsageError
 from baton.runs.project import Project
@@ -89,6 +89,16 @@ def refused(folder: Path, name: str, **options: object) -> str:
     return f"{caught.value.message}; {caught.value.hint}"
 
 
+def run_while(project: Project, task: str, change: Callable[[], object]) -> Any:
+    """Run a DAG, with a change when a task has begun, after its inputs were looked at; return its failure."""
+
+    def report(event: Event) -> None:
+        if isinstance(event, TaskStarted) and event.task == task:
+            change()
+
+    return api.run(project, use_cache=True, report=report).of(task).failure
+
+
 @pytest.fixture
 def trips(tmp_path: Path) -> Path:
     path = tmp_path / "trips.csv"
@@ -133,6 +143,9 @@ class TestFile:
         with pytest.raises(UsageError, match=r"the file trips\.csv does not exist"):
             run(tmp_path, "csv")
 
+    def test_an_address_of_a_local_file_is_its_path(self, tmp_path, trips):
+        assert value(tmp_path, "csv", "lines", trips=trips.as_uri()) == ["one"]
+
     def test_a_path_can_be_fixed_for_a_copy_of_a_task(self, tmp_path, trips):
         (tmp_path / "other.csv").write_text("other\n")
         assert value(tmp_path, "fixed", "other_lines") == ["other"]
@@ -156,25 +169,14 @@ class TestFile:
         (tmp_path / "notes").mkdir()
         assert said in refused(tmp_path, "csv", trips=given)
 
-    def test_one_that_changes_while_it_is_read_fails_the_task(self, tmp_path, trips, monkeypatch):
-        project = opened(tmp_path, "csv")
-        fetch = project.store.fetch
-
-        def changing(*arguments: Any) -> Path:
-            trips.write_text("changed\n")
-            return fetch(*arguments)
-
-        monkeypatch.setattr(project.store, "fetch", changing)
-        failure = api.run(project, use_cache=True).of("trips").failure
+    def test_one_that_changes_while_it_is_read_fails_the_task(self, tmp_path, trips):
+        failure = run_while(opened(tmp_path, "csv"), "trips", lambda: trips.write_text("changed\n"))
         assert failure.message == "the file trips.csv changed while it was read"
         assert value(tmp_path, "csv", "lines") == ["changed"]
 
-    def test_a_file_that_cannot_be_read_is_told(self, tmp_path, trips):
-        trips.chmod(0)
-        if os.access(trips, os.R_OK):
-            pytest.skip("this user reads everything")
-        failure = api.run(opened(tmp_path, "csv")).of("trips").failure
-        assert failure.message == "the file trips.csv cannot be read"
+    def test_a_file_that_cannot_be_read_is_told(self, tmp_path):
+        failure = api.run(opened(tmp_path, "csv", trips="/proc/self/mem")).of("trips").failure
+        assert failure.message == "the file /proc/self/mem cannot be read"
 
 
 class TestFolder:
@@ -191,18 +193,11 @@ class TestFolder:
         }
         assert "c.txt" in value(tmp_path, "folder", "names")
 
-    def test_one_that_changes_while_it_is_read_fails_the_task(self, tmp_path, monkeypatch):
+    def test_one_that_changes_while_it_is_read_fails_the_task(self, tmp_path):
         (tmp_path / "notes").mkdir()
         (tmp_path / "notes" / "a.txt").write_text("a")
         project = opened(tmp_path, "folder")
-        fetch = project.store.fetch
-
-        def changing(*arguments: Any) -> Path:
-            (tmp_path / "notes" / "b.txt").write_text("b")
-            return fetch(*arguments)
-
-        monkeypatch.setattr(project.store, "fetch", changing)
-        failure = api.run(project, use_cache=True).of("notes").failure
+        failure = run_while(project, "notes", lambda: (tmp_path / "notes" / "b.txt").write_text("b"))
         assert failure.message == "the folder notes changed while it was read"
 
     def test_what_is_no_folder_is_refused(self, tmp_path, trips):
