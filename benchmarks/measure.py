@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -169,28 +170,38 @@ def run_once(command: Command, *, watch: Callable[[int], None] | None = None) ->
     CommandFailed
         If it does not exit with 0.
     """
-    with tempfile.TemporaryDirectory(prefix="baton-benchmark-") as scratch:
-        folder = command.folder or Path(scratch, "run")
-        folder.mkdir(exist_ok=True)
-        command.prepare(folder)
-        result = Path(scratch, "cost.json")
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(LAUNCHER), str(result), *command.words],
-            cwd=folder,
-            env={**environment(os.environ, command.path), **dict(command.variables)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        if watch is not None:
-            watch(process.pid)
-        stdout, stderr = process.communicate(timeout=TIMEOUT_S)
-        told = result.read_text(encoding="utf-8") if result.exists() else '{"code": "unknown"}'
+    scratch = tempfile.mkdtemp(dir=_scratch().name)
+    folder = command.folder or Path(scratch, "run")
+    folder.mkdir(exist_ok=True)
+    command.prepare(folder)
+    result = Path(scratch, "cost.json")
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(LAUNCHER), str(result), *command.words],
+        cwd=folder,
+        env={**environment(os.environ, command.path), **dict(command.variables)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if watch is not None:
+        watch(process.pid)
+    stdout, stderr = process.communicate(timeout=TIMEOUT_S)
+    told = result.read_text(encoding="utf-8") if result.exists() else '{"code": "unknown"}'
     cost: dict[str, Any] = json.loads(told)
     if cost["code"] != 0:
         raise CommandFailed(f"{shlex.join(command.words)}\nended with code {cost['code']}:\n{stderr}")
     return Run(cost["wall_s"], cost["cpu_s"], cost["peak_mib"], stdout)
+
+
+@cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """Return the folder of all runs.
+
+    It is deleted at the end of the program: ext4 avoids inodes that were freed in the last minute, so that
+    after a deletion every new file costs several times as much.
+    """
+    return tempfile.TemporaryDirectory(prefix="baton-benchmark-")
 
 
 def environment(environ: Mapping[str, str], path: Path | None = None) -> dict[str, str]:

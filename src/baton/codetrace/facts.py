@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 
 import msgspec
 
@@ -104,14 +105,18 @@ def collect(
     NotObservable
         If an observation cannot be stored, such as a file that changed meanwhile.
     """
+    by_file = _modules_by_file()
     sources, roots = [seen], _named_modules(seen, reach)
     extended = reader.reach(function, roots) if roots else reach
     while True:  # what a module runs on import may reach other modules
         sources = [seen, *(s for s in map(seen_at_import, extended.modules) if s is not None)]
-        sources += _of_earlier_tasks(extended, sources)
+        remembering = _remembering(extended)
+        sources += _of_earlier_tasks(remembering, sources)
         found = roots.union(
             *(
-                _roots_on_import(source, extended, reader) if source.module else _roots(source, extended)
+                _roots_on_import(source, extended, reader, by_file)
+                if source.module
+                else _roots(source, extended, by_file)
                 for source in sources
             )
         )
@@ -121,7 +126,8 @@ def collect(
         extended = reader.reach(function, roots)
     if not extended.is_known:
         raise NotObservable("; ".join(extended.unresolved))
-    _keep_for_later_tasks(seen, extended)
+    if remembering:
+        _earlier.append((remembering, seen))
     return Observations(
         roots=tuple(sorted(roots)),
         code={label: digest for label, digest in extended.parts.items() if reach.parts.get(label) != digest},
@@ -297,23 +303,16 @@ def _is_settled(state: os.stat_result) -> bool:
 
 
 _earlier: list[tuple[frozenset[str], Seen]] = []
-"""What this process observed of tasks that call functions with a memory, by the labels of these."""
+"""What this process observed of tasks that can call functions with a memory, by the labels of these."""
 
 
-def _of_earlier_tasks(reach: Reach, sources: Sequence[Seen]) -> list[Seen]:
+def _of_earlier_tasks(remembering: frozenset[str], sources: Sequence[Seen]) -> list[Seen]:
     """Return observations of earlier tasks of this process that share a function with a memory.
 
     ``functools.cache`` gives the task what an earlier one computed, so what that one read counts too.
     """
-    remembering = _remembering(reach)
     known = {id(source) for source in sources}
     return [seen for labels, seen in _earlier if labels & remembering and id(seen) not in known]
-
-
-def _keep_for_later_tasks(seen: Seen, reach: Reach) -> None:
-    remembering = _remembering(reach)
-    if remembering:
-        _earlier.append((remembering, seen))
 
 
 def _remembering(reach: Reach) -> frozenset[str]:
@@ -342,15 +341,21 @@ def _value_has_memory(value: object) -> bool:
     if home == "baton" or (home and is_standard(home)):
         return False
     held = vars(value).values() if isinstance(value, type) else ()
-    return any(callable(inspect.getattr_static(one, "cache_clear", None)) for one in (value, *held))
+    return any(
+        callable(inspect.getattr_static(one, "cache_clear", None))
+        for one in (value, *held)
+        if not (type(one) in _WITHOUT_MEMORY or (type(one) is FunctionType and not vars(one)))
+    )
 
 
-def _roots(seen: Seen, reach: Reach) -> set[str]:
+_WITHOUT_MEMORY = frozenset({str, int, float, bool, type(None), tuple, list, dict})
+
+
+def _roots(seen: Seen, reach: Reach, by_file: Mapping[str, str]) -> set[str]:
     """Return what ran, or may have run, but was not found by reading."""
     known = set(reach.parts)
     whole = {label.partition(":")[0] for label in known if label.endswith(f":{WHOLE}")}
     roots: set[str] = set()
-    by_file = _modules_by_file()
     possible = [c for c in seen.may_have_run.values() if by_file.get(c.co_filename) in reach.modules]
     for file, name, line in execution.names_of([*seen.executed.values(), *possible]):
         module = by_file.get(file)
@@ -369,9 +374,11 @@ def _roots(seen: Seen, reach: Reach) -> set[str]:
     return roots
 
 
-def _roots_on_import(seen: Seen, reach: Reach, reader: CodeReader) -> set[str]:
+def _roots_on_import(seen: Seen, reach: Reach, reader: CodeReader, by_file: Mapping[str, str]) -> set[str]:
     """Return what ran while a module was imported although no statement of it leads there by reading."""
-    ran = {label for label in _roots(seen, reach) if not label.endswith(f":{WHOLE}")}
+    ran = {label for label in _roots(seen, reach, by_file) if not label.endswith(f":{WHOLE}")}
+    if ran:
+        ran -= _named_from(seen.module, ran, reader)  # as a rule, all
     if not ran:
         return set()
     explained = reader.reach(NamedCode(seen.module, WHOLE))
@@ -381,6 +388,36 @@ def _roots_on_import(seen: Seen, reach: Reach, reader: CodeReader) -> set[str]:
         if not (label.endswith(f":{ON_IMPORT}") and label.partition(":")[0] in explained.modules)
         and f"{label.partition(':')[0]}:{WHOLE}" not in explained.parts
     }
+
+
+def _named_from(module: str, labels: set[str], reader: CodeReader) -> set[str]:
+    """Return those of the definitions to which names lead from a module through others that were read.
+
+    A walk finds more, but reads all modules that this one can reach.
+    """
+    found: set[str] = set()
+    waiting = _names_in(module, reader)
+    while waiting and not labels <= found:
+        label = waiting.pop()
+        if label not in found:
+            found.add(label)
+            home, _, name = label.partition(":")
+            summary = reader.summary_if_read(home)
+            if summary is not None and name in summary.definitions:
+                refs = {ref.partition(".")[0] for ref in summary.definitions[name].refs}
+                waiting += [f"{home}:{ref}" for ref in refs & summary.definitions.keys()]
+                waiting += [target for ref in refs for target in summary.imports.get(ref, ())]
+    return labels & found
+
+
+def _names_in(module: str, reader: CodeReader) -> list[str]:
+    """Return what a module defines or imports by name."""
+    summary = reader.module(module).summary
+    if summary is None:
+        return []
+    return [f"{module}:{name}" for name in summary.definitions] + [
+        target for targets in summary.imports.values() for target in targets
+    ]
 
 
 def _named_modules(seen: Seen, reach: Reach) -> set[str]:

@@ -409,12 +409,13 @@ def _on_read(path: str) -> None:
 
 
 def _note_file(name: str, frame: FrameType | None) -> None:
-    if frame is not None and not _counts(name, frame):
+    concerned = [seen for seen in _recording() if not seen.is_ignored(name)]
+    if not concerned or (frame is not None and not _counts(name, frame)):
         return
-    for seen in _recording():
+    for seen in concerned:
         if name in seen.looked_for:  # now read, so its content counts, not only its existence
             seen.looked_for.discard(name)
-        if name not in seen.written and name not in seen.files and not seen.is_ignored(name):
+        if name not in seen.written and name not in seen.files:
             seen.files[name] = _state(name)
 
 

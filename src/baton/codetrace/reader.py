@@ -98,6 +98,11 @@ class CodeReader:
             self._modules[name] = self._read(name)
         return self._modules[name]
 
+    def summary_if_read(self, name: str) -> ModuleSummary | None:
+        """Return a module's summary if it was read before."""
+        known = self._modules.get(name)
+        return known.summary if known is not None else None
+
     def _forget_changed(self) -> None:
         changed = [
             name
