@@ -95,8 +95,11 @@ class Observed:
 class ArtifactStore(Protocol):
     """Stores artifacts and the results of finished tasks."""
 
-    def save(self, name: str, kind: type[Kind], value: Any) -> Artifact:
-        """Store a value and return the reference; raise TypeError if it is not of the kind."""
+    def save(self, name: str, kind: type[Kind], value: Any, scratch: Path | None = None) -> Artifact:
+        """Store a value and return the reference; raise TypeError if it is not of the kind.
+
+        Files in the folder `scratch` belong to the store from now on: it need not copy them.
+        """
 
     def load(self, artifact: Artifact, kind: type[Kind]) -> Any:
         """Return the value; raise `baton.errors.CorruptObject` if the bytes do not match the digest."""
@@ -402,7 +405,7 @@ def _compute(
             run.store.begin_effect(task, run)
         with run.store.observing(task, decision, run.folders) as observed:
             values = _call(task, own, run.seen_by(task), context, run)
-            outputs = _save(task, values, run.store)
+            outputs = _save(task, values, run.store, scratch)
             if task.external is not None:
                 (stored,) = outputs.values()
                 run.store.require_unchanged(task, run.seen_by(task), decision, stored)
@@ -490,11 +493,11 @@ def _call(
     return values
 
 
-def _save(task: AnyTask, values: tuple[Any, ...], store: ArtifactStore) -> dict[str, Artifact]:
+def _save(task: AnyTask, values: tuple[Any, ...], store: ArtifactStore, scratch: Path) -> dict[str, Artifact]:
     outputs: dict[str, Artifact] = {}
     for (name, kind), value in zip(task.outputs.items(), values, strict=True):
         try:
-            outputs[name] = store.save(name, kind, value)
+            outputs[name] = store.save(name, kind, value, scratch)
         except TypeError as error:
             hint = getattr(error, "hint", "")
             raise BatonError(f"cannot store '{name}': {error}", hint) from error

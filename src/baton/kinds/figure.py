@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baton.core.artifact import Kind, mismatch
+from baton.core.files import copy_file
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -26,7 +26,7 @@ class FigureKind(Kind):
     def write(cls, value: Any, path: Path) -> None:
         """Draw a figure, or copy the picture that another task drew; raise TypeError for anything else."""
         if isinstance(value, Path):
-            shutil.copyfile(value, path)
+            copy_file(value, path)
             return
         from matplotlib.figure import Figure as Drawn
 

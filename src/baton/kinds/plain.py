@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from baton.core.artifact import Kind, mismatch
 from baton.core.external import External, model_address
+from baton.core.files import copy_file
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -66,7 +66,7 @@ class _FileKind(Kind):
             raise mismatch("the path of a file", value, cls)
         if not value.is_file():
             raise TypeError(f"expected the path of a file, but {value} is none")
-        shutil.copyfile(value, path)
+        copy_file(value, path)
 
     @classmethod
     def read(cls, path: Path) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from baton.core.artifact import Artifact, Kind
+from baton.core.files import copy_file
 from baton.errors import UsageError, nearest
 from baton.kinds.plain import FOLDER_KIND, OF_SEVERAL_FILES
 from baton.runs.project import Project
@@ -76,14 +77,18 @@ class FoundArtifact:
         source = self.path
         try:
             if source.is_dir():
-                shutil.copytree(source, temporary, copy_function=shutil.copyfile)  # not read-only
+                shutil.copytree(source, temporary, copy_function=_copy)  # not read-only
             else:
-                shutil.copyfile(source, temporary)
+                copy_file(source, temporary)
             temporary.rename(target)
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.unlink(missing_ok=True)
             raise UsageError(f"{target} cannot be written: {error.strerror or error}") from error
+
+
+def _copy(source: str, target: str) -> None:
+    copy_file(Path(source), Path(target))
 
 
 def find_artifact(project: Project, name: str, run: str = "latest") -> FoundArtifact:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,6 +104,34 @@ class LocalPlace:
         with translated(self.shown, "written"):
             for name in names:
                 (self.root / name).unlink(missing_ok=True)
+
+
+def take_over(source: object, target: Path, folder: Path | None) -> bool:
+    """Make a large file of a folder that is about to be deleted available under another path, uncopied.
+
+    Returns whether that was possible: if not, it must be copied.  Small files are copied in any case,
+    because a copy is safe from a task that keeps a file open.
+    """
+    if folder is None or not isinstance(source, Path):
+        return False
+    try:
+        state = source.lstat()
+        if not stat.S_ISREG(state.st_mode) or state.st_nlink > 1 or state.st_size < _LARGE:
+            return False
+        if not source.resolve().is_relative_to(folder.resolve()):
+            return False
+        target.touch()
+        usual_mode = target.stat().st_mode
+        target.unlink()
+        target.hardlink_to(source)
+        target.chmod(usual_mode)
+    except OSError:  # another file system, or one without links
+        target.unlink(missing_ok=True)
+        return False
+    return True
+
+
+_LARGE = 16 << 20
 
 
 def _blocks(file: IO[bytes], place: str) -> Iterator[bytes]:

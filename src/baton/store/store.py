@@ -35,6 +35,7 @@ from baton.store.first_difference import first_difference
 from baton.store.held_code import code_inside, digest_of_all, digests_of_code
 from baton.store.index import Entry, Index
 from baton.store.key import RULE_VERSION, Work, describe_work
+from baton.store.local import take_over
 from baton.store.locks import Locks
 from baton.store.objects import ObjectStore
 from baton.store.shown import without_secrets_in
@@ -96,12 +97,14 @@ class Store:
         self._held: dict[str, dict[str, str]] = {}
         """The code inside values saved here, by its combined digest."""
 
-    def save(self, name: str, kind: type[Kind], value: Any) -> Artifact:
+    def save(self, name: str, kind: type[Kind], value: Any, scratch: Path | None = None) -> Artifact:
         """Store a value; see `ArtifactStore.save`."""
         if kind is FILES_KIND or kind is FOLDER_KIND:
-            return self._save_files(name, kind, files_below(value) if kind is FOLDER_KIND else value)
+            files = files_below(value) if kind is FOLDER_KIND else value
+            return self._save_files(name, kind, files, scratch)
         with self.objects.new_file() as path:
-            kind.write(value, path)
+            if not (kind is FILE_KIND and take_over(value, path, scratch)):
+                kind.write(value, path)
             digest, size = self.objects.put(path)
         held = code_inside(kind, value, self.code)
         code = digest_of_all(held)
@@ -487,7 +490,7 @@ class Store:
         listed = "\n".join(f"{name}={digest}" for name, digest in sorted(parts.items()))
         return hashlib.sha256(listed.encode()).hexdigest()
 
-    def _save_files(self, name: str, kind: type[Kind], value: Any) -> Artifact:
+    def _save_files(self, name: str, kind: type[Kind], value: Any, scratch: Path | None) -> Artifact:
         if not isinstance(value, Mapping):
             raise TypeError(f"expected a mapping of names to paths, got {type(value).__qualname__}")
         members: dict[str, str] = {}
@@ -498,7 +501,8 @@ class Store:
             if any(parent.as_posix() in value for parent in PurePosixPath(member).parents):
                 raise TypeError(f"file name {member!r} is below another file's name")
             with self.objects.new_file() as path:
-                FILE_KIND.write(source, path)
+                if not take_over(source, path, scratch):
+                    FILE_KIND.write(source, path)
                 members[member], size = self.objects.put(path)
                 total += size
         with self.objects.new_file() as path:

@@ -232,7 +232,7 @@ def test_a_store_that_cannot_be_written_is_told(make_run, tmp_path):
         def __getattr__(self, name):
             return getattr(make_run().store, name)
 
-        def save(self, name, kind, value):
+        def save(self, name, kind, value, scratch):
             raise OSError(28, "No space left on device")
 
     failure = execute_task(number, {}, make_run(store=Full())).failure

@@ -39,6 +39,23 @@ def two_files(tmp_path) -> dict[str, Path]:
     return {"a.txt": tmp_path / "one", "deep/b.txt": tmp_path / "two"}
 
 
+LARGE = 17 << 20
+
+
+def file_of(path: Path, size: int = LARGE) -> int:
+    """Write a file of zeros that takes no space, and return its number in the file system."""
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path.stat().st_ino
+
+
+@pytest.fixture
+def scratch(tmp_path) -> Path:
+    """Return a task's scratch folder."""
+    (tmp_path / "scratch").mkdir()
+    return tmp_path / "scratch"
+
+
 class TestFiles:
     """Sets of files."""
 
@@ -52,6 +69,36 @@ class TestFiles:
     def test_have_one_digest_in_any_order(self, store, two_files):
         turned = dict(reversed(two_files.items()))
         assert store.save("files", Files, two_files) == store.save("files", Files, turned)
+
+    def test_large_ones_of_the_scratch_folder_are_not_copied(self, store, scratch):
+        number = file_of(scratch / "made.bin")
+        made = store.save("file", File, scratch / "made.bin", scratch)
+        (scratch / "made.bin").unlink()
+        stored = store.objects.path_of(made.digest)
+        assert (stored.stat().st_ino, stored.stat().st_size) == (number, LARGE)
+        assert not stored.stat().st_mode & 0o222
+
+    @pytest.mark.parametrize("way", ["elsewhere", "link", "link to a folder", "second name", "dots", "small"])
+    def test_all_others_are_copied(self, store, scratch, tmp_path, way):
+        size = 1000 if way == "small" else LARGE
+        (tmp_path / "kept").mkdir()
+        kept = (scratch if way == "small" else tmp_path / "kept") / "made.bin"
+        number = file_of(kept, size)
+        (scratch / "folder").symlink_to(tmp_path / "kept")
+        (scratch / "link.bin").symlink_to(kept)
+        if way == "second name":
+            (scratch / "second.bin").hardlink_to(kept)
+        given = {
+            "link": scratch / "link.bin",
+            "link to a folder": scratch / "folder" / "made.bin",
+            "second name": scratch / "second.bin",
+            "dots": scratch / ".." / "kept" / "made.bin",
+        }.get(way, kept)
+        made = store.save("files", Files, {"made.bin": given}, scratch)
+        stored = store.load(made, Files)["made.bin"]
+        assert stored.stat().st_ino != number
+        assert stored.stat().st_size == size == kept.stat().st_size
+        assert kept.stat().st_mode & 0o200
 
     def test_that_are_links_are_kept_by_content(self, store, two_files, tmp_path):
         (tmp_path / "link").symlink_to(two_files["a.txt"])
