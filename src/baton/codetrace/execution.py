@@ -166,8 +166,14 @@ def _reset_counters(is_own: Callable[[str], bool]) -> None:
         if counter.value == 0 and code.co_name not in _WITHIN
     }
     functions = set(_functions_of_modules())
-    known = {id(one.__code__) for one in functions}
-    is_whole = bool(full.keys() - known) or any("<locals>" in code.co_qualname for code in full.values())
+    replaced: dict[int, tuple[CodeType, ctypes.c_short]] = {}
+    for function in functions:
+        _collect(function.__code__, replaced)
+    outer = {id(function.__code__) for function in functions}
+    is_whole = any(
+        key not in replaced or (key not in outer and sys.getrefcount(code) > _REFERENCES)
+        for key, code in full.items()
+    )
     if is_whole:
         functions = set(_own_functions(is_own))  # the whole heap: ten times as slow
     copies: dict[int, CodeType] = {}
@@ -178,6 +184,11 @@ def _reset_counters(is_own: Callable[[str], bool]) -> None:
             del _codes[key]
     for function in functions:
         _collect(function.__code__, _codes)
+
+
+_REFERENCES = 7
+"""To the code of a function inside another, while no such function exists: from the code around it, from
+`_codes`, `replaced`, `full` and its item, and from two names."""
 
 
 def _functions_of_modules() -> Iterator[FunctionType]:

@@ -134,7 +134,8 @@ def watching(ignored: tuple[str, ...], known: Collection[str] = ()) -> Iterator[
     installed_prefixes()  # whoever is asked for a path asks for these, which ask for paths the first time
     seen = Seen(tuple(f"{Path(folder).absolute()}{os.sep}" for folder in ignored))
     seen.foreign_threads = frozenset(sys._current_frames()) - {threading.get_ident()} - _own_threads
-    with _noted_in(seen), execution.watching(seen.executed, seen.may_have_run, is_own_file, known):
+    # Looking at code raises audit events, so it comes before these are recorded and after.
+    with execution.watching(seen.executed, seen.may_have_run, is_own_file, known), _noted_in(seen):
         yield seen
 
 
@@ -159,7 +160,7 @@ def _while_imported(module: str) -> Iterator[None]:
     seen = _at_import[module] = Seen(module=module)
     before = frozenset(sys._current_frames())
     seen.foreign_threads = before - {threading.get_ident()} - _own_threads
-    with _noted_in(seen), execution.watching(seen.executed, seen.may_have_run, is_own_file):
+    with execution.watching(seen.executed, seen.may_have_run, is_own_file), _noted_in(seen):
         yield
     _own_threads.update(sys._current_frames().keys() - before)
 

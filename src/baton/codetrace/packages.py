@@ -59,9 +59,13 @@ def distribution_of(import_name: str) -> str:
         Its normalised name; several joined by ``"+"`` if they share the module; ``"module NAME"`` if
         none claims it.
     """
-    guess = _normalised(_DISTRIBUTIONS.get(import_name, import_name))
+    guess = _normalised(_DISTRIBUTIONS.get(import_name, import_name.lstrip("_")))
     if guess in _installed() and import_name not in _shared_names():
-        return guess
+        if not import_name.startswith("_"):
+            return guess
+        own = [path for path in _metadata_paths() if name_in(path.name) == guess]
+        if any(_claims(path, import_name) for path in own):
+            return guess
     return "+".join(sorted(_claimed_by(import_name))) or f"module {import_name}"
 
 
