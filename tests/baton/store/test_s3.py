@@ -22,7 +22,38 @@ from baton.store.remote import MARKER
 from tests.conftest import Command, Ended
 
 CONTENT = b"some bytes"
-SAMPLE = ("--source", "sample", "--num-boost-round", "3")
+SAMPLE = ("--source", "sample")
+FLOW = ("--pipeline", "flow:dag")
+PIPELINE = """
+from baton import Dag, File, Files, Json, TaskContext, task
+
+
+@task
+def pages(context: TaskContext) -> Files:
+    for name in ("a.txt", "b.txt"):
+        (context.scratch / name).write_text(name)
+    return {name: context.scratch / name for name in ("a.txt", "b.txt")}
+
+
+@task
+def features(pages: Files) -> Json:
+    return {name: path.read_text() for name, path in pages.items()}
+
+
+@task(outputs=("model", "history"))
+def train(features: Json, context: TaskContext) -> tuple[File, Json]:
+    (context.scratch / "model.bin").write_text(str(features) * 10_000)
+    return context.scratch / "model.bin", sorted(features)
+
+
+@task(outputs=("evaluation", "pictures"))
+def evaluate(model: File, history: Json, context: TaskContext) -> tuple[Json, Files]:
+    (context.scratch / "curve.svg").write_text(str(history))
+    return {"size": model.stat().st_size}, {"curve.svg": context.scratch / "curve.svg"}
+
+
+dag = Dag("flow", [pages, features, train, evaluate], default="evaluate")
+"""
 
 
 @pytest.fixture
@@ -56,6 +87,7 @@ class Machine:
     def __init__(self, baton: Command, folder: Path, store: str) -> None:
         self.folder = folder / "project"
         self.folder.mkdir(parents=True)
+        (self.folder / "flow.py").write_text(PIPELINE)
         self._baton, self._home, self._store = baton, folder, store
 
     def __call__(self, *arguments: str) -> Ended:
@@ -144,10 +176,10 @@ class TestTwoMachines:
     """Two folders, two homes, two processes, one bucket."""
 
     def test_compute_nothing_twice_and_get_the_same(self, machine, url, s3, s3_bucket, tmp_path, s3_server):
-        first, made = machine("one").run("evaluate", *SAMPLE)
+        first, made = machine("one").run("evaluate", *FLOW)
         assert set(first.values()) == {"succeeded"}
         before = len(s3_server.requests())
-        second, again = machine("two").run("evaluate", *SAMPLE)
+        second, again = machine("two").run("evaluate", *FLOW)
         asked = s3_server.requests()[before:]
         assert set(second.values()) == {"cached"}
         assert again == made
@@ -156,7 +188,7 @@ class TestTwoMachines:
         assert len(entries) == len(second)
         assert all(line.startswith("GET") for line in entries)
         reads = {line for line in asked if line.startswith("GET") and "/objects/" in line}
-        listed = {made[name] for name in ("train_files", "val_files", "pictures")}
+        listed = {made[name] for name in ("pages", "pictures")}
         assert {line.rpartition("/")[2] for line in reads} == listed
         assert not [line for line in asked if "?" in line or line.startswith("PUT")]
         for key in keys(s3, url):
@@ -166,27 +198,27 @@ class TestTwoMachines:
                 assert str(Path(__file__).parents[3]) not in text
 
     def test_mend_an_object_of_another_size_without_a_word(self, machine, s3, s3_bucket):
-        _, made = machine("one").run("evaluate", *SAMPLE)
-        key = f"team/store/{name_of(made['reference_booster'])}"
+        _, made = machine("one").run("evaluate", *FLOW)
+        key = f"team/store/{name_of(made['model'])}"
         s3.put_object(Bucket=s3_bucket, Key=key, Body=b"no booster")
-        outcomes, again = machine("two").run("evaluate", *SAMPLE)
+        outcomes, again = machine("two").run("evaluate", *FLOW)
         assert (outcomes["features"], outcomes["train"]) == ("cached", "succeeded")
         assert again == made
 
     def test_compute_an_object_anew_that_was_damaged_in_the_bucket(self, machine, s3, s3_bucket):
-        _, made = machine("one").run("evaluate", *SAMPLE)
-        digest = made["reference_booster"]
+        _, made = machine("one").run("evaluate", *FLOW)
+        digest = made["model"]
         key = f"team/store/{name_of(digest)}"
         good = s3.get_object(Bucket=s3_bucket, Key=key)["Body"].read()
         s3.put_object(Bucket=s3_bucket, Key=key, Body=b"x" * len(good))
-        outcomes, again = machine("two").run("evaluate", "--force", "evaluate", *SAMPLE)
+        outcomes, again = machine("two").run("evaluate", "--force", "evaluate", *FLOW)
         assert (outcomes["features"], outcomes["train"]) == ("cached", "succeeded")
         assert again == made
         assert s3.get_object(Bucket=s3_bucket, Key=key)["Body"].read() == good
 
     def test_hand_a_task_over_by_references_alone(self, machine, tmp_path, url, monkeypatch):
-        _, made = machine("one").run("evaluate", *SAMPLE)
-        ended = json.loads(machine("two")("run", "--json", "--cache", "train", *SAMPLE).stdout)
+        _, made = machine("one").run("evaluate", *FLOW)
+        ended = json.loads(machine("two")("run", "--json", "--cache", "train", *FLOW).stdout)
         inputs = {
             name: Artifact.from_dict(fields)
             for task in ended["tasks"]
@@ -194,8 +226,8 @@ class TestTwoMachines:
         }
         worker = tmp_path / "worker"
         worker.mkdir()
-        options = {"store": url, "source": "sample", "num_boost_round": 3}
-        project = open_project(folder=worker, options=options, environ={})
+        (worker / "flow.py").write_text(PIPELINE)
+        project = open_project(folder=worker, options={"store": url, "pipeline": "flow:dag"}, environ={})
         execution = Execution.begin(project, ("evaluate",), "simple")
         report = execute_task(execution.dag.task("evaluate"), inputs, execution.task_run)
         assert {name: artifact.digest for name, artifact in report.outputs.items()} == {
@@ -223,8 +255,8 @@ class TestTwoMachines:
 def test_two_machines_share_a_folder_named_by_a_url(baton, tmp_path):
     store = f"file://{tmp_path}/shared"
     one, two = (Machine(baton, tmp_path / name, store) for name in ("one", "two"))
-    first, made = one.run("features", "--source", "sample")
-    second, again = two.run("features", "--source", "sample")
+    first, made = one.run("features", *FLOW)
+    second, again = two.run("features", *FLOW)
     assert set(first.values()) == {"succeeded"}
     assert set(second.values()) == {"cached"}
     assert again == made
