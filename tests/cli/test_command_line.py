@@ -151,6 +151,7 @@ def test_resume_uses_what_was_finished(baton: Command) -> None:
         (("run", "--month", "one"), 2, "--month cannot be 'one': expected a whole number in the digits"),
         (("run", "--encoding", "dense"), 2, "--encoding cannot be 'dense'"),
         (("run", "--engine", "spark"), 2, "engine 'spark' does not exist"),
+        (("airflow", "up", "--source", ""), 2, "--source cannot be empty here"),
         (("run", "--resume", "yesterday"), 2, "run 'yesterday' does not exist"),
         (("run", "--pipeline", "nowhere:dag"), 2, "module 'nowhere' does not exist"),
         (("run", "--pipeline", "json:dag"), 2, "json has no 'dag'"),

@@ -35,7 +35,14 @@ def up(ctx: click.Context, port: int) -> int:
     project = ctx.obj
     project.require_writable()
     # The tasks get this command's options through the environment, not through the DAG file.
-    variables = {variable_for(name): as_text(value) for name, value in _given(ctx).items()}
+    given = {name: as_text(value) for name, value in _given(ctx).items()}
+    for name in (name for name, text in given.items() if text == ""):
+        raise UsageError(
+            f"--{name.replace('_', '-')} cannot be empty here: Airflow's tasks get it through the environment, "
+            "where empty means not set",
+            f'to set it in the file: baton config set {name} ""',
+        )
+    variables = {variable_for(name): text for name, text in given.items()}
     if ctx.meta.get("config"):
         variables["BATON_CONFIG"] = str(ctx.meta["config"].absolute())
     output.say("starting Airflow, this takes about half a minute")
