@@ -38,8 +38,8 @@ def up(ctx: click.Context, port: int) -> int:
     given = {name: as_text(value) for name, value in _given(ctx).items()}
     for name in (name for name, text in given.items() if text == ""):
         raise UsageError(
-            f"--{name.replace('_', '-')} cannot be empty here: Airflow's tasks get it through the environment, "
-            "where empty means not set",
+            f"--{name.replace('_', '-')} cannot be empty here: Airflow's tasks get it through the "
+            "environment, where empty means not set",
             f'to set it in the file: baton config set {name} ""',
         )
     variables = {variable_for(name): text for name, text in given.items()}
