@@ -23,9 +23,9 @@ class IrisParameters(Parameters):
 @task
 def flowers() -> Table:
     """Read the flowers that scikit-learn brings along."""
-    data = load_iris()
-    return pl.DataFrame(data.data, schema=["sepal_cm", "sepal_w_cm", "petal_cm", "petal_w_cm"]).with_columns(
-        species=pl.Series(data.target)
+    sizes, species = load_iris(return_X_y=True)
+    return pl.DataFrame(sizes, schema=["sepal_cm", "sepal_w_cm", "petal_cm", "petal_w_cm"]).with_columns(
+        species=pl.Series(species)
     )
 
 

@@ -1,6 +1,7 @@
 """Write small data with columns of Kedro's spaceflights into the folder `data`: python make_data.py."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,8 @@ def main() -> None:
         "shuttle_id": range(SHUTTLES),
         "review_scores_rating": random.integers(60, 101, SHUTTLES).astype(float),
     }
-    for name, columns in {"companies": companies, "shuttles": shuttles, "reviews": reviews}.items():
+    tables: dict[str, dict[str, Any]] = {"companies": companies, "shuttles": shuttles, "reviews": reviews}
+    for name, columns in tables.items():
         pd.DataFrame(columns).to_csv(FOLDER / f"{name}.csv", index=False)
 
 

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 from tests.conftest import Command
-from tests.docs.test_docs import ROOT, readme_pipeline
+from tests.docs.test_docs import ROOT, blocks, readme_pipeline
+
+EXAMPLES = ROOT / "examples"
+OWN_PIPELINE = ROOT / "docs" / "how-to" / "own-pipeline.md"
 
 
 def test_they_pass_mypy_strictly(tmp_path: Path, baton: Command) -> None:
@@ -15,10 +18,15 @@ def test_they_pass_mypy_strictly(tmp_path: Path, baton: Command) -> None:
     assert baton("init", "begun").code == 0
     paths = [tmp_path / "flowers.py", tmp_path / "begun" / "begun.py", tmp_path / "begun" / "test_begun.py"]
     for name in ("spaceflights", "get_started", "titanic", "parts"):
-        paths.append(ROOT / "examples" / name / f"{name}.py")
-    paths.append(ROOT / "examples" / "own_pipeline" / "iris.py")
+        paths.append(EXAMPLES / name / f"{name}.py")
+    paths.append(EXAMPLES / "own_pipeline" / "iris.py")
+    texts = {f"{path.parent.name}_data": path.read_text() for path in EXAMPLES.glob("*/make_data.py")}
+    texts |= {f"block_{number}": text for number, text in enumerate(blocks(OWN_PIPELINE, "python"))}
+    for name, text in texts.items():
+        paths.append(tmp_path / f"{name}.py")
+        paths[-1].write_text(text)
     (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = True\nignore_missing_imports = True\n")
-    roots = [tmp_path / "begun", ROOT / "examples" / "titanic"]
+    roots = [tmp_path / "begun", EXAMPLES / "titanic"]
     checked = subprocess.run(
         [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", *map(str, paths)],
         cwd=tmp_path,
