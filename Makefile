@@ -78,7 +78,7 @@ audit: $(VENV)/uv.stamp  ## Ask the advisory database about the locked dependenc
 check: lint types test long docs audit  ## Everything that must hold before a release
 
 lock: $(VENV)/uv.stamp  ## Choose the newest versions that fit together, with hashes
-	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --all-extras --output-file requirements/all.lock
+	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --extra all --extra dev --output-file requirements/all.lock
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --extra build --constraint requirements/all.lock --output-file requirements/base.lock
 	printf 'doit\npytask\nsnakemake\ndvc\nkedro\n' | $(UV) pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --output-file requirements/bench.lock
 	echo 'uv>=0.9' | $(UV) pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --output-file requirements/uv.lock

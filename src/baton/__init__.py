@@ -12,6 +12,7 @@ from baton.core.task import Task, task
 from baton.core.tracker import Champion, ModelRegistry, TrackingRun
 from baton.errors import BatonError, Skip, TaskError
 from baton.kinds.arrow import Arrow
+from baton.kinds.catboost import CatBoost
 from baton.kinds.figure import Figure
 from baton.kinds.lightgbm import LightGBM
 from baton.kinds.numpy import Matrix
@@ -19,6 +20,7 @@ from baton.kinds.pandas import Frame
 from baton.kinds.plain import File, Files, Folder, InputFile, InputFolder, InputModel, Json, Registered
 from baton.kinds.polars import Scan, Table
 from baton.kinds.sklearn import Estimator, EstimatorKind
+from baton.kinds.torch import Torch
 from baton.kinds.xgboost import Booster
 
 __version__ = "0.1.0"
@@ -27,6 +29,7 @@ __all__ = [
     "Arrow",
     "BatonError",
     "Booster",
+    "CatBoost",
     "Champion",
     "Dag",
     "Estimator",
@@ -54,6 +57,7 @@ __all__ = [
     "Task",
     "TaskContext",
     "TaskError",
+    "Torch",
     "TrackingRun",
     "__version__",
     "flatten",

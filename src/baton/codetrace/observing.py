@@ -29,6 +29,7 @@ from typing import Any
 
 from baton.codetrace import execution, loading, native
 from baton.codetrace.modules import Location, installed_prefixes, is_installed
+from baton.core import offers
 
 _SESSION_VARIABLES = frozenset(
     "_ COLORTERM COLUMNS CI DBUS_SESSION_BUS_ADDRESS DISPLAY EDITOR HOME HOSTNAME LANG LANGUAGE LINES "
@@ -169,7 +170,22 @@ def _begin() -> None:
     global _hooked
     if not _hooked:
         _hooked = True
+        offers.hooks.unobserved = _unobserved
         sys.addaudithook(_on_event)
+
+
+@contextmanager
+def _unobserved() -> Iterator[None]:
+    """Record nothing that this thread does in the context: baton itself reads something."""
+    before = getattr(_apart, "is_set", False)
+    _apart.is_set = True
+    try:
+        yield
+    finally:
+        _apart.is_set = before
+
+
+_apart = threading.local()
 
 
 def follow_imports(home_module: str) -> None:
@@ -188,6 +204,8 @@ def follow_imports(home_module: str) -> None:
 
 def _recording() -> list[Seen]:
     """Return the records that include this thread."""
+    if getattr(_apart, "is_set", False):
+        return []
     me = threading.get_ident()
     return [seen for seen in _active if me not in seen.foreign_threads]
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
+
+from baton.core.offers import Offer, UnusableKind, all_offers, offers_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Artifact:
     code : str
         Digest of the code that the bytes refer to but do not contain, see `Kind.code`; empty if none.
     suffix : str
-        For ``file``, the suffix of the file's name; empty if none.
+        The suffix of the file's name if its kind has several, as ``file``; empty if none.
     """
 
     name: str
@@ -102,6 +104,11 @@ class Kind:
         raise NotImplementedError(f"kind {cls.__name__} does not implement read")
 
     @classmethod
+    def suffix_of(cls, value: Any) -> str:  # noqa: ARG003
+        """Return the suffix of a value's file if it is not `suffix`, for values that tasks take as a path."""
+        return ""
+
+    @classmethod
     def code(cls, value: Any) -> Iterable[Callable[..., Any]]:  # noqa: ARG003
         """Return your own functions and classes that the bytes of `value` refer to but do not contain.
 
@@ -121,15 +128,86 @@ def are_compatible(one: type[Kind], other: type[Kind]) -> bool:
 
 
 def kind_for(annotation: Any) -> str:
-    """Return the names of the loaded kinds whose values are of a type, or an empty text."""
+    """Return the names of the loaded kinds whose values are of a type, or an empty text.
+
+    If there are none, return what distributions offer for the type or a class that it derives from.
+    """
     found = typing.get_origin(annotation) or annotation
     if not isinstance(found, type):
         return ""
-    name = _short_name(found)
-    names = {name, f"{name.partition('.')[0]}.*"}
-    return " or ".join(
-        kind.__name__.strip("_").removesuffix("Kind") for kind in _typed if names & set(kind.types)
+    names = _names_of(found)
+    loaded = (
+        kind.__name__.strip("_").removesuffix("Kind") for kind in _typed if not names.isdisjoint(kind.types)
     )
+    try:
+        return " or ".join(loaded) or " or ".join(map(str, offers_for(_names_of(*found.__mro__))))
+    except UnusableKind:
+        return ""
+
+
+def offered_kind(annotation: Any) -> type[Kind] | None:
+    """Return the kind that an installed distribution offers for a type, or None.
+
+    Raises
+    ------
+    UnusableKind
+        If the kind cannot be loaded, or several distributions offer one.
+    """
+    found = typing.get_origin(annotation) or annotation
+    if not isinstance(found, type):
+        return None
+    offers = offers_for(_names_of(found))
+    if len({offer.point.value for offer in offers}) > 1:
+        places = " or ".join(f"{offer.point.value} of {offer.distribution}" for offer in offers)
+        raise UnusableKind(
+            f"several kinds are offered for {_short_name(found)}: annotate it with {places}, or uninstall one"
+        )
+    return _loaded(offers[0]) if offers else None
+
+
+def kind_called(name: str) -> type[Kind] | None:
+    """Return the loaded or offered kind that stored values of this kind are read with, or None.
+
+    Raises
+    ------
+    UnusableKind
+        If there is none, but offered kinds that cannot be loaded, which may be it.
+    """
+    loaded = _with_name(name)
+    if loaded is not None:
+        return loaded
+    broken = []
+    for offer in all_offers():
+        try:
+            _loaded(offer)
+        except UnusableKind as error:
+            broken.append(str(error))
+    loaded = _with_name(name)
+    if loaded is None and broken:
+        raise UnusableKind("; ".join(dict.fromkeys(broken)))
+    return loaded
+
+
+def _with_name(name: str) -> type[Kind] | None:
+    return next((one for one in _below(Kind) if vars(one).get("name") == name), None)
+
+
+def _below(kind: type[Kind]) -> Iterator[type[Kind]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from _below(one)
+
+
+def _loaded(offer: Offer) -> type[Kind]:
+    """Return the kind that is offered; raise UnusableKind if that fails."""
+    problem = f"the kind for {offer.type} that {offer.distribution} offers cannot be loaded"
+    try:
+        kind = offer.point.load()
+    except Exception as error:  # another's module may raise anything
+        raise UnusableKind(f"{problem}: {type(error).__name__}: {error}") from error
+    if not (isinstance(kind, type) and issubclass(kind, Kind)):
+        raise UnusableKind(f"{problem}: {offer.point.value} is not a subclass of baton.Kind")
+    return kind
 
 
 class WrongKind(TypeError):
@@ -157,6 +235,12 @@ def mismatch(expected: str, value: object, kind: type[Kind]) -> WrongKind:
     ways = [f"return {conversion}"] if conversion else []
     ways += [f"annotate it {fitting}"] if fitting else []
     return WrongKind(f"expected {expected}, got {found.__module__}.{found.__qualname__}", ", or ".join(ways))
+
+
+def _names_of(*found: type) -> set[str]:
+    """Return the names under which kinds name types."""
+    names = set(map(_short_name, found))
+    return names | {f"{name.partition('.')[0]}.*" for name in names}
 
 
 def _short_name(found: type) -> str:

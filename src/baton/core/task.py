@@ -1,10 +1,11 @@
 """A task: a plain typed function with its name, inputs, outputs and settings.
 
-A task's arguments declare what it needs: an argument annotated with a kind (``Table``, ``Json``...)
-takes the artifact of that name, ``Mapping[str, Table]`` several artifacts by name, ``TaskContext`` the
-context, ``TrackingRun`` the tracker's record of the execution, and any other the parameter of that name.
-The output has the task's name unless ``outputs`` is given.  `Task.bind` makes a copy under another name
-whose arguments take other artifacts or fixed values.
+A task's arguments declare what it needs: an argument annotated with a kind (``Table``, ``Json``...), or
+with a type for which an installed distribution offers one, takes the artifact of that name,
+``Mapping[str, Table]`` several artifacts by name, ``TaskContext`` the context, ``TrackingRun`` the tracker's
+record of the execution, and any other the parameter of that name.  The output has the task's name unless
+``outputs`` is given.  `Task.bind` makes a copy under another name whose arguments take other artifacts or
+fixed values.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
+import msgspec
+
 from baton.core.argument import Argument
-from baton.core.artifact import Kind, are_compatible, kind_for
+from baton.core.artifact import Kind, are_compatible, kind_for, offered_kind
 from baton.core.context import TaskContext
 from baton.core.elements import Over, over_of
 from baton.core.external import External, external_of, fixed_external, name_for
+from baton.core.offers import UnusableKind
 from baton.core.tracker import ModelRegistry, TrackingRun
-from baton.core.values import spelled, typed
+from baton.core.values import spelled, typed, why_unusable, without_bounds
 from baton.errors import nearest
 
 P = ParamSpec("P")
@@ -397,12 +401,32 @@ def as_kind(annotation: Any) -> type[Kind] | None:
     return None
 
 
-def _kind_of_several(annotation: Any) -> type[Kind] | None:
-    """Return the kind of the values of a mapping from names to artifacts, or None."""
+def _kind_of(annotation: Any) -> type[Kind] | None:
+    """Return the kind that an annotation is or has, or that a distribution offers for it, or None.
+
+    Raises
+    ------
+    UnusableKind
+        If the offered kind cannot be used.
+    """
+    return as_kind(annotation) or offered_kind(without_bounds(annotation))
+
+
+def _kind_of_argument(annotation: Any) -> type[Kind] | None:
+    """Return the kind of an argument; None if it takes a parameter, whose types are not looked up."""
+    kind = as_kind(annotation)
+    if kind is not None or annotation in (None, TaskContext, TrackingRun):
+        return kind
+    is_group = isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)
+    return None if is_group or not why_unusable(annotation) else _kind_of(annotation)
+
+
+def _values_of_mapping(annotation: Any) -> Any:
+    """Return the annotation of the values of a mapping from names to artifacts, or None."""
     parts = typing.get_args(annotation)
     if typing.get_origin(annotation) not in (Mapping, dict) or len(parts) != 2 or parts[0] is not str:
         return None
-    return as_kind(parts[1])
+    return parts[1]
 
 
 def _bound_argument(argument: Argument, given: Any, name: str) -> Argument:
@@ -501,7 +525,12 @@ def _arguments(function: Callable[..., Any], hints: Mapping[str, Any], problems:
             problems.append(f"argument '{argument.name}' has no type")
             continue
         annotation = hints.get(argument.name)
-        kind, several = as_kind(annotation), _kind_of_several(annotation)
+        try:
+            several = _kind_of_argument(_values_of_mapping(annotation))
+            kind = None if several is not None else _kind_of_argument(annotation)
+        except UnusableKind as error:
+            problems.append(f"argument '{argument.name}': {error}")
+            continue
         external = external_of(annotation)
         if kind is not None and external is not None and external.address:
             name = name_for(external)
@@ -547,7 +576,7 @@ def _no_kind(wrong: list[Any]) -> str:
     if fitting:
         return f"its return type is not a kind: use {', '.join(dict.fromkeys(fitting))}"
     return (
-        "its return type is not a kind (Table, Frame, Matrix, Estimator, Booster, Json, File...), a tuple of "
+        "its return type is not a kind (Table, Frame, Matrix, Estimator, Json, File...), a tuple of "
         "them, or None; for other values write a kind of your own: docs/how-to/own-kinds.md"
     )
 
@@ -560,7 +589,11 @@ def _outputs(
             problems.append(f"it names outputs ({', '.join(named)}) but returns None")
         return {}
     parts = typing.get_args(annotation) if typing.get_origin(annotation) is tuple else (annotation,)
-    kinds = [as_kind(part) for part in parts]
+    try:
+        kinds = [_kind_of(part) for part in parts]
+    except UnusableKind as error:
+        problems.append(f"its return type: {error}")
+        return {}
     if any(kind is None for kind in kinds):
         problems.append(_no_kind([part for part, kind in zip(parts, kinds, strict=True) if kind is None]))
         return {}

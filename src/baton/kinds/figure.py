@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +15,16 @@ if TYPE_CHECKING:
 
 
 class FigureKind(Kind):
-    """A matplotlib figure, stored as PNG; a task that takes it receives the path of the picture."""
+    """A figure of matplotlib, stored as PNG, or of plotly, stored as a page that needs no network.
+
+    A task that takes it receives the path of the picture or page.
+    """
 
     name = "figure"
     suffix = ".png"
     gives_path = True
     packages = ("matplotlib",)
-    types = ("matplotlib.Figure",)
+    types = ("matplotlib.Figure", "plotly.Figure", "plotly.FigureWidget")
     conversions = {"matplotlib.Axes": "value.figure", "matplotlib._AxesBase": "value.figure"}
 
     @classmethod
@@ -28,16 +33,56 @@ class FigureKind(Kind):
         if isinstance(value, Path):
             copy_file(value, path)
             return
+        if _is_of_plotly(value):
+            path.write_text(_page(value), encoding="utf-8")
+            return
         from matplotlib.figure import Figure as Drawn
 
         if not isinstance(value, Drawn):
-            raise mismatch("a matplotlib Figure", value, cls)
+            raise mismatch("a matplotlib or plotly Figure", value, cls)
         value.savefig(path, format="png", metadata={"Software": None})
 
     @classmethod
     def read(cls, path: Path) -> Any:
         """Return the path of the picture."""
         return path
+
+    @classmethod
+    def suffix_of(cls, value: Any) -> str:
+        """Return ``.html`` for a plotly figure."""
+        is_page = value.suffix == _PAGE if isinstance(value, Path) else _is_of_plotly(value)
+        return _PAGE if is_page else ""
+
+
+_PAGE = ".html"
+
+
+def _is_of_plotly(value: Any) -> bool:
+    loaded = sys.modules.get("plotly.basedatatypes")
+    return loaded is not None and isinstance(value, loaded.BaseFigure)
+
+
+def _page(figure: Any) -> str:
+    """Return a page with a plotly figure and the library that draws it.
+
+    Plotly's own ``to_html`` gives the figure a random id, keeps the order in which its properties were set,
+    and writes its numbers with orjson where that is installed.
+    """
+    from plotly.io.json import to_json_plotly
+    from plotly.offline import get_plotlyjs
+
+    content = figure.to_dict()
+    for trace in content["data"]:
+        if type(figure).__name__ == "FigureWidget":
+            trace.pop("uid", None)  # random
+    plain = json.loads(to_json_plotly(content, engine="json"))
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":")).replace("<", r"\u003c")
+    return (
+        '<!DOCTYPE html>\n<html>\n<head><meta charset="utf-8"></head>\n<body>\n'
+        f'<script>{get_plotlyjs()}</script>\n<div id="figure"></div>\n'
+        f'<script>Plotly.newPlot("figure", {text});</script>\n'
+        "</body>\n</html>\n"
+    )
 
 
 if TYPE_CHECKING:

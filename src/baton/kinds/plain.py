@@ -72,6 +72,10 @@ class _FileKind(Kind):
     def read(cls, path: Path) -> Any:
         return path
 
+    @classmethod
+    def suffix_of(cls, value: Any) -> str:
+        return str(value.suffix)
+
 
 class _FilesKind(Kind):
     """Several files by name, passed as a mapping of names to paths.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from baton.core.artifact import Artifact, Kind
+from baton.core.artifact import Artifact, Kind, kind_called
 from baton.core.files import copy_file
+from baton.core.offers import UnusableKind
 from baton.errors import UsageError, nearest
 from baton.kinds.plain import FOLDER_KIND, OF_SEVERAL_FILES
 from baton.runs.project import Project
@@ -136,16 +136,16 @@ def _kind_of(project: Project, artifact: Artifact) -> type[Kind]:
     maker = project.declared.producers.get(artifact.name)
     if maker is not None and maker.outputs[artifact.name].name == artifact.kind:
         return maker.outputs[artifact.name]
-    for one in _all_kinds(Kind):
-        if vars(one).get("name") == artifact.kind:
-            return one
-    raise UsageError(
-        f"'{artifact.name}' is a {artifact.kind}, a kind that the pipeline no longer declares",
-        "run the pipeline again",
-    )
-
-
-def _all_kinds(kind: type[Kind]) -> Iterator[type[Kind]]:
-    for one in kind.__subclasses__():
-        yield one
-        yield from _all_kinds(one)
+    try:
+        kind = kind_called(artifact.kind)
+    except UnusableKind as error:
+        raise UsageError(
+            f"'{artifact.name}' is a {artifact.kind}, a kind that is not loaded, and {error}",
+            "repair or uninstall what offers it, or run the pipeline again",
+        ) from error
+    if kind is None:
+        raise UsageError(
+            f"'{artifact.name}' is a {artifact.kind}, a kind that the pipeline no longer declares",
+            "run the pipeline again",
+        )
+    return kind

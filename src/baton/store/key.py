@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from baton.codetrace.modules import is_installed, locate
 from baton.codetrace.packages import version_of
 from baton.codetrace.reach import Reach
 from baton.codetrace.reader import CodeReader
-from baton.core.artifact import Artifact
+from baton.core.artifact import Artifact, Kind
 from baton.core.task import Task
 from baton.store.fingerprint import fingerprint
 
@@ -91,7 +92,7 @@ def describe_work(
     """Collect everything that the result of `task` depends on."""
     reach = code.reach(task.function) if task.external is None else _NO_CODE
     kinds = {*task.inputs.values(), *task.outputs.values()}
-    packages = {name: version_of(name) for kind in kinds for name in kind.packages}
+    packages = {name: version_of(name) for kind in kinds for name in _packages_of(kind)}
     version = ""
     if task.version is not None and not task.effect:
         version = task.version(**{name: parameters[name] for name in task.version_arguments})
@@ -106,3 +107,10 @@ def describe_work(
         readers=task.readers,
         effect=task.effect,
     )
+
+
+def _packages_of(kind: type[Kind]) -> set[str]:
+    """Return the packages that define a kind's values, and the installed one that defines the kind."""
+    top = kind.__module__.partition(".")[0]
+    place = None if top == "baton" else locate(top)
+    return {*kind.packages, *([top] if place is not None and is_installed(place) else ())}

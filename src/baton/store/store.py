@@ -543,7 +543,7 @@ def _listing(members: Mapping[str, str]) -> bytes:
 
 def _suffix_of(kind: type[Kind], value: Any) -> str:
     """Return the suffix that a stored file keeps: a plain one, as no other could be part of a name."""
-    suffix = value.suffix if kind is FILE_KIND else ""
+    suffix = kind.suffix_of(value)
     return suffix if suffix[1:].isalnum() and len(suffix) <= _LONGEST_SUFFIX else ""
 
 

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import pickle
+import platform
 import shutil
 import sys
 import time
@@ -25,7 +26,7 @@ def main() -> None:
     asked = json.loads(sys.stdin.buffer.read())
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # keep the kind's output out of the answer
-    sys.path[:] = asked["path"]
+    sys.path[:] = [*asked["path"], *(place for place in sys.path if place not in asked["path"])]
     try:
         answer = _try(asked)
     except Exception as error:  # the kind's own code
@@ -37,17 +38,19 @@ def main() -> None:
 def _try(asked: dict[str, Any]) -> dict[str, Any]:
     module = importlib.import_module(asked["module"])
     kind: type[Kind] = functools.reduce(getattr, asked["kind"].split("."), module)  # type: ignore[assignment]
-    value = pickle.loads(base64.b64decode(asked["value"]))  # noqa: S301 - the test's own value
     folder = Path(asked["folder"])
-    store = Store(str(folder / "store"), folder / "home")
+    store = Store(asked.get("store") or str(folder / "store"), folder / "home")
 
     def write(name: str, value: Any) -> Artifact:
         made = store.save("value", kind, value)
         shutil.copyfile(store.objects.path_of(made.digest), folder / name)
         return made
 
+    if "written" in asked:
+        return {"again": write("again", store.load(Artifact.from_dict(asked["written"]), kind)).digest}
+    value = pickle.loads(base64.b64decode(asked["value"]))  # noqa: S301 - the test's own value
     one = write("one", value)
-    time.sleep(asked["wait_s"])
+    time.sleep(asked.get("wait_s", 0))
     later = write("later", value)
     named: set[str] = set()
     sys.addaudithook(
@@ -56,9 +59,15 @@ def _try(asked: dict[str, Any]) -> dict[str, Any]:
     back = store.load(one, kind)
     pickled = sorted(name for name in named if _is_own(name.partition(":")[0]))
     again = write("again", back)
-    parts = sorted(parts_inside(kind, back, store.code)) if pickled else []
-    digests = {"digest": one.digest, "later": later.digest, "again": again.digest}
-    return {**digests, "pickled": pickled, "parts": parts}
+    return {
+        "python": platform.python_version(),
+        "artifact": one.as_dict(),
+        "digest": one.digest,
+        "later": later.digest,
+        "again": again.digest,
+        "pickled": pickled,
+        "parts": sorted(parts_inside(kind, back, store.code)) if pickled else [],
+    }
 
 
 def _is_own(module: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from baton import (
     Arrow,
     Booster,
+    CatBoost,
     Dag,
     Estimator,
     EstimatorKind,
@@ -36,10 +38,12 @@ from baton import (
     Matrix,
     Scan,
     Table,
+    Torch,
     task,
 )
 from baton.errors import InvalidPipeline
 from baton.store.store import Store
+from tests.baton.testing.kind_values import cat, library, page
 
 
 def doubled(values):
@@ -218,8 +222,31 @@ class TestFigure:
         assert Path(path).read_bytes().startswith(b"\x89PNG")
         assert Path(path).suffix == ".png"
 
+    def test_a_figure_of_plotly_becomes_a_page_without_chance(self, store):
+        drawn = page(Path())
+        made = [store.save("value", Figure, one) for one in (drawn, type(drawn)(drawn))]
+        assert made[0] == made[1]
+        path = store.load(made[0], Figure)
+        assert path.suffix == ".html"
+        text = path.read_text(encoding="utf-8")
+        assert text.count('<div id="figure">') == 1
+        assert "<script src=" not in text  # it opens without a network
+        (given,) = re.findall(r'newPlot\("figure", (\{.*\})\);</script>', text)
+        assert json.loads(given)["data"][0]["name"] == "</script>"
+
+    def test_a_page_that_a_task_passes_on_stays_one(self, store):
+        made = store.save("value", Figure, page(Path()))
+        assert store.save("value", Figure, store.load(made, Figure)) == made
+
+    def test_a_picture_has_no_suffix_of_its_own(self, store):
+        made = store.save("value", Figure, Drawing())
+        assert made.identity == made.digest
+        assert store.save("value", Figure, store.load(made, Figure)) == made
+
     def test_anything_else_is_refused(self, store):
-        with pytest.raises(TypeError, match=r"expected a matplotlib Figure, got builtins.int") as caught:
+        with pytest.raises(
+            TypeError, match=r"expected a matplotlib or plotly Figure, got builtins.int"
+        ) as caught:
             store.save("value", Figure, 3)
         assert caught.value.hint == "annotate it Json"
 
@@ -229,6 +256,70 @@ def test_a_wrapper_of_lightgbm_is_told_what_to_return(store):
     with pytest.raises(TypeError, match=r"expected a lightgbm Booster, ") as caught:
         store.save("value", LightGBM, model)
     assert caught.value.hint == "return value.booster_"
+
+
+class TestTorch:
+    def test_a_module_gets_its_state_back_with_tied_weights(self, store):
+        torch = library("torch")
+        library("safetensors")
+
+        def network():
+            tied = torch.nn.Linear(3, 3)
+            return torch.nn.Sequential(tied, torch.nn.BatchNorm1d(3), tied)
+
+        trained, other = network().eval(), network().eval()
+        back = there_and_back(store, Torch, trained.state_dict())
+        other.load_state_dict(back)
+        rows = torch.arange(6.0).reshape(2, 3)
+        assert torch.equal(other(rows), trained(rows))
+        back["0.bias"].add_(1)  # not in the store's file
+        assert store.fault_of(store.save("again", Torch, trained.state_dict())) is None
+
+    def test_the_order_of_names_and_the_layout_in_memory_do_not_count(self, store):
+        torch = library("torch")
+        library("safetensors")
+        one, two = torch.arange(6.0).reshape(2, 3), torch.ones(2)
+        turned = one.T.contiguous().T
+        assert (
+            store.save("a", Torch, {"one": one, "two": two}).digest
+            == store.save("b", Torch, {"two": two, "one": turned}).digest
+        )
+
+    def test_what_is_no_tensor_is_refused(self, store):
+        torch = library("torch")
+        library("safetensors")
+        with pytest.raises(TypeError, match=r"expected a mapping of names to torch tensors, got ") as caught:
+            store.save("value", Torch, torch.nn.Linear(1, 1))
+        assert caught.value.hint == "return value.state_dict()"
+        with pytest.raises(TypeError, match="expected torch tensors by name, but 'epoch' is a int"):
+            store.save("value", Torch, {"weight": torch.ones(1), "epoch": 3})
+        with pytest.raises(TypeError, match="safetensors cannot hold the tensors: "):
+            store.save("value", Torch, {"sparse": torch.ones(2, 2).to_sparse()})
+
+
+class TestCatBoost:
+    @pytest.mark.parametrize("kind", ["CatBoostRegressor", "CatBoostClassifier"])
+    def test_it_comes_back_as_its_class_and_predicts_the_same(self, store, kind):
+        model = cat(Path(), kind)
+        back = there_and_back(store, CatBoost, model)
+        rows = pd.DataFrame({"number": [1.0, 30.0], "word": ["y", "unknown"]})
+        assert type(back).__name__ == kind
+        assert (back.predict(rows) == model.predict(rows)).all()
+        assert back.feature_names_ == ["number", "word"]
+
+    def test_a_model_that_is_trained_again_has_the_same_bytes(self, store, tmp_path):
+        one, two = cat(Path()), cat(Path())
+        assert one.get_metadata()["model_guid"] != two.get_metadata()["model_guid"]
+        elsewhere = cat(Path(), train_dir=str(tmp_path), thread_count=2)
+        assert len({store.save("model", CatBoost, one).digest for one in (one, two, elsewhere)}) == 1
+        assert one.get_metadata()["train_finish_time"]  # the given model is as it was
+
+    def test_what_is_no_fitted_model_is_refused(self, store):
+        catboost = library("catboost")
+        with pytest.raises(TypeError, match="expected a fitted CatBoost model"):
+            store.save("value", CatBoost, catboost.CatBoostRegressor())
+        with pytest.raises(TypeError, match=r"expected a CatBoost model, got builtins.dict"):
+            store.save("value", CatBoost, {})
 
 
 VALUE = pl.DataFrame({"a": [1, 2]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import time
 import zipfile
 
@@ -81,6 +82,30 @@ class BrokenKind(Kind):
     """Cannot be written."""
 
     name = "broken"
+
+
+class InterpreterKind(Kind):
+    """Keeps where it was written, and reads it wherever that was."""
+
+    name = "interpreter"
+
+    @classmethod
+    def write(cls, value, path):
+        path.write_text(f"{sys.prefix}\n{value}")
+
+    @classmethod
+    def read(cls, path):
+        return path.read_text().partition("\n")[2]
+
+
+class LoyalKind(InterpreterKind):
+    """Reads only what the same interpreter wrote."""
+
+    @classmethod
+    def read(cls, path):
+        if path.read_text().partition("\n")[0] != sys.prefix:
+            raise ValueError("not written here")
+        return super().read(path)
 
 
 class ScaledKind(EstimatorKind):

@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
+import sys
+import sysconfig
+import venv
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
-import lightgbm
-import numpy as np
-import pandas as pd
 import polars as pl
-import pyarrow as pa
 import pytest
-import xgboost
-from matplotlib.figure import Figure
-from scipy import sparse
-from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from baton import (
-    Arrow,
-    Booster,
-    Estimator,
-    File,
-    Files,
-    Folder,
-    Frame,
-    Json,
-    LightGBM,
-    Matrix,
-    Scan,
-    Table,
-)
-from baton.kinds.figure import FigureKind
+import baton
+from baton import Json, Table
 from baton.testing import check_kind
+from tests.baton.testing.kind_values import VALUES, value_of
 from tests.baton.testing.kinds_to_check import (
     BrokenKind,
     ForgetfulKind,
-    HonestPickleKind,
+    InterpreterKind,
+    LoyalKind,
     PickleKind,
-    ScaledKind,
     UnorderedKind,
     ZippedKind,
     scale,
@@ -110,45 +90,66 @@ def test_a_kind_inside_a_function_is_told_where_to_stand():
         check_kind(InnerKind, 1)
 
 
-def test_every_kind_that_comes_along_keeps_its_promises(tmp_path: Path):
-    (tmp_path / "one.txt").write_text("one")
-    features = np.eye(4)
-    booster = xgboost.train({"max_depth": 2}, xgboost.DMatrix(features, np.arange(4)), 2)
-    quiet = {"verbose": -1, "num_threads": 1, "min_data_in_leaf": 1}
-    light = lightgbm.train(quiet, lightgbm.Dataset(np.arange(40.0).reshape(20, 2), np.arange(20)), 2)
-    frame = pd.DataFrame(
-        {
-            "a": [1.5, None],
-            "b": pd.Categorical(["x", "y"]),
-            "c": ["ü", None],
-            "d": pd.Timestamp("2021-01-31"),
-        },
-        index=pd.Index(["one", "two"], name="id"),
-    )
-    columns = ColumnTransformer([("a", StandardScaler(), ["a"]), ("b", OneHotEncoder(), ["b"])])
-    forest = RandomForestClassifier(2, random_state=0).fit(features, [0, 1, 0, 1])
-    figure = Figure()
-    figure.subplots().plot([1, 3, 2])
-    (tmp_path / "folder" / "inner").mkdir(parents=True)
-    (tmp_path / "folder" / "inner" / "two.txt").write_text("two")
-    values = [
-        (Frame, frame),
-        (Arrow, pa.table({"a": [1, None], "b": pa.chunked_array([["x"], ["y"]]).dictionary_encode()})),
-        (Scan, pl.LazyFrame({"a": [1, 2]})),
-        (Estimator, make_pipeline(columns).fit(frame)),
-        (Estimator, forest),
-        (ScaledKind, FunctionTransformer(scale)),
-        (LightGBM, light),
-        (FigureKind, figure),
-        (Folder, tmp_path / "folder"),
-        (Table, pl.DataFrame({"a": [1, None], "b": ["x", "y"]}, schema_overrides={"b": pl.Categorical})),
-        (Matrix, features),
-        (Matrix, sparse.csr_matrix(features)),
-        (Booster, booster),
-        (Json, {"b": [1.5, None], "a": "ü"}),
-        (File, tmp_path / "one.txt"),
-        (Files, {"folder/one.txt": tmp_path / "one.txt"}),
-        (HonestPickleKind, {"function": scale}),
-    ]
+@pytest.fixture(scope="module")
+def promises(tmp_path_factory: pytest.TempPathFactory) -> dict[str, BaseException | None]:
+    """Return what is found of each kind that comes along, tried a few at a time."""
+
+    def found(name: str) -> BaseException | None:
+        try:
+            check_kind(*value_of(name, tmp_path_factory.mktemp("value")))
+        except (AssertionError, pytest.skip.Exception) as error:
+            return error
+        return None
+
     with ThreadPoolExecutor(3) as threads:
-        list(threads.map(lambda one: check_kind(*one), values))
+        return dict(zip(VALUES, threads.map(found, VALUES), strict=True))
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_every_kind_that_comes_along_keeps_its_promises(promises, name):
+    if promises[name] is not None:
+        raise promises[name]
+
+
+def test_another_interpreter_must_write_the_same_bytes_and_read_what_this_one_wrote(tmp_path: Path):
+    check_kind(Table, pl.DataFrame({"a": [1, 2]}), python=another_python(tmp_path))
+
+
+def test_kinds_that_depend_on_the_interpreter_are_found(tmp_path: Path):
+    other = another_python(tmp_path)
+    with pytest.raises(AssertionError) as caught:
+        check_kind(InterpreterKind, "text", python=[other])
+    (said,) = str(caught.value).splitlines()
+    assert said.startswith("kind 'interpreter': the same value gives different bytes in Python 3")
+    assert f" ({sys.executable}) and in Python 3" in said
+    assert f" ({other}): byte " in said
+
+
+def test_interpreters_that_cannot_read_each_other_are_found(tmp_path: Path):
+    other = another_python(tmp_path)
+    with pytest.raises(AssertionError) as caught:
+        check_kind(LoyalKind, "text", python=other)
+    _, *said = str(caught.value).splitlines()
+    assert [line.rpartition(": ")[2] for line in said] == ["not written here"] * 2
+    assert f"({other}) cannot read what Python 3" in said[0]
+    assert f"({sys.executable}) cannot read what Python 3" in said[1]
+
+
+def test_an_interpreter_that_cannot_be_used_is_told(tmp_path: Path):
+    venv.create(tmp_path / "bare", symlinks=True)
+    bare, missing = tmp_path / "bare/bin/python", tmp_path / "nowhere"
+    with pytest.raises(AssertionError) as caught:
+        check_kind(Json, 1, python=[bare, missing])
+    first, second = str(caught.value).splitlines()
+    assert first.startswith(f"kind 'json': {bare} cannot write the value: ")
+    assert "No module named 'baton'" in first
+    assert second == f"kind 'json': {missing} cannot write the value: No such file or directory"
+
+
+def another_python(folder: Path) -> Path:
+    """Return the interpreter of another environment, which has what this one has."""
+    venv.create(folder / "other", symlinks=True)
+    (site,) = (folder / "other").glob("lib/python3*/site-packages")
+    places = [sysconfig.get_path("purelib"), str(Path(baton.__file__).parents[1])]
+    (site / "here.pth").write_text("\n".join(places))
+    return folder / "other/bin/python"
