@@ -21,7 +21,8 @@ def test_they_pass_mypy_strictly(tmp_path: Path, baton: Command) -> None:
         paths.append(EXAMPLES / name / f"{name}.py")
     paths.append(EXAMPLES / "own_pipeline" / "iris.py")
     texts = {f"{path.parent.name}_data": path.read_text() for path in EXAMPLES.glob("*/make_data.py")}
-    texts |= {f"block_{number}": text for number, text in enumerate(blocks(OWN_PIPELINE, "python"))}
+    whole = [block for block in blocks(OWN_PIPELINE, "python") if "import" in block]
+    texts |= {f"block_{number}": text for number, text in enumerate(whole)}
     for name, text in texts.items():
         paths.append(tmp_path / f"{name}.py")
         paths[-1].write_text(text)

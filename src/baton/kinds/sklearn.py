@@ -15,8 +15,6 @@ from baton.core.artifact import Kind, mismatch
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from sklearn.base import BaseEstimator
-
 
 class EstimatorKind(Kind):
     """A scikit-learn estimator, stored by skops: nothing is unpickled, and only known types are built.
@@ -182,6 +180,6 @@ knows, and the usual choices beside them: skops' check of each was run for every
 
 
 if TYPE_CHECKING:
-    Estimator: TypeAlias = BaseEstimator
+    Estimator: TypeAlias = Any  # its base class declares no `predict`
 else:
     Estimator = EstimatorKind
