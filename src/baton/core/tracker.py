@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,7 +38,7 @@ class Champion:
 
 
 class TrackingRun(Protocol):
-    """The tracker's record of one execution.  Every method is safe to repeat."""
+    """The tracker's record of one execution.  Every method is safe to repeat, as a retried effect does."""
 
     @property
     def run_id(self) -> str:
@@ -63,6 +64,18 @@ class TrackingRun(Protocol):
     def log_files(self, files: Mapping[str, Path]) -> None:
         """Attach files under the given names; a slash in a name creates a folder."""
 
+    def log_figure(self, name: str, figure: Any) -> None:
+        """Attach a picture: a figure of matplotlib or plotly, or the path of one that another task drew.
+
+        The name ends in ``.png``, or in ``.html`` for plotly; a slash in it creates a folder.
+        """
+
+    def child(self, name: str) -> AbstractContextManager[TrackingRun]:
+        """Return a run inside this one, such as a trial of a search; it is closed at the end of the context.
+
+        A child of the same name is continued.
+        """
+
     def log_table(
         self, name: str, *, digest: str, source: str, columns: Mapping[str, str], rows: int, context: str
     ) -> None:
@@ -78,6 +91,8 @@ class TrackingRun(Protocol):
         example: Any = None,
     ) -> str:
         """Attach a model; return its URI.
+
+        A model that this run has under the name already is not attached again.
 
         Parameters
         ----------

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import xgboost as xgb
 
 
-class _BoosterKind(Kind):
+class BoosterKind(Kind):
     """An XGBoost booster, stored as UBJSON."""
 
     name = "booster"
@@ -25,6 +25,7 @@ class _BoosterKind(Kind):
 
     @classmethod
     def write(cls, value: Any, path: Path) -> None:
+        """Store a booster; raise TypeError for anything else."""
         import xgboost as xgb
 
         if not isinstance(value, xgb.Booster):
@@ -33,6 +34,7 @@ class _BoosterKind(Kind):
 
     @classmethod
     def read(cls, path: Path) -> Any:
+        """Return the booster."""
         import xgboost as xgb
 
         return xgb.Booster(model_file=bytearray(path.read_bytes()))
@@ -41,4 +43,4 @@ class _BoosterKind(Kind):
 if TYPE_CHECKING:
     Booster: TypeAlias = xgb.Booster
 else:
-    Booster = _BoosterKind
+    Booster = BoosterKind

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.metadata
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from baton.codetrace.modules import is_installed, locate
+from baton.core.artifact import Kind
 from baton.errors import TaskError
 
 _FLAVORS = {
@@ -46,6 +49,34 @@ def flavor_of(model: Any) -> str:
     raise TaskError(
         f"MLflow has no flavor for a {kind}", "name one with flavor=, or use log_python_model with a script"
     )
+
+
+_KINDS = {
+    "xgboost": "baton.kinds.xgboost.BoosterKind",
+    "sklearn": "baton.kinds.sklearn.EstimatorKind",
+    "lightgbm": "baton.kinds.lightgbm.LightGBMKind",
+    "catboost": "baton.kinds.catboost.CatBoostKind",
+}
+"""By flavor: the kind that stores such models as the same bytes each time."""
+
+
+def content_of(model: Any, flavor: str) -> str:
+    """Return a digest of a model's content; empty if no kind stores it as the same bytes each time."""
+    if flavor not in _KINDS:
+        return ""
+    module, _, name = _KINDS[flavor].rpartition(".")
+    kind: type[Kind] = getattr(importlib.import_module(module), name)
+    inner, described = model, f"{type(model).__module__}.{type(model).__qualname__}"
+    if flavor in ("xgboost", "lightgbm") and _is_estimator(model):
+        inner = model.get_booster() if flavor == "xgboost" else model.booster_
+        described += repr(sorted(model.get_params().items()))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model")
+        try:
+            kind.write(inner, path)
+        except TypeError:  # it holds what the kind does not trust
+            return ""
+        return hashlib.sha256(path.read_bytes() + described.encode()).hexdigest()
 
 
 def save_options(model: Any, flavor: str, requirements: Sequence[str], example: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ threads can add to one run.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import os
 import tempfile
@@ -35,6 +36,9 @@ _PACKAGES = "_MODULES_TO_PACKAGES"
 """MLflow's name for its cached package list; a test checks it."""
 STARTED_FROM = ("mlflow.user", "mlflow.source.git.commit", "baton.git_dirty")
 """Tags of a run that its model versions have too."""
+_PARENT = "mlflow.parentRunId"
+_CONTENT = "baton.content"
+"""Tag of a logged model with the digest of what it consists of."""
 _METRICS_PER_BATCH = 1000
 _PARAMETERS_PER_BATCH = 100
 
@@ -329,6 +333,31 @@ class MlflowRun:
                 place.write_bytes(source.read_bytes())
             self._client.log_artifacts(self.run_id, folder)
 
+    def log_figure(self, name: str, figure: Any) -> None:
+        """Attach a picture; see `TrackingRun.log_figure`."""
+        from baton.kinds.figure import FigureKind
+
+        wanted = FigureKind.suffix_of(figure) or FigureKind.suffix
+        if Path(name).suffix != wanted:
+            raise ValueError(f"the name of this figure must end in {wanted}, not {name!r}")
+        with tempfile.TemporaryDirectory() as folder:
+            drawn = Path(folder, "figure")
+            FigureKind.write(figure, drawn)
+            self.log_files({name: drawn})
+
+    @contextmanager
+    def child(self, name: str) -> Iterator[MlflowRun]:
+        """Yield the run of this name inside this one; see `TrackingRun.child`."""
+        tags = {_PARENT: self.run_id}
+        run = MlflowRun(self._tracker, name=name, tags=tags, run_id=self._child_id(name))
+        run.run_id  # noqa: B018  # begins it
+        is_good = False
+        try:
+            yield run
+            is_good = True
+        finally:
+            run.finish(good=is_good)
+
     def log_table(
         self, name: str, *, digest: str, source: str, columns: Mapping[str, str], rows: int, context: str
     ) -> None:
@@ -366,14 +395,20 @@ class MlflowRun:
         example: Any = None,
     ) -> str:
         """Attach a model of one of MLflow's flavors; see `TrackingRun.log_model`."""
-        from baton.tracking.flavors import flavor_of, save_options
+        from baton.tracking.flavors import content_of, flavor_of, save_options
 
         chosen = flavor or flavor_of(model)
         library = importlib.import_module(f"mlflow.{chosen}")
         options = save_options(model, chosen, requirements, example)
-        with self._new_model(name) as (folder, made):
-            library.save_model(model, folder, mlflow_model=made, **options)
-        return f"models:/{made.model_id}"
+        content = content_of(model, chosen)
+        if content:
+            content = _digest(content, str(options.get("signature")), *options["pip_requirements"])
+        found = self._logged_model(name, content)
+        if found is None:
+            with self._new_model(name, content) as (folder, made):
+                library.save_model(model, folder, mlflow_model=made, **options)
+            found = made.model_id
+        return f"models:/{found}"
 
     def log_python_model(
         self,
@@ -387,7 +422,13 @@ class MlflowRun:
         """Attach a model served by a script; nothing is pickled."""
         import mlflow.pyfunc
 
-        with self._new_model(name) as (folder, model), warnings.catch_warnings():
+        from baton.store.objects import digest_of
+
+        content = _digest(str(signature), *requirements, *files, *map(digest_of, [script, *files.values()]))
+        found = self._logged_model(name, content)
+        if found is not None:
+            return f"models:/{found}"
+        with self._new_model(name, content) as (folder, model), warnings.catch_warnings():
             # With a signature MLflow need not infer one from an example.
             warnings.filterwarnings("ignore", message=".*input example was not provided")
             mlflow.pyfunc.save_model(
@@ -471,19 +512,52 @@ class MlflowRun:
         with translated(self._tracker.uri):
             return str(self._client.get_run(self._run_id).info.experiment_id)
 
+    def _child_id(self, name: str) -> str:
+        """Return the id of the run of this name inside this one; empty if there is none."""
+        wanted = f"tags.`{_PARENT}` = '{self.run_id}'"
+        mark = next((mark for mark in "'\"" if mark not in name), "")
+        if mark:  # MLflow's filters cannot hold both
+            wanted += f" and attributes.run_name = {mark}{name}{mark}"
+        page: str | None = ""
+        with translated(self._tracker.uri):
+            while page is not None:
+                found = self._client.search_runs([self._experiment_id], wanted, page_token=page or None)
+                for run in found:
+                    if run.info.run_name == name:
+                        return str(run.info.run_id)
+                page = found.token or None
+        return ""
+
     @property
     def _client(self) -> MlflowClient:
         return self._tracker.client
 
+    def _logged_model(self, name: str, content: str) -> str | None:
+        """Return the id of the model of this name and content that the run has already, or None."""
+        from mlflow.entities import LoggedModelStatus
+
+        if not (content and self.started):
+            return None
+        with translated(self._tracker.uri):
+            outputs = self._client.get_run(self.run_id).outputs
+            for output in outputs.model_outputs if outputs is not None else ():
+                found = self._client.get_logged_model(output.model_id)
+                is_whole = found.status == LoggedModelStatus.READY
+                if is_whole and found.name == name and found.tags.get(_CONTENT) == content:
+                    return str(found.model_id)
+        return None
+
     @contextmanager
-    def _new_model(self, name: str) -> Iterator[tuple[str, Model]]:
+    def _new_model(self, name: str, content: str) -> Iterator[tuple[str, Model]]:
         """Yield a folder to save a model into; afterwards upload it and mark the model as ready."""
         from mlflow.entities import LoggedModelOutput, LoggedModelStatus
         from mlflow.models import Model
 
         client = self._client
         with translated(self._tracker.uri), tempfile.TemporaryDirectory() as folder:
-            made = client.create_logged_model(self._experiment_id, name=name, source_run_id=self.run_id)
+            made = client.create_logged_model(
+                self._experiment_id, name=name, source_run_id=self.run_id, tags={_CONTENT: content}
+            )
             client.log_outputs(self.run_id, [LoggedModelOutput(made.model_id, step=0)])
             path = str(Path(folder, "model"))
             unfinished = Model(
@@ -496,6 +570,10 @@ class MlflowRun:
                 yield path, unfinished
             client.log_model_artifacts(made.model_id, path)
             client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
 @contextmanager

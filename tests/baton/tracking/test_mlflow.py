@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -17,7 +18,7 @@ from baton.errors import TaskError, Unavailable
 from baton.runs.started_from import StartedFrom
 from baton.tracking.flavors import flavor_of, save_options
 from baton.tracking.location import tracking_uri
-from baton.tracking.mlflow import MlflowTracker, without_package_scan
+from baton.tracking.mlflow import MlflowRun, MlflowTracker, without_package_scan
 
 
 @pytest.fixture
@@ -172,6 +173,84 @@ def test_a_model_version_says_what_its_run_was_started_from(tracker: MlflowTrack
     model = run.log_model(LinearRegression(), "model", flavor="sklearn", requirements=[])
     version = tracker.resume(run.run_id).register("model", model, {"own": "tag"})
     assert tracker.client.get_model_version("model", version).tags == {**started_from, "own": "tag"}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # MLflow's, when it is imported
+def test_a_model_that_the_run_has_already_is_not_attached_again(
+    tracker: MlflowTracker, tmp_path: Path
+) -> None:
+    from sklearn.linear_model import LinearRegression
+
+    fitted = LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0])
+    script = tmp_path / "serving.py"
+    script.write_text(SERVING)
+    run = tracker.start(name="one", tags={})
+
+    def log(chosen: MlflowRun, model: LinearRegression, text: str, name: str = "model") -> tuple[str, str]:
+        (tmp_path / "data.txt").write_text(text)
+        files = {"data": tmp_path / "data.txt"}
+        uri = chosen.log_model(model, name, requirements=["scikit-learn"])
+        return uri, chosen.log_python_model(
+            f"{name}-served", script=script, files=files, signature=None, requirements=[]
+        )
+
+    first = log(run, fitted, "one")
+    again = LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0])
+    assert log(tracker.resume(run.run_id), again, "one") == first
+    other = LinearRegression().fit([[1.0], [2.0]], [1.0, 3.0])
+    assert not {*log(run, other, "other"), *log(run, fitted, "one", "second")} & {*first}
+    assert not {*log(tracker.start(name="two", tags={}), fitted, "one")} & {*first}
+    logged = tracker.client.get_run(run.run_id).outputs.model_outputs
+    assert len(logged) == 6
+
+
+SERVING = """
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+
+class Served(PythonModel):
+    def predict(self, context, model_input: list[int], params=None) -> list[int]:
+        return [0]
+
+
+set_model(Served())
+"""
+
+
+def test_a_run_inside_another_is_continued_by_its_name(tracker: MlflowTracker) -> None:
+    run = tracker.start(name="search", tags={})
+    with run.child("depth = 'four'") as trial:
+        trial.log_metrics({"rmse": 6.5}, {})
+        first = trial.run_id
+    begun = []
+    with contextlib.suppress(RuntimeError), tracker.resume(run.run_id).child("depth = 'four'") as trial:
+        begun.append(trial.run_id)
+        raise RuntimeError
+    assert begun == [first]
+    for name in ("other", """both ' and " in it"""):
+        with run.child(name) as trial:
+            begun.append(trial.run_id)
+        with run.child(name) as trial:
+            assert trial.run_id == begun[-1]
+    assert len(set(begun)) == 3
+    made = tracker.client.get_run(first)
+    assert (made.info.run_name, made.info.status) == ("depth = 'four'", "FAILED")
+    assert made.data.tags["mlflow.parentRunId"] == run.run_id
+    assert made.data.metrics == {"rmse": 6.5}
+
+
+def test_a_figure_is_attached_as_a_picture(tracker: MlflowTracker, tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.add_subplot().plot([1, 2])
+    run = tracker.start(name="one", tags={})
+    run.log_figure("curves/loss.png", figure)
+    [item] = tracker.client.list_artifacts(run.run_id, "curves")
+    assert Path(tracker.client.download_artifacts(run.run_id, item.path)).read_bytes()[1:4] == b"PNG"
+    with pytest.raises(ValueError, match=r"must end in \.png"):
+        run.log_figure("loss.html", figure)
 
 
 LOADED = """
