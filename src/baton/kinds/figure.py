@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +55,26 @@ class FigureKind(Kind):
         """Return ``.html`` for a plotly figure."""
         is_page = value.suffix == _PAGE if isinstance(value, Path) else _is_of_plotly(value)
         return _PAGE if is_page else ""
+
+
+@contextmanager
+def drawn(name: str, figure: Any) -> Iterator[Path]:
+    """Yield a file with a figure that will be kept under a name.
+
+    Raises
+    ------
+    ValueError
+        If the name has another suffix than the figure's form.
+    TypeError
+        If it is no figure.
+    """
+    wanted = FigureKind.suffix_of(figure) or FigureKind.suffix
+    if Path(name).suffix != wanted:
+        raise ValueError(f"the name of this figure must end in {wanted}, not {name!r}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "figure")
+        FigureKind.write(figure, path)
+        yield path
 
 
 _PAGE = ".html"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from baton.core.events import Event, TaskFinished, TaskStarted
+from baton.core.events import Event, TaskFinished, TaskLogged, TaskStarted
 
 
 class RecordingReporter:
@@ -30,3 +30,8 @@ class RecordingReporter:
     def finished(self) -> list[str]:
         """The tasks that ended, in order."""
         return [event.report.task for event in self.events if isinstance(event, TaskFinished)]
+
+    @property
+    def logged(self) -> list[str]:
+        """The lines that tasks logged, in order."""
+        return [event.message for event in self.events if isinstance(event, TaskLogged)]

@@ -335,15 +335,10 @@ class MlflowRun:
 
     def log_figure(self, name: str, figure: Any) -> None:
         """Attach a picture; see `TrackingRun.log_figure`."""
-        from baton.kinds.figure import FigureKind
+        from baton.kinds.figure import drawn
 
-        wanted = FigureKind.suffix_of(figure) or FigureKind.suffix
-        if Path(name).suffix != wanted:
-            raise ValueError(f"the name of this figure must end in {wanted}, not {name!r}")
-        with tempfile.TemporaryDirectory() as folder:
-            drawn = Path(folder, "figure")
-            FigureKind.write(figure, drawn)
-            self.log_files({name: drawn})
+        with drawn(name, figure) as path:
+            self.log_files({name: path})
 
     @contextmanager
     def child(self, name: str) -> Iterator[MlflowRun]:
