@@ -3,6 +3,7 @@
 These names are for pipeline declarations; `baton.api` is for programs.
 """
 
+import baton.core.imported  # noqa: F401  # first: it notes the time
 from baton.core.artifact import Kind
 from baton.core.context import Provenance, TaskContext
 from baton.core.dag import Dag

@@ -31,6 +31,7 @@ NOTES = "(notes)"
 """Suffix of a part that covers docstrings and type hints, if they can be read."""
 
 NEVER_SAME = "no source "
+EDITED = f"{NEVER_SAME}of what runs "
 """Prefix of the digest of an unreadable part: it equals no other, so nothing is cached."""
 
 _BOUND = "-> "
@@ -289,7 +290,12 @@ class Walk:
 
     def _add_unreadable(self, module: str, digest: str) -> None:
         self._parts[f"{module}:{WHOLE}"] = digest
-        if digest.startswith(NEVER_SAME):
+        if digest.startswith(EDITED):
+            self._unresolved.add(
+                f"{module} may have been edited after its import and before the project was opened: "
+                "nothing that uses it is cached until it is imported again"
+            )
+        elif digest.startswith(NEVER_SAME):
             self._unresolved.add(f"{module} has no readable source: nothing that uses it is cached")
         else:
             self._unresolved.add(f"{module} cannot be read as Python: all of its file counts")

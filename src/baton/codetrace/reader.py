@@ -14,9 +14,10 @@ import msgspec
 
 from baton.codetrace.loading import LOADED
 from baton.codetrace.modules import Location, locate
-from baton.codetrace.reach import NEVER_SAME, ON_IMPORT, Reach, ReadModule, Walk
+from baton.codetrace.reach import EDITED, NEVER_SAME, ON_IMPORT, Reach, ReadModule, Walk
 from baton.codetrace.summary import EMPTY, SUMMARY_VERSION, DefinitionText, ModuleSummary
 from baton.core.files import write_atomically
+from baton.core.imported import may_be_edited_since
 from baton.core.records import decode_record
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ class CodeReader:
         if place.file is None:
             return ReadModule(identity, place, EMPTY)
         ran = LOADED.get(name) if name in sys.modules else None
+        if ran is None and name in sys.modules and place.is_source and may_be_edited_since(name, place.file):
+            return ReadModule(identity, place, None, EDITED + os.urandom(8).hex())
         try:
             content = place.file.read_bytes() if ran is None else ran.content
         except OSError:

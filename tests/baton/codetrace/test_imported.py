@@ -1,0 +1,92 @@
+"""Modules that a program imports itself, before baton can see it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from baton.core.imported import _MARGIN_NS
+
+FLOW = """
+from baton import Dag, Json, task
+from helper import LIMIT
+
+@task
+def one() -> Json:
+    return [LIMIT, 1]
+
+dag = Dag("flow", [one])
+"""
+PROGRAM = """
+import sys
+from pathlib import Path
+import helper
+if "baton first" in sys.argv:
+    import baton
+import flow
+
+def edit(name, old, new):
+    path = Path(name)
+    path.write_text(path.read_text().replace(old, new))
+
+if "edit helper" in sys.argv:
+    edit("helper.py", "5", "6")
+if "edit flow" in sys.argv:
+    edit("flow.py", "1]", "2]")
+if "again" in sys.argv:
+    from baton import api
+    api.open_project(options={"pipeline": "flow:dag"})
+    import importlib
+    importlib.reload(helper)
+    importlib.reload(flow)
+
+from baton import api
+
+project = api.open_project(options={"pipeline": "flow:dag"})
+(ran,) = api.run(project, use_cache=True).tasks
+print(ran.outcome.value, api.load(project, "one"))
+print(ran.reason, file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a project whose modules are older than the program that imports them."""
+    for name, text in (("flow", FLOW), ("helper", "LIMIT = 5\n"), ("program", PROGRAM)):
+        (tmp_path / f"{name}.py").write_text(text)
+    time.sleep(2 * _MARGIN_NS / 1e9)
+    return tmp_path
+
+
+def run(folder: Path, *what: str) -> tuple[str, str]:
+    words = [sys.executable, "program.py", *what]
+    ended = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    return ended.stdout.strip(), ended.stderr
+
+
+def test_what_was_not_edited_since_is_cached(folder: Path) -> None:
+    assert run(folder) == ("succeeded [5, 1]", "never built\n")
+    assert run(folder)[0] == "cached [5, 1]"
+    assert run(folder, "baton first")[0] == "cached [5, 1]"
+
+
+@pytest.mark.parametrize(
+    ("edited", "now"), [("edit helper", "[6, 1]"), ("edit flow", "[5, 2]")], ids=lambda text: text
+)
+@pytest.mark.parametrize("first", ["", "baton first"])
+def test_what_was_edited_since_is_not_cached_under_the_code_that_did_not_run(
+    folder: Path, edited: str, now: str, first: str
+) -> None:
+    ended, reason = run(folder, edited, first)
+    assert ended == "succeeded [5, 1]"
+    assert f"{edited.split()[1]} may have been edited after its import" in reason
+    assert run(folder)[0] == f"succeeded {now}"
+
+
+def test_what_is_imported_again_is_cached(folder: Path) -> None:
+    assert run(folder, "edit helper", "again")[0] == "succeeded [6, 1]"
+    assert run(folder)[0] == "cached [6, 1]"
