@@ -74,6 +74,30 @@ def load_pipeline(reference: str, project: Path) -> Dag:
     return found
 
 
+def reference_to(pipeline: Dag) -> str:
+    """Return the reference by which any process can import a `Dag`.
+
+    Raises
+    ------
+    UsageError
+        If there is none: it was made in the program itself, in a notebook's cell or in a function.
+    """
+    homes = {task.function.__module__ for task in pipeline.tasks}
+    found = [
+        (name, attribute)
+        for name, module in list(sys.modules.items())
+        for attribute, value in list(getattr(module, "__dict__", {}).items())
+        if value is pipeline and name != "__main__"
+    ]
+    if not found:
+        raise UsageError(
+            f"pipeline '{pipeline.name}' is in no module that can be imported, as other processes must",
+            "put its tasks and its Dag into a module, and import the Dag from there",
+        )
+    module, attribute = min(found, key=lambda place: (place[0] not in homes, place))
+    return f"{module}:{attribute}"
+
+
 def _failed_import(reference: str, error: BaseException, project: Path) -> InvalidPipeline:
     module, place = reference.partition(":")[0], place_of(error)
     where = f" at {place}" if place else ""

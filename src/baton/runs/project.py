@@ -20,7 +20,7 @@ from baton.core.execute import Folders
 from baton.core.parameters import Parameters, build, leaves
 from baton.core.values import as_text, in_plain_words, read_path, typed
 from baton.errors import SettingsError, Unavailable
-from baton.runs.pipeline import load_pipeline
+from baton.runs.pipeline import load_pipeline, reference_to
 
 if TYPE_CHECKING:
     from baton.core.effect_scope import EffectScope
@@ -237,7 +237,8 @@ def open_project(
     config : Path, optional
         The configuration file; ``orchestration_config.json`` in the folder unless given.
     options : mapping, optional
-        Settings and parameters by short name, which take precedence over all other sources.
+        Settings and parameters by short name, which take precedence over all other sources; ``pipeline`` may
+        be a `Dag` of an imported module.
     environ : mapping, optional
         The environment; the process's own unless given.
     elements : mapping, optional
@@ -252,6 +253,7 @@ def open_project(
     InvalidPipeline
         If the pipeline's declaration is not valid.
     """
+    options = named(options)
     place = _Place.of(folder, config, os.environ if environ is None else environ)
     reference = place.reference(options)
     dag = load_pipeline(reference, place.folder)
@@ -278,7 +280,15 @@ def find_pipeline(
     Takes the same parameters and raises the same errors as `open_project`.
     """
     place = _Place.of(folder, config, os.environ if environ is None else environ)
-    return load_pipeline(place.reference(options), place.folder)
+    return load_pipeline(place.reference(named(options)), place.folder)
+
+
+def named(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return options with the pipeline's reference where they hold the `Dag` itself."""
+    found = dict(options or {})
+    if isinstance(found.get("pipeline"), Dag):
+        found["pipeline"] = reference_to(found["pipeline"])
+    return found
 
 
 def keys_of_other_pipelines(project: Project) -> frozenset[str]:

@@ -90,3 +90,33 @@ def test_what_was_edited_since_is_not_cached_under_the_code_that_did_not_run(
 def test_what_is_imported_again_is_cached(folder: Path) -> None:
     assert run(folder, "edit helper", "again")[0] == "succeeded [6, 1]"
     assert run(folder)[0] == "cached [6, 1]"
+
+
+USES_THE_DAG = """
+import sys
+import flow
+from baton import Dag, api
+from baton.errors import UsageError
+
+def made():
+    return Dag("made", [flow.one])
+
+mine = made()
+for dag in (flow.dag, mine, made()):
+    try:
+        project = api.open_project(options={"pipeline": dag})
+    except UsageError as error:
+        print(error.message, "|", error.hint)
+    else:
+        print(api.run(project, engine="make", jobs=2).is_good, api.load(project, "one"))
+"""
+
+
+def test_a_dag_of_a_module_is_as_good_as_its_name(folder: Path) -> None:
+    (folder / "program.py").write_text(USES_THE_DAG)
+    ended, _ = run(folder)
+    known, *others = ended.splitlines()
+    assert known == "True [5, 1]"
+    said = "pipeline 'made' is in no module that can be imported, as other processes must"
+    way_out = "put its tasks and its Dag into a module, and import the Dag from there"
+    assert others == [f"{said} | {way_out}"] * 2

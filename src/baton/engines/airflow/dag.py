@@ -35,7 +35,7 @@ from baton.engines.airflow.sharing import executor_of, refuse_unshared
 from baton.engines.airflow.steps import FINISH, START, Granularity, Step, divide
 from baton.errors import BatonError, UsageError
 from baton.runs.pipeline import load_pipeline
-from baton.runs.project import open_project
+from baton.runs.project import named, open_project
 
 FIRST_DAY = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 """Default start of a DAG's schedule: before any period to backfill."""
@@ -114,7 +114,8 @@ def airflow_dag(
         raise UsageError(
             f"the project's folder {folder} does not exist on this machine", "set it in the DAG's file"
         )
-    opened = open_project(folder=folder, options=dict(options or {}))
+    options = named(options)
+    opened = open_project(folder=folder, options=options)
     whole = opened.declared
     positioned = [task.name for task in whole.tasks if task.position is not None]
     wanted = tuple(dict.fromkeys([*whole.targets_or_default(targets), *positioned]))

@@ -27,7 +27,7 @@ from baton.engines.prefect.logs import logged_in_prefect
 from baton.engines.prefect.runner import open_runner
 from baton.errors import BatonError
 from baton.runs.execution import Execution, record_run
-from baton.runs.project import Project, open_project
+from baton.runs.project import Project, named, open_project
 
 
 def deployed_flow(
@@ -54,7 +54,7 @@ def deployed_flow(
     jobs : int, optional
         Maximum number of concurrent tasks; by default the number of CPUs, or what the Dask cluster supports.
     """
-    fixed = dict(options or {})
+    fixed = named(options)
     project = open_project(folder=Path(folder), options=fixed)
 
     def run_deployed(**chosen: Any) -> State[Any]:
