@@ -22,6 +22,7 @@ from baton.runs.records import RunRecord, list_runs, read_run
 
 if TYPE_CHECKING:
     from baton.runs.explanation import Explanation
+    from baton.runs.logs import LogLine
     from baton.tracking.versions import ModelVersion
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "RunRecord",
     "explain",
     "load",
+    "logs",
     "models",
     "open_project",
     "plan",
@@ -246,6 +248,27 @@ def load(project: Project, artifact: str, run: str = "latest") -> Any:
     from baton.runs.artifacts import find_artifact
 
     return find_artifact(project, artifact, run).load()
+
+
+def logs(project: Project, run: str = "latest") -> tuple[LogLine, ...]:
+    """Return the lines that the tasks of a run logged so far, in order.
+
+    Parameters
+    ----------
+    project : Project
+        As returned by `open_project`.
+    run : str
+        A run, or ``"latest"``.
+
+    Raises
+    ------
+    UsageError
+        If the run does not exist.
+    """
+    from baton.runs.logs import read_lines
+
+    lines, _ = read_lines(project.home, read_run(project.home, run).run_id)
+    return tuple(lines)
 
 
 def status(project: Project, limit: int = 10) -> tuple[RunRecord, ...]:

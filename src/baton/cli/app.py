@@ -23,6 +23,7 @@ COMMANDS = {
     "plan": "Show what would run and why, without writing anything",
     "explain": "Show why a task would or would not run",
     "status": "Show the latest runs",
+    "logs": "Show what the tasks of a run logged",
     "show": "Show an artifact of a run, or write it to a file",
     "models": "List the versions of registered models, and move aliases",
     "compare": "Run the pipeline on several engines and compare the results",

@@ -21,6 +21,7 @@ from baton.core.parameters import flatten_plain
 from baton.core.reasons import Cause, CauseKind
 from baton.core.values import as_plain
 from baton.errors import Unavailable
+from baton.runs.logs import kept
 from baton.runs.project import Project, open_project
 from baton.runs.records import RunRecord, running, write_run
 from baton.runs.started_from import StartedFrom
@@ -213,7 +214,7 @@ class Execution:
             recheck_share=self.recheck_share,
             effect_scope=self.effect_scope,
             tracking=lambda: self.tracking_run,
-            report=self.report,
+            report=kept(self.report, self.project.home, self.run_id),
             code_digest=lambda: self.project.store.code_digest(self.dag.tasks),
             parameters_by_name={
                 name: _without_secrets(value) for name, value in flatten_plain(parameters).items()

@@ -134,6 +134,11 @@ class EngineSuite:
         assert self.value(diamond.folder, diamond.report, "count") == 2
         assert (diamond.folder / "published.txt").read_text().startswith("[2, 11]\n")
 
+    def test_what_a_task_logs_is_kept_once(self, diamond: Made) -> None:
+        project = api.open_project(folder=diamond.folder, environ={})
+        lines = api.logs(project, diamond.report.run_id)
+        assert [(line.task, line.text) for line in lines] == [("join", "joining 1 and 1 numbers")]
+
     def test_parameters_arrive_typed(self, tmp_path: Path) -> None:
         report = self.run(tmp_path, "diamond", start="3", factor=5, summand=-1)
         assert self.value(tmp_path, report, "joined") == [15, 2]

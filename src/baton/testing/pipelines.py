@@ -70,6 +70,7 @@ def right(source: Json, summand: int, broken: str) -> Json:
 @task(outputs=("joined", "count"))
 def join(left: Json, right: Json, context: TaskContext) -> tuple[Json, Json]:
     """Combine both branches."""
+    context.log(f"joining {len(left)} and {len(right)} numbers")
     context.fact("joined", left + right)
     return left + right, len(left) + len(right)
 

@@ -1,0 +1,80 @@
+"""What tasks logged, next to the run's record: one JSON object per line, written as it comes."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from baton.core.addresses import without_secrets_in_addresses
+from baton.core.events import Event, Reporter, TaskLogged
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """A line that a task logged.
+
+    Parameters
+    ----------
+    at : str
+        When, in UTC and ISO format.
+    task : str
+        The task.
+    text : str
+        The line, without secrets in addresses.
+    """
+
+    at: str
+    task: str
+    text: str
+
+
+def kept(report: Reporter, home: Path, run_id: str) -> Reporter:
+    """Return a reporter that also keeps the lines that tasks log.
+
+    Lines of several processes do not mix.  A line that cannot be written is lost: no task fails by that.
+    """
+
+    def emit(event: Event) -> None:
+        if isinstance(event, TaskLogged):
+            with contextlib.suppress(OSError):
+                _append(_file(home, run_id), event)
+        report(event)
+
+    return emit
+
+
+def read_lines(home: Path, run_id: str, start: int = 0) -> tuple[list[LogLine], int]:
+    """Return the lines of a run from a position in its file on, and the position after them."""
+    try:
+        with _file(home, run_id).open("rb") as file:
+            file.seek(start)
+            content = file.read()
+    except OSError:
+        return [], start
+    whole = content[: content.rfind(b"\n") + 1]
+    return list(_decoded(whole)), start + len(whole)
+
+
+def _decoded(content: bytes) -> Iterator[LogLine]:
+    for line in content.splitlines():
+        with contextlib.suppress(msgspec.MsgspecError):  # half a line, from a full disk
+            yield msgspec.json.decode(line, type=LogLine)
+
+
+def _append(path: Path, event: TaskLogged) -> None:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    line = LogLine(now, event.task, without_secrets_in_addresses(event.message))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    opened = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(opened, msgspec.json.encode(line) + b"\n")
+    finally:
+        os.close(opened)
+
+
+def _file(home: Path, run_id: str) -> Path:
+    return home / "runs" / f"{run_id}.log"
