@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
     Flags = NDArray[np.bool_]
 
-GENERATOR_VERSION = 1
-"""Increased by every change that affects a generated row."""
-
 _TRIPS = (73_500, 76_500)
 _DETOUR = 1.3
 """Miles driven per mile of straight line."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SAMPLE = "sample"
 """The generated source, which needs no network."""
+SAMPLE_VERSION = 1
+"""Increased by every change that affects a row of `tripduration.sample`."""
 
 URL_TEMPLATE = "https://d37ci6vzurychx.cloudfront.net/trip-data/green_tripdata_{year}-{month:02d}.parquet"
 """Where the NYC Taxi and Limousine Commission publishes green-taxi trips."""
@@ -107,9 +109,7 @@ def source_version(month: Month, source: str, url_template: str) -> str:
         As in `fetch_month`, for local files.
     """
     if source == SAMPLE:
-        from tripduration.sample import GENERATOR_VERSION
-
-        return f"sample:{GENERATOR_VERSION}"
+        return f"sample:{SAMPLE_VERSION}"
     local = local_file(month, source, url_template)
     if local is None:
         return identity(month_url(source or url_template, month))

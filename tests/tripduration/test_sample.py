@@ -15,7 +15,7 @@ from tripduration.months import Month
 from tripduration.sample import sample_columns, write_sample
 from tripduration.sample_city import sample_zones
 
-# Changes together with GENERATOR_VERSION, never alone.
+# Changes together with SAMPLE_VERSION, never alone.
 JANUARY_DIGEST = "37d95b6266394629a88de033ff0973dec4c9d509d638244d8e563621bbedcadf"
 
 

@@ -15,7 +15,6 @@ from baton.core.addresses import is_address, without_secrets, without_secrets_in
 from baton.core.external import External
 from baton.errors import BatonError, ExtraMissing, TaskError, Unavailable, UsageError
 from baton.kinds.plain import files_below
-from baton.store.remote import EXTRAS, file_system_options
 
 _MARKS = ("ETag", "etag", "Content-MD5", "md5Hash", "content_md5", "crc32c", "generation")
 _TIMES = ("LastModified", "Last-Modified", "last_modified", "mtime", "updated", "modified", "created")
@@ -211,6 +210,8 @@ class _FileSystem:
 
     def __init__(self, external: External, aws_profile: str | None) -> None:
         from fsspec.core import url_to_fs
+
+        from baton.store.remote import EXTRAS, file_system_options
 
         protocol = external.address.partition("://")[0]
         self._external = external
