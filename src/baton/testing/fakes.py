@@ -72,6 +72,8 @@ class FakeModelRegistry:
         For each model, the version of each alias.
     models : dict of str to object
         Every model that was logged, by its URI.
+    runs : set of str
+        The ids of the runs that have begun.
     """
 
     def __init__(self) -> None:
@@ -145,10 +147,7 @@ class FakeTrackingRun:
     @property
     def run_id(self) -> str:
         """The run's id, given on first access."""
-        if not self._run_id:
-            self._run_id = f"{next(self._ids):032x}"
-            self.registry.runs.add(self._run_id)
-        return self._run_id
+        return self._begin()._run_id
 
     @property
     def started(self) -> bool:
@@ -278,8 +277,10 @@ class FakeTrackingRun:
             self.state = "finished" if good else "failed"
 
     def _begin(self) -> FakeTrackingRun:
-        """Give the run its id, as the first record does."""
-        assert self.run_id
+        """Give the run its id, as the first record does, and return it."""
+        if not self._run_id:
+            self._run_id = f"{next(self._ids):032x}"
+            self.registry.runs.add(self._run_id)
         return self
 
     def _attach(self, name: str, model: Any, content: tuple[object, ...]) -> str:
