@@ -52,6 +52,7 @@ NAPS = (
     @task
     def nap(year: int, month: int, nap_s: float, context: TaskContext) -> Json:
         (context.project / "process.txt").write_text(str(os.getpid()))
+        context.log("napping")
         time.sleep(nap_s)
         context.fact("Month", f"{year}-{month:02d}")
         return [year, month]

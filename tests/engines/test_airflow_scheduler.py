@@ -218,8 +218,11 @@ def test_a_diamond_runs_and_the_second_time_takes_everything_pure_from_the_cache
         "publish": "succeeded",
     }
     assert second.artifacts == first.artifacts
-    record = api.status(project, 1)[0]
+    record, earlier = api.status(project, 2)
     assert (record.engine, record.state, len(record.tasks)) == ("airflow", "succeeded", 5)
+    logged = [(line.task, line.text) for line in api.logs(project, earlier.run_id)]
+    assert logged == [("join", "joining 1 and 1 numbers")]
+    assert api.logs(project, record.run_id) == ()
 
 
 def test_params_arrive_and_force_runs_what_is_remembered(airflow, started, project):

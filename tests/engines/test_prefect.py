@@ -18,6 +18,7 @@ import pytest
 
 from baton import api
 from baton.core.events import TaskRetried
+from baton.runs.logs import read_lines
 from baton.testing import EngineSuite, RecordingReporter
 from tests.conftest import BATON, Command, free_port, in_a_group
 from tests.engines.conftest import NAPS, Server, is_alive, mlflow_runs, read, wait_for
@@ -257,6 +258,8 @@ def test_a_scheduled_run_trains_the_month_that_its_time_implies(deployed: Deploy
     assert tracked.info.run_id == record.tracking_run_id
     assert tracked.info.status == "FINISHED"
     assert tracked.data.tags["month"] == "[2021, 1]"
+    logged, _ = read_lines(deployed.folder / ".baton", flow_run["name"])
+    assert [(line.task, line.text) for line in logged] == [("nap", "napping")]
 
 
 def test_cancelling_stops_the_work_and_leaves_a_usable_store(deployed: Deployed) -> None:

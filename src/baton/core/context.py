@@ -69,9 +69,9 @@ class TaskContext:
         """Report progress in the task's own unit (bytes, rounds, files)."""
         self.report(TaskProgressed(self.task, done, total, message))
 
-    def log(self, message: str) -> None:
-        """Print a line while the task runs."""
-        self.report(TaskLogged(self.task, message))
+    def log(self, message: object) -> None:
+        """Keep a line with the run, for ``baton logs``; ``baton run --verbose`` prints it, too."""
+        self.report(TaskLogged(self.task, str(message)))
 
     def do_not_remember(self, reason: str) -> None:
         """Keep this result out of the cache, because the next attempt may give a better one."""

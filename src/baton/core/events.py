@@ -43,10 +43,11 @@ class TaskProgressed(msgspec.Struct, frozen=True, tag=True):
 
 
 class TaskLogged(msgspec.Struct, frozen=True, tag=True):
-    """A running task prints a line."""
+    """A running task logs a line, in its attempt with this number."""
 
     task: str
     message: str
+    attempt: int = 1
 
 
 class TaskRetried(msgspec.Struct, frozen=True, tag=True):

@@ -22,7 +22,7 @@ from baton.core.argument import Argument
 from baton.core.artifact import Artifact, Kind
 from baton.core.context import Provenance, TaskContext
 from baton.core.effect_scope import EffectScope
-from baton.core.events import Reporter, TaskFinished, TaskLogged, TaskStarted, ignore_events
+from baton.core.events import Event, Reporter, TaskFinished, TaskLogged, TaskStarted, ignore_events
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
 from baton.core.reasons import Cause
@@ -254,6 +254,8 @@ def execute_task(
         The end of this attempt, including anything the task raised; only an interrupt propagates.
     """
     began = time.perf_counter()
+    if attempt > 1:
+        run = replace(run, report=_in_attempt(attempt, run.report))
     try:
         report = unmet(task, inputs, run) or _attempt(task, inputs, run)
     except Skip as skip:
@@ -265,6 +267,15 @@ def execute_task(
             raise
         report = TaskReport(task.name, Outcome.FAILED, failure=describe(error))
     return replace(report, duration_s=time.perf_counter() - began, attempts=attempt)
+
+
+def _in_attempt(number: int, report: Reporter) -> Reporter:
+    """Return a reporter that adds the attempt's number to the lines that the task logs."""
+
+    def emit(event: Event) -> None:
+        report(msgspec.structs.replace(event, attempt=number) if isinstance(event, TaskLogged) else event)
+
+    return emit
 
 
 def describe(error: BaseException) -> Failure:

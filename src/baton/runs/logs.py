@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from baton.core.addresses import without_secrets_in_addresses
 from baton.core.events import Event, Reporter, TaskLogged
+from baton.store.shown import without_secrets_in
+
+_START_OF_LINE = re.compile(rb'(?={"at":)')
+"""Where an encoded line starts; within its text, JSON escapes the quotes."""
 
 
 class LogLine(msgspec.Struct, frozen=True):
@@ -24,12 +28,15 @@ class LogLine(msgspec.Struct, frozen=True):
     task : str
         The task.
     text : str
-        The line, without secrets in addresses.
+        The line, without secrets in addresses and in assignments to names such as ``password``.
+    attempt : int
+        Number of the task's attempt, from 1.
     """
 
     at: str
     task: str
     text: str
+    attempt: int = 1
 
 
 def kept(report: Reporter, home: Path, run_id: str) -> Reporter:
@@ -60,14 +67,15 @@ def read_lines(home: Path, run_id: str, start: int = 0) -> tuple[list[LogLine], 
 
 
 def _decoded(content: bytes) -> Iterator[LogLine]:
-    for line in content.splitlines():
-        with contextlib.suppress(msgspec.MsgspecError):  # half a line, from a full disk
+    for line in _START_OF_LINE.split(content):
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):  # half a line, from a full disk
             yield msgspec.json.decode(line, type=LogLine)
 
 
 def _append(path: Path, event: TaskLogged) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    line = LogLine(now, event.task, without_secrets_in_addresses(event.message))
+    text = event.message.encode(errors="backslashreplace").decode()  # for names of files that are not text
+    line = LogLine(now, event.task, without_secrets_in(text), event.attempt)
     path.parent.mkdir(parents=True, exist_ok=True)
     opened = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:

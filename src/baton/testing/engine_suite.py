@@ -282,6 +282,8 @@ class EngineSuite:
         report = self.run(tmp_path, "retried", failures=2)
         assert report.is_good
         assert self.value(tmp_path, report, "flaky") == 3
+        lines = api.logs(api.open_project(folder=tmp_path, environ={}), report.run_id)
+        assert [(line.text, line.attempt) for line in lines] == [(f"attempt {n}", n) for n in (1, 2, 3)]
 
     def test_a_task_that_fails_every_time_fails(self, tmp_path: Path) -> None:
         report = self.run(tmp_path, "retried", failures=9)

@@ -158,6 +158,7 @@ def prepare(context: TaskContext) -> None:
 def flaky(failures: int, context: TaskContext) -> Json:
     """Fail a number of times, then succeed."""
     attempts = _count(context.data_dir / "attempts.txt")
+    context.log(f"attempt {attempts}")
     if attempts <= failures:
         raise ConnectionError(f"attempt {attempts} was refused")
     return attempts

@@ -29,24 +29,39 @@ _ASK_AGAIN_AFTER_S = 0.5
 @place_options
 @click.pass_context
 def command(ctx: click.Context, run: str, task: str | None, follow: bool, as_json: bool) -> None:
-    """Show the lines that the tasks of RUN logged [the latest], or those of TASK alone."""
+    """Show the lines that the tasks of RUN logged [the latest], or those of TASK alone, with the time in UTC.
+
+    A group or a task with elements stands for all its tasks.
+    """
     from baton import api
 
     project: Project = ctx.obj
-    record = api.read_run(project.home, run)
-    if task is not None:
-        _refuse_unknown(task, record, project)
+    try:
+        record = api.read_run(project.home, run)
+    except UsageError as error:
+        if task is None and run in project.dag.target_names:
+            raise UsageError(error.message, f"name the run first: baton logs latest {run}") from error
+        raise
+    wanted = None if task is None else _named(task, record, project)
+    lines = (
+        line
+        for line in _lines(project, record.run_id, follow=follow)
+        if wanted is None or line.task in wanted
+    )
     if as_json:
-        shown = [line for line in _lines(project, record.run_id, follow=follow) if task in (None, line.task)]
-        output.show_json({"run": record.run_id, "lines": [msgspec.to_builtins(line) for line in shown]})
+        output.show_json({"run": record.run_id, "lines": [msgspec.to_builtins(line) for line in lines]})
         return
     seen = False
-    for line in _lines(project, record.run_id, follow=follow):
-        if task in (None, line.task):
-            seen = True
-            output.show_data(f"{line.at[:23].replace('T', ' ')}  {line.task}  {line.text}")
+    for line in lines:
+        seen = True
+        output.show_data(_shown(line))
     if not seen:
-        output.say(_why_nothing(task, record))
+        output.say(_why_nothing(task, api.read_run(project.home, record.run_id)))
+
+
+def _shown(line: LogLine) -> str:
+    attempt = f" (attempt {line.attempt})" if line.attempt > 1 else ""
+    return f"{line.at[:23].replace('T', ' ')}  {line.task}{attempt}  {line.text}"
 
 
 def _lines(project: Project, run_id: str, *, follow: bool) -> Iterator[LogLine]:
@@ -63,19 +78,32 @@ def _lines(project: Project, run_id: str, *, follow: bool) -> Iterator[LogLine]:
         time.sleep(_ASK_AGAIN_AFTER_S)
 
 
-def _refuse_unknown(task: str, record: RunRecord, project: Project) -> None:
-    known = {one.task for one in record.tasks} or {one.name for one in project.dag.tasks}
-    if task not in known:
+def _named(target: str, record: RunRecord, project: Project) -> frozenset[str]:
+    """Return the tasks of a run that a name means: one, or those of a group or of a task with elements."""
+    ran = {one.task for one in record.tasks}
+    if target in ran:
+        return frozenset({target})
+    members: set[str] = set()
+    if target in project.dag.target_names:
+        members = {task.name for task in project.dag.members(target)}
+    if ran:
+        members &= ran
+    if not members:
+        known = ran or set(project.dag.target_names)
         raise UsageError(
-            f"run {record.run_id} has no task '{task}'{nearest(task, known)}",
+            f"run {record.run_id} has no task '{target}'{nearest(target, known)}",
             f"list its tasks with: baton status --run {record.run_id}",
         )
+    return frozenset(members)
 
 
-def _why_nothing(task: str | None, record: RunRecord) -> str:
+def _why_nothing(target: str | None, record: RunRecord) -> str:
     """Say why there are no lines; for a cached task, which run computed it."""
-    if task is None:
-        return f"no task of run {record.run_id} logged anything"
-    found = next((one for one in record.tasks if one.task == task), None)
-    reason = f" ({found.reason})" if found is not None and found.outcome == "cached" else ""
-    return f"task '{task}' logged nothing in run {record.run_id}{reason}"
+    run = f"run {record.run_id}"
+    so_far = " so far" if record.state == "running" else ""
+    if target is None:
+        return f"no task of {run} logged anything{so_far}"
+    found = next((one for one in record.tasks if one.task == target), None)
+    if found is not None and found.outcome == "cached":
+        return f"task '{target}' did not run in {run}, because it was cached ({found.reason})"
+    return f"'{target}' logged nothing in {run}{so_far}"
