@@ -251,7 +251,7 @@ def test_a_signal_ends_the_run_with_its_own_code(tmp_path: Path, number: signal.
     _, told = process.communicate(timeout=20)
     assert process.returncode == code
     assert "Traceback" not in told
-    record = json.loads(next((tmp_path / ".baton" / "runs").iterdir()).read_text())
+    record = json.loads(next((tmp_path / ".baton" / "runs").glob("*.json")).read_text())
     assert record["state"] == "interrupted"
     assert f"resume: baton run --resume {record['run_id']} --pipeline sleepy:dag" in told
 

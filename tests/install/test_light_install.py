@@ -72,7 +72,7 @@ def run(light: Path, folder: Path, *arguments: str) -> subprocess.CompletedProce
 
 def model_digests(folder: Path) -> dict[str, str]:
     """Return the digests of what a project's run made of the model; its errors are in the evaluation."""
-    (record,) = (json.loads(path.read_text()) for path in (folder / ".baton/runs").iterdir())
+    (record,) = (json.loads(path.read_text()) for path in (folder / ".baton/runs").glob("*.json"))
     outputs: dict[str, Any] = {
         name: made for task in record["tasks"] for name, made in task["outputs"].items()
     }

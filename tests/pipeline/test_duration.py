@@ -525,7 +525,7 @@ def _object(folder: Path, name: str) -> object:
     from baton.core.artifact import Artifact
     from baton.store.store import Store
 
-    record = json.loads(min((folder / ".baton/runs").iterdir()).read_text())
+    record = json.loads(min((folder / ".baton/runs").glob("*.json")).read_text())
     found = next(task["outputs"][name] for task in record["tasks"] if name in task["outputs"])
     store = Store(str(folder / ".baton/store"), folder / ".baton")
     return store.load(Artifact.from_dict(found), Table if found["kind"] == "table" else Matrix)

@@ -6,6 +6,7 @@ edited in between.
 
 from __future__ import annotations
 
+import marshal
 import os
 import sys
 import time
@@ -20,8 +21,9 @@ _BEFORE = frozenset(
     if not getattr(getattr(module, "__spec__", None), "_initializing", False)
 )
 """The modules whose import had ended by then."""
-_MARGIN_NS = 50_000_000
-"""File systems take the time of an edit from a clock that may be this much behind."""
+_TICK_NS = 10_000_000
+"""The time of an edit may come from a clock that is this much behind, and the time of a process's start is
+rounded down by as much."""
 
 
 def may_be_edited_since(module: str, file: Path) -> bool:
@@ -30,8 +32,30 @@ def may_be_edited_since(module: str, file: Path) -> bool:
         state = file.stat()
     except OSError:
         return True
-    imported_ns = _process_start_ns() if module in _BEFORE else _AT_NS
-    return max(state.st_mtime_ns, state.st_ctime_ns) > imported_ns - _MARGIN_NS
+    since_ns = _process_start_ns() + _TICK_NS if module in _BEFORE else _AT_NS - _TICK_NS
+    return max(state.st_mtime_ns, state.st_ctime_ns) > since_ns or _is_stale(module, file)
+
+
+def _is_stale(module: str, file: Path) -> bool:
+    """Whether Python may have run compiled code of an earlier text.
+
+    It compares the size and the time in whole seconds, so it misses an edit of equal length within a second.
+    """
+    cached = getattr(getattr(sys.modules.get(module), "__spec__", None), "cached", None)
+    try:
+        content = Path(cached).read_bytes() if cached else b""
+        if not content:
+            return False
+        compiled = marshal.loads(content[_HEADER:])  # noqa: S302  # Python has run it already
+        return bool(compiled != compile(file.read_bytes(), str(file), "exec"))
+    except FileNotFoundError:
+        return False  # compiled from the text
+    except (OSError, ValueError, EOFError, TypeError, SyntaxError):
+        return True
+
+
+_HEADER = 16
+"""Bytes before the code in a compiled file."""
 
 
 @cache
