@@ -47,7 +47,7 @@ def _is_stale(module: str, file: Path) -> bool:
         if not content:
             return False
         compiled = marshal.loads(content[_HEADER:])  # noqa: S302  # Python has run it already
-        return bool(compiled != compile(file.read_bytes(), str(file), "exec"))
+        return bool(compiled != compile(file.read_bytes(), str(file), "exec", dont_inherit=True))
     except FileNotFoundError:
         return False  # compiled from the text
     except (OSError, ValueError, EOFError, TypeError, SyntaxError):

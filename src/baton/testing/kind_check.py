@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import pickle
@@ -181,11 +182,10 @@ def _start(
         **asked,
     }
     assert process.stdin is not None
-    try:
+    with contextlib.suppress(BrokenPipeError):  # it ended before it read; its error output says why
         process.stdin.write(json.dumps(request).encode())
+    with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
-    except BrokenPipeError:
-        pass  # it ended before it read; its error output says why
     process.stdin = None
     return process
 
