@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from baton import Parameters
+from baton.codetrace.observing import follow_imports
 from baton.codetrace.reach import ORDER, Reach
 from baton.codetrace.reader import CodeReader
 from baton.core.effect_scope import EffectScope, FolderIdentity
@@ -67,6 +68,12 @@ class Package:
             for part, digest in self.reach(function, module).parts.items()
             if not digest.startswith("-> ") and not part.endswith(f":{ORDER}")
         }
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _followed() -> None:
+    """Import modules from the first test on as pipelines are imported, whichever test comes first."""
+    follow_imports("baton")
 
 
 @pytest.fixture
