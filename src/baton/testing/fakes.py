@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import posixpath
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from baton.core.context import Provenance, TaskContext
 from baton.core.events import Reporter, ignore_events
 from baton.core.tracker import Champion, UnusableModel
+from baton.errors import TaskError
 
 _ALIAS = "champion"
+_NAME = re.compile(r"[/\w.\- :]+$")
+"""What MLflow accepts as the name of a parameter, a metric or a tag."""
+_NOT_IN_MODELS = "/:.%\"'"
+_NOT_IN_REGISTERED_MODELS = "/:"
+_LONGEST_NAME = 250
+_LONGEST_PARAMETER = 6000
 
 
 def task_context(
@@ -71,7 +83,7 @@ class FakeModelRegistry:
     aliases : dict of str to dict of str to str
         For each model, the version of each alias.
     models : dict of str to object
-        Every model that was logged, by its URI.
+        A copy of every model that was logged, by its URI; of one that a script serves, the script's text.
     runs : set of str
         The ids of the runs that have begun.
     """
@@ -81,6 +93,8 @@ class FakeModelRegistry:
         self.aliases: dict[str, dict[str, str]] = {}
         self.models: dict[str, Any] = {}
         self.runs: set[str] = set()
+        self._savers: dict[str, Callable[[str], None]] = {}
+        """By URI: what writes the model into a folder, as MLflow stores it."""
 
     def champion(self, model: str) -> str:
         """Describe in one line the version with the alias ``champion`` and its source."""
@@ -93,6 +107,22 @@ class FakeModelRegistry:
     def has_run(self, run_id: str) -> bool:
         """Whether a tracking run exists."""
         return run_id in self.runs
+
+    def _version(self, model: str, version: str) -> dict[str, Any] | None:
+        """Return what is known of a version, or None if there is no such version."""
+        versions = self.versions.get(model, [])
+        is_known = version.isdecimal() and 1 <= int(version) <= len(versions)
+        return versions[int(version) - 1] if is_known else None
+
+    def _uri_of(self, uri: str) -> str:
+        """Return the logged model that ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION`` means now."""
+        path = uri.removeprefix("models:/")
+        name, _, alias = path.partition("@")
+        version = self.aliases.get(name, {}).get(alias, "") if alias else ""
+        if "/" in path:
+            name, _, version = path.rpartition("/")
+        found = self._version(name, version)
+        return uri if found is None else str(found["uri"])
 
 
 class FakeTrackingRun:
@@ -160,16 +190,26 @@ class FakeTrackingRun:
         return f"http://tracking.invalid/runs/{self.run_id}"
 
     def log_parameters(self, parameters: Mapping[str, object]) -> None:
-        """Keep the parameters."""
-        self._begin().parameters.update({name: str(value) for name, value in parameters.items()})
+        """Keep the parameters; refuse to change one."""
+        _check_names(parameters)
+        given = {name: str(value)[:_LONGEST_PARAMETER] for name, value in parameters.items()}
+        kept = self._begin().parameters
+        changed = [name for name, value in given.items() if kept.get(name, value) != value]
+        if changed:
+            raise _refusal(f"parameter {changed[0]!r} is {kept[changed[0]]!r} and cannot become another")
+        kept.update(given)
 
     def log_metrics(self, final: Mapping[str, float], series: Mapping[str, Sequence[float]]) -> None:
         """Keep the metrics."""
-        self._begin().metrics.update(final)
-        self.series.update({name: list(values) for name, values in series.items()})
+        _check_names([*final, *series])
+        numbers = {name: _numbers(name, values) for name, values in series.items()}
+        last = {name: _numbers(name, [value])[0] for name, value in final.items()}
+        self._begin().metrics.update(last)
+        self.series.update(numbers)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Keep the tags."""
+        _check_names(tags)
         self._begin().tags.update(tags)
 
     def log_files(self, files: Mapping[str, Path]) -> None:
@@ -215,11 +255,14 @@ class FakeTrackingRun:
         requirements: Sequence[str] = (),
         example: Any = None,
     ) -> str:
-        """Keep a model; refuse one that MLflow could not keep."""
+        """Keep a copy of a model; refuse one that MLflow could not keep."""
         from baton.tracking.flavors import content_of, flavor_of
 
         chosen = flavor or flavor_of(model)
-        return self._attach(name, model, (content_of(model, chosen), tuple(requirements), str(example)))
+        content = content_of(model, chosen)
+        kept = copy.deepcopy(model)
+        saver = partial(_save, kept, chosen, tuple(requirements), copy.deepcopy(example))
+        return self._attach(name, kept, saver, (content, tuple(requirements), str(example)))
 
     def log_python_model(
         self,
@@ -231,8 +274,10 @@ class FakeTrackingRun:
         requirements: Sequence[str],
     ) -> str:
         """Keep the script's text and the files' content."""
-        kept = {"script": script.read_bytes(), **{label: path.read_bytes() for label, path in files.items()}}
-        return self._attach(name, kept, (str(kept), tuple(requirements), str(signature)))
+        kept = {label: path.read_bytes() for label, path in files.items()}
+        text = script.read_text()
+        saver = partial(_save_script, text, kept, copy.deepcopy(signature), tuple(requirements))
+        return self._attach(name, text, saver, (text, str(kept), tuple(requirements), str(signature)))
 
     def champion(self, model: str) -> Champion | None:
         """Return the registered version with the alias ``champion``, or None."""
@@ -246,29 +291,34 @@ class FakeTrackingRun:
         )
 
     def predict(self, uri: str, records: Any) -> Any:
-        """Return what the model's ``predict`` returns."""
-        name, _, alias = uri.removeprefix("models:/").partition("@")
-        if alias:
-            version = self.registry.aliases.get(name, {}).get(alias, "0")
-            uri = self.registry.versions[name][int(version) - 1]["uri"] if version != "0" else ""
-        if uri not in self.registry.models:
+        """Store the model as MLflow does, load it, and return its predictions."""
+        from baton.tracking.mlflow import predictions
+
+        saver = self.registry._savers.get(self.registry._uri_of(uri))
+        if saver is None:
             raise UnusableModel("it is gone")
-        try:
-            return self.registry.models[uri].predict(records)
-        except Exception as error:  # a model may raise anything
-            raise UnusableModel(f"it cannot predict: {error}") from error
+        with tempfile.TemporaryDirectory() as folder:
+            saver(f"{folder}/model")
+            return predictions(f"{folder}/model", records)
 
     def register(self, model: str, uri: str, tags: Mapping[str, str]) -> str:
         """Add a version, once per run."""
-        versions = self.registry.versions.setdefault(model, [])
+        versions = self.registry.versions.get(model, [])
         for number, version in enumerate(versions, start=1):
             if version["run_id"] == self.run_id:
                 return str(number)
-        versions.append({"uri": uri, "run_id": self.run_id, "tags": dict(tags)})
-        return str(len(versions))
+        _check_names(tags)
+        if not model.strip() or set(model) & set(_NOT_IN_REGISTERED_MODELS):
+            raise _refusal(f"{model!r} cannot be the name of a registered model")
+        if uri not in self.registry.models:
+            raise _refusal(f"no model {uri!r} was logged")
+        self.registry.versions[model] = [*versions, {"uri": uri, "run_id": self.run_id, "tags": dict(tags)}]
+        return str(len(versions) + 1)
 
     def promote(self, model: str, version: str) -> None:
         """Give a version the alias ``champion``."""
+        if self.registry._version(model, str(version)) is None:
+            raise _refusal(f"registered model {model!r} has no version {version}")
         self.registry.aliases.setdefault(model, {})[_ALIAS] = str(version)
 
     def finish(self, *, good: bool) -> None:
@@ -283,10 +333,59 @@ class FakeTrackingRun:
             self.registry.runs.add(self._run_id)
         return self
 
-    def _attach(self, name: str, model: Any, content: tuple[object, ...]) -> str:
+    def _attach(
+        self, name: str, model: Any, saver: Callable[[str], None], content: tuple[object, ...]
+    ) -> str:
+        if not name or set(name) & set(_NOT_IN_MODELS):
+            raise _refusal(f"{name!r} cannot be the name of a model")
         uri = f"models:/m-{self._begin().run_id[-6:]}-{len(self.registry.models) + 1}"
         if content[0]:
             uri = self._attached.setdefault((name, *content), uri)
-        self.registry.models[uri] = model
+        self.registry.models.setdefault(uri, model)
+        self.registry._savers.setdefault(uri, saver)
         self.models[name] = uri
         return uri
+
+
+def _save(model: Any, flavor: str, requirements: Sequence[str], example: Any, folder: str) -> None:
+    from baton.tracking.flavors import save, save_options
+
+    save(model, flavor, folder, save_options(model, flavor, requirements, example))
+
+
+def _save_script(
+    text: str, files: Mapping[str, bytes], signature: Any, requirements: Sequence[str], folder: str
+) -> None:
+    from baton.tracking.flavors import save_script
+
+    with tempfile.TemporaryDirectory() as place:
+        script = Path(place, "script.py")
+        script.write_text(text)
+        written = {label: Path(place, f"file{number}") for number, label in enumerate(files)}
+        for label, path in written.items():
+            path.write_bytes(files[label])
+        save_script(script, written, signature, requirements, folder)
+
+
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        path = posixpath.normpath(name)
+        if (
+            not _NAME.match(name)
+            or len(name) > _LONGEST_NAME
+            or path != name
+            or path == "."
+            or path.startswith(("..", "/"))
+        ):
+            raise _refusal(f"{name!r} cannot be the name of a parameter, a metric or a tag")
+
+
+def _numbers(name: str, values: Iterable[float]) -> list[float]:
+    try:
+        return [float(value) for value in values]
+    except (TypeError, ValueError):
+        raise _refusal(f"metric {name!r} is not a number") from None
+
+
+def _refusal(what: str) -> TaskError:
+    return TaskError(f"MLflow refuses it: {what}", "mend what the task gives to its tracking run")

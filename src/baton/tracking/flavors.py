@@ -7,7 +7,8 @@ import hashlib
 import importlib.metadata
 import sys
 import tempfile
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,51 @@ def save_options(model: Any, flavor: str, requirements: Sequence[str], example: 
         options["skops_trusted_types"] = held
         options["code_paths"] = _own_files(held) or None
     return options
+
+
+def save(model: Any, flavor: str, folder: str, options: Mapping[str, Any]) -> None:
+    """Write a model of a flavor into a new folder, as MLflow stores it."""
+    importlib.import_module(f"mlflow.{flavor}").save_model(model, folder, **options)
+
+
+def save_script(
+    script: Path,
+    files: Mapping[str, Path],
+    signature: Any,
+    requirements: Sequence[str],
+    folder: str,
+    model: Any = None,
+) -> None:
+    """Write a model that a script serves into a new folder, as MLflow stores it; nothing is pickled.
+
+    Parameters
+    ----------
+    script : Path
+        The script.
+    files : mapping of str to Path
+        The files that it reads, by label.
+    signature : Any
+        What it takes and returns.
+    requirements : sequence of str
+        Packages that it needs.
+    folder : str
+        The folder.
+    model : mlflow.models.Model, optional
+        MLflow's description of the model so far.
+    """
+    import mlflow.pyfunc
+
+    with warnings.catch_warnings():
+        # With a signature MLflow need not infer one from an example.
+        warnings.filterwarnings("ignore", message=".*input example was not provided")
+        mlflow.pyfunc.save_model(
+            folder,
+            python_model=str(script),
+            artifacts={label: path.as_uri() for label, path in files.items()},
+            signature=signature,
+            pip_requirements=list(requirements),
+            mlflow_model=model,
+        )
 
 
 def _is_estimator(model: Any) -> bool:

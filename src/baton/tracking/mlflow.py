@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import os
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -21,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from baton.core.addresses import without_secrets, without_secrets_in_addresses
 from baton.core.tracker import Champion, UnusableModel
-from baton.errors import Unavailable
+from baton.errors import BatonError, TaskError, Unavailable
 from baton.tracking.location import database_file, local_database
 from baton.tracking.registry import NONE, version_in_one_line
 from baton.tracking.versions import give_alias
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
     from mlflow.models import Model
 
 ALIAS = "champion"
@@ -39,8 +38,10 @@ STARTED_FROM = ("mlflow.user", "mlflow.source.git.commit", "baton.git_dirty")
 _PARENT = "mlflow.parentRunId"
 _CONTENT = "baton.content"
 """Tag of a logged model with the digest of what it consists of."""
+_REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
 _METRICS_PER_BATCH = 1000
 _PARAMETERS_PER_BATCH = 100
+_TAGS_PER_BATCH = 100
 
 
 class MlflowTracker:
@@ -188,7 +189,7 @@ class MlflowTracker:
                 places = [model.artifact_location for model in logged if model.source_run_id == run_id]
                 return str(places[0] if places else f"{run.info.artifact_uri}/{name}")
         except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            if error.error_code in _REFUSALS:
                 raise UnusableModel(f"it is missing from MLflow: {_in_one_line(error)}") from error
             raise
         return uri
@@ -301,16 +302,21 @@ class MlflowRun:
                 self._client.log_batch(self.run_id, params=listed[start : start + _PARAMETERS_PER_BATCH])
 
     def log_metrics(self, final: Mapping[str, float], series: Mapping[str, Sequence[float]]) -> None:
-        """Record final metrics and series, in as few requests as MLflow's limit allows."""
+        """Record final metrics and series, in as few requests as MLflow's limit allows.
+
+        MLflow keeps every value that was ever recorded for a step, so what the run has already is left out.
+        """
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
+        points = [(name, step, value) for name, values in series.items() for step, value in enumerate(values)]
+        points += [(name, 0, value) for name, value in final.items()]
+        known = self._recorded_metrics({name for name, _, _ in points})
+        now = max([int(time.time() * 1000), *(time + 1 for time, _ in known.values())])
         listed = [
             Metric(name, value, now, step)
-            for name, values in series.items()
-            for step, value in enumerate(values)
+            for name, step, value in points
+            if (name, step) not in known or repr(known[name, step][1]) != repr(float(value))
         ]
-        listed += [Metric(name, value, now, 0) for name, value in final.items()]
         with translated(self._tracker.uri):
             for start in range(0, len(listed), _METRICS_PER_BATCH):
                 self._client.log_batch(self.run_id, metrics=listed[start : start + _METRICS_PER_BATCH])
@@ -319,8 +325,10 @@ class MlflowRun:
         """Label the run."""
         from mlflow.entities import RunTag
 
+        listed = [RunTag(name, value) for name, value in tags.items()]
         with translated(self._tracker.uri):
-            self._client.log_batch(self.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+            for start in range(0, len(listed), _TAGS_PER_BATCH):
+                self._client.log_batch(self.run_id, tags=listed[start : start + _TAGS_PER_BATCH])
 
     def log_files(self, files: Mapping[str, Path]) -> None:
         """Attach files under the given names, in one call."""
@@ -390,10 +398,9 @@ class MlflowRun:
         example: Any = None,
     ) -> str:
         """Attach a model of one of MLflow's flavors; see `TrackingRun.log_model`."""
-        from baton.tracking.flavors import content_of, flavor_of, save_options
+        from baton.tracking.flavors import content_of, flavor_of, save, save_options
 
         chosen = flavor or flavor_of(model)
-        library = importlib.import_module(f"mlflow.{chosen}")
         options = save_options(model, chosen, requirements, example)
         content = content_of(model, chosen)
         if content:
@@ -401,7 +408,7 @@ class MlflowRun:
         found = self._logged_model(name, content)
         if found is None:
             with self._new_model(name, content) as (folder, made):
-                library.save_model(model, folder, mlflow_model=made, **options)
+                save(model, chosen, folder, {"mlflow_model": made, **options})
             found = made.model_id
         return f"models:/{found}"
 
@@ -415,25 +422,15 @@ class MlflowRun:
         requirements: Sequence[str],
     ) -> str:
         """Attach a model served by a script; nothing is pickled."""
-        import mlflow.pyfunc
-
         from baton.store.objects import digest_of
+        from baton.tracking.flavors import save_script
 
         content = _digest(str(signature), *requirements, *files, *map(digest_of, [script, *files.values()]))
         found = self._logged_model(name, content)
         if found is not None:
             return f"models:/{found}"
-        with self._new_model(name, content) as (folder, model), warnings.catch_warnings():
-            # With a signature MLflow need not infer one from an example.
-            warnings.filterwarnings("ignore", message=".*input example was not provided")
-            mlflow.pyfunc.save_model(
-                folder,
-                python_model=str(script),
-                artifacts={label: path.as_uri() for label, path in files.items()},
-                signature=signature,
-                pip_requirements=list(requirements),
-                mlflow_model=model,
-            )
+        with self._new_model(name, content) as (folder, model):
+            save_script(script, files, signature, requirements, folder, model)
         return f"models:/{model.model_id}"
 
     def champion(self, model: str) -> Champion | None:
@@ -450,19 +447,8 @@ class MlflowRun:
 
     def predict(self, uri: str, records: Any) -> Any:
         """Load a stored model, run its code, and return its predictions for a table of raw records."""
-        import mlflow.pyfunc
-
         with tempfile.TemporaryDirectory() as folder:
-            local = self._tracker.fetch_model(uri, folder)
-            try:
-                model = mlflow.pyfunc.load_model(local, suppress_warnings=True)
-            except Exception as error:  # a stored model may raise anything
-                raise UnusableModel(f"it cannot be loaded here: {_in_one_line(error)}") from error
-            asked = cast_to_signature(records, model.metadata.get_input_schema())
-            try:
-                return model.predict(asked)
-            except Exception as error:  # the same
-                raise UnusableModel(f"it cannot predict: {_in_one_line(error)}") from error
+            return predictions(self._tracker.fetch_model(uri, folder), records)
 
     def register(self, model: str, uri: str, tags: Mapping[str, str]) -> str:
         """Register a model as a new version; return the version if this run already did."""
@@ -526,6 +512,18 @@ class MlflowRun:
     @property
     def _client(self) -> MlflowClient:
         return self._tracker.client
+
+    def _recorded_metrics(self, names: set[str]) -> dict[tuple[str, int], tuple[int, float]]:
+        """Return the time and the value that the run has last for each of the metrics and steps."""
+        found: dict[tuple[str, int], tuple[int, float]] = {}
+        if not self.started:
+            return found
+        with translated(self._tracker.uri):
+            for name in names & set(self._client.get_run(self.run_id).data.metrics):
+                history = self._client.get_metric_history(self.run_id, name)
+                for one in sorted(history, key=lambda one: int(one.timestamp)):
+                    found[name, int(one.step)] = (int(one.timestamp), float(one.value))
+        return found
 
     def _logged_model(self, name: str, content: str) -> str | None:
         """Return the id of the model of this name and content that the run has already, or None."""
@@ -594,18 +592,43 @@ def without_package_scan() -> Iterator[None]:
 
 @contextmanager
 def translated(uri: str) -> Iterator[None]:
-    """Turn exceptions of MLflow, the connection and the database into `Unavailable`."""
+    """Turn exceptions of MLflow, the connection and the database into ours.
+
+    Raises
+    ------
+    TaskError
+        If MLflow refuses what it was given.
+    Unavailable
+        If anything else failed.
+    """
     import requests
     from mlflow.exceptions import MlflowException
 
     try:
         yield
-    except (MlflowException, requests.RequestException) as error:
+    except MlflowException as error:
+        raise _translation(error, uri) from error
+    except requests.RequestException as error:
         raise _as_unavailable(error, uri) from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "sqlalchemy":  # loaded only if a database is used
             raise
         raise _as_unavailable(error, uri) from error
+
+
+def predictions(folder: str, records: Any) -> Any:
+    """Return what the model in a folder predicts for a table of raw records; see `TrackingRun.predict`."""
+    import mlflow.pyfunc
+
+    try:
+        model = mlflow.pyfunc.load_model(folder, suppress_warnings=True)
+    except Exception as error:  # a stored model may raise anything
+        raise UnusableModel(f"it cannot be loaded here: {_in_one_line(error)}") from error
+    asked = cast_to_signature(records, model.metadata.get_input_schema())
+    try:
+        return model.predict(asked)
+    except Exception as error:  # the same
+        raise UnusableModel(f"it cannot predict: {_in_one_line(error)}") from error
 
 
 def cast_to_signature(records: Any, schema: Any) -> Any:
@@ -657,6 +680,15 @@ def _is_about_connection(error: BaseException) -> bool:
             return found.response is None or found.response.status_code >= _SERVER_ERROR
         found = found.__cause__ or found.__context__
     return False
+
+
+def _translation(error: MlflowException, uri: str) -> BatonError:
+    if error.error_code in _REFUSALS:
+        return TaskError(
+            f"MLflow at {without_secrets(uri)} refuses it: {_in_one_line(error)}",
+            "mend what the task gives to its tracking run",
+        )
+    return _as_unavailable(error, uri)
 
 
 def _as_unavailable(error: Exception, uri: str) -> Unavailable:

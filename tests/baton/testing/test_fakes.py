@@ -8,6 +8,7 @@ import pytest
 
 from baton import Json, ModelRegistry, TaskContext, TrackingRun, task
 from baton.core.tracker import UnusableModel
+from baton.errors import TaskError
 from baton.testing import FakeModelRegistry, FakeTrackingRun, RecordingReporter, task_context
 from baton.tracking.location import tracking_uri
 from baton.tracking.mlflow import MlflowTracker
@@ -91,6 +92,111 @@ def test_a_model_that_is_gone_or_cannot_predict_is_told(both: Both) -> None:
         run.predict(uri, [["no number"]])
     with pytest.raises(UnusableModel):
         run.predict("models:/m-00000000000000000000000000000000", [[1.0]])
+
+
+def test_a_parameter_is_repeated_but_not_changed(both: Both) -> None:
+    run = both.run()
+    for _ in range(2):
+        run.log_parameters({"a": 1, "b": "x" * 7000})
+    with pytest.raises(TaskError, match="refuses"):
+        run.log_parameters({"a": 2})
+    with pytest.raises(TaskError, match="refuses"):
+        run.log_parameters({"b": "x" * 5999})
+
+
+@pytest.mark.parametrize("name", ["", "a(b)", "a//b", "../a", "/a", ".", "...", "a/./b", "x" * 251])
+def test_a_name_that_mlflow_refuses_is_refused(both: Both, name: str) -> None:
+    for record in (
+        lambda run: run.log_parameters({name: 1}),
+        lambda run: run.log_metrics({name: 1.0}, {}),
+        lambda run: run.log_metrics({}, {name: [1.0]}),
+        lambda run: run.set_tags({name: "b"}),
+    ):
+        with pytest.raises(TaskError, match="refuses"):
+            record(both.run())
+
+
+@pytest.mark.parametrize("name", ["é", "a b:c/d-e.f_g", "x" * 250, "a/..b", "a\n"])
+def test_a_name_that_mlflow_takes_is_taken(both: Both, name: str) -> None:
+    run = both.run()
+    run.log_parameters({name: 1})
+    run.log_metrics({name: 1.0}, {})
+    run.set_tags({name: "b"})
+
+
+@pytest.mark.parametrize("value", ["six", None])
+def test_a_metric_that_is_no_number_is_refused(both: Both, value: float) -> None:
+    for final, series in (({"a": value}, {}), ({}, {"a": [1.0, value]})):
+        with pytest.raises(TaskError, match="refuses"):
+            both.run().log_metrics(final, series)
+    both.run().log_metrics({"a": float("nan"), "b": 1}, {"c": [float("inf")]})
+
+
+def test_an_unknown_model_or_version_is_not_registered_or_promoted(both: Both) -> None:
+    run = both.run()
+    with pytest.raises(TaskError, match="refuses"):
+        run.register("fares", "models:/m-00000000000000000000000000000000", {})
+    uri = run.log_model(fitted(2.0), "model", requirements=["scikit-learn"])
+    for name in ("", "a/b", "a:b"):
+        with pytest.raises(TaskError, match="refuses"):
+            run.register(name, uri, {})
+    for name in ("", "a.b", "a/b"):
+        with pytest.raises(TaskError, match="refuses"):
+            run.log_model(fitted(2.0), name, requirements=["scikit-learn"])
+    run.register("fares", uri, {})
+    for model, version in (("fares", "2"), ("fares", "one"), ("tips", "1")):
+        with pytest.raises(TaskError, match="refuses"):
+            run.promote(model, version)
+    assert both.run().champion("fares") is None
+
+
+def test_a_version_predicts_as_when_it_was_logged(both: Both) -> None:
+    run = both.run()
+    model = fitted(2.0)
+    uri = run.log_model(model, "model", requirements=["scikit-learn"])
+    run.register("fares", uri, {})
+    model.coef_[0] = 5.0
+    for place in (uri, "models:/fares/1"):
+        assert run.predict(place, [[3.0]]).round(6).tolist() == [6.0]
+    for place in ("models:/fares/2", "models:/fares@champion", "models:/tips/1"):
+        with pytest.raises(UnusableModel):
+            run.predict(place, [[3.0]])
+
+
+def test_a_model_of_a_library_with_its_own_tables_predicts(both: Both) -> None:
+    import numpy as np
+    import pandas as pd
+    import xgboost as xgb
+
+    booster = xgb.train({}, xgb.DMatrix(np.ones((4, 1)), label=np.full(4, 6.0)), num_boost_round=1)
+    run = both.run()
+    uri = run.log_model(booster, "model", requirements=["xgboost"])
+    assert np.allclose(run.predict(uri, pd.DataFrame({"a": [1.0]})), 6.0)
+
+
+def test_a_model_that_a_script_serves_predicts(both: Both, tmp_path: Path) -> None:
+    script, factor = tmp_path / "model.py", tmp_path / "factor.txt"
+    script.write_text(
+        "from pathlib import Path\n"
+        "import mlflow\n"
+        "class Times(mlflow.pyfunc.PythonModel):\n"
+        "    def load_context(self, context):\n"
+        "        self.factor = float(Path(context.artifacts['factor']).read_text())\n"
+        "    def predict(self, context, model_input):\n"
+        "        return model_input * self.factor\n"
+        "mlflow.models.set_model(Times())\n"
+    )
+    factor.write_text("2")
+    run = both.run()
+    uris = {
+        run.log_python_model(
+            "times", script=script, files={"factor": factor}, signature=None, requirements=["mlflow"]
+        )
+        for _ in range(2)
+    }
+    assert len(uris) == 1
+    factor.write_text("3")
+    assert float(run.predict(uris.pop(), 4.0)) == 8.0
 
 
 def test_files_outside_and_misnamed_figures_are_refused(both: Both, tmp_path: Path) -> None:

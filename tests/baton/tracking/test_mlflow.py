@@ -55,6 +55,24 @@ def test_series_are_recorded_step_by_step(tracker: MlflowTracker) -> None:
     assert tracker.client.get_run(run.run_id).data.metrics["rmse"] == 6.5
 
 
+def test_metrics_that_the_run_has_are_not_recorded_again(tracker: MlflowTracker) -> None:
+    run = tracker.start(name="run", tags={})
+    for _ in range(2):
+        run.log_metrics({"rmse": 6.6, "nan": float("nan")}, {"train-rmse": [9.0, 7.5]})
+        tracker.resume(run.run_id).log_metrics({"rmse": 6.6}, {"train-rmse": [9.0, 7.5]})
+
+    def history(name: str) -> list[tuple[int, float]]:
+        return [(one.step, one.value) for one in tracker.client.get_metric_history(run.run_id, name)]
+
+    assert history("train-rmse") == [(0, 9.0), (1, 7.5)]
+    assert (len(history("rmse")), len(history("nan"))) == (1, 1)
+    for rmse, series in ((6.5, [9.0, 7.0]), (6.6, [9.0, 7.0, 6.5])):  # less counts too, and the same again
+        run.log_metrics({"rmse": rmse}, {"train-rmse": series})
+        found = tracker.metrics(run.run_id)
+        assert (found["rmse"], found["train-rmse"]) == (rmse, series[-1])
+    assert history("train-rmse") == [(0, 9.0), (1, 7.5), (1, 7.0), (2, 6.5)]
+
+
 def test_more_metrics_than_one_batch_takes(tracker: MlflowTracker) -> None:
     run = tracker.start(name="one", tags={})
     run.log_metrics({}, {"long": [float(i) for i in range(2500)]})
