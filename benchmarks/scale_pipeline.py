@@ -1,37 +1,20 @@
 """The duration pipeline as far as the booster: nothing is drawn, tracked or deployed.
 
-In a pipeline that ends there, ``train`` is a task alone and not the group that records it too.
+In a pipeline that ends there, ``train`` is a task alone and not the group that records it too; the check has
+a group of its own, so that ``extract`` does not run it.
 """
 
 from __future__ import annotations
 
 from baton import Dag
 from tripduration.parameters import DurationParameters
-from tripduration.pipeline import (
-    check_train,
-    check_val,
-    extract_train,
-    extract_val,
-    features,
-    train,
-    transform_train,
-    transform_val,
-)
+from tripduration.pipeline import check, extract, features, train, transform
 
 __all__ = ["dag"]
 
 dag = Dag(
     "scale",
-    [
-        extract_train,
-        extract_val,
-        check_train,
-        check_val,
-        transform_train,
-        transform_val,
-        features,
-        train,
-    ],
+    [extract, check.bind("check", group="check"), transform, features, train],
     parameters=DurationParameters,
     default="train",
 )

@@ -4,7 +4,7 @@ Lesson: a pipeline is an object.  Step through it, look at what a step made, or 
 
     pipeline = DurationPipeline(year=2021, month=1)
     pipeline.transform()
-    pipeline["train_trips"].head()
+    pipeline["trips_2021_01"].head()
 """
 
 from scripts import run_script

@@ -5,13 +5,15 @@ Nothing here prints or exits: results are return values, events, and exceptions 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from baton.core.effect_scope import InBackfill
 from baton.core.events import Reporter, ignore_events
 from baton.core.outcome import RunReport
 from baton.core.reasons import Cause, CauseKind
-from baton.engines.engine import EngineOptions
+from baton.engines.engine import Engine, EngineOptions
 from baton.engines.find import find_engine
 from baton.errors import UsageError
 from baton.runs.execution import Execution, record_run
@@ -21,6 +23,7 @@ from baton.runs.project import Project, open_project
 from baton.runs.records import RunRecord, list_runs, read_run
 
 if TYPE_CHECKING:
+    from baton.runs.backfill import OnePeriod, PeriodPlan, PeriodReport
     from baton.runs.explanation import Explanation
     from baton.runs.logs import LogLine
     from baton.tracking.versions import ModelVersion
@@ -31,12 +34,14 @@ __all__ = [
     "PlannedTask",
     "Project",
     "RunRecord",
+    "backfill",
     "explain",
     "load",
     "logs",
     "models",
     "open_project",
     "plan",
+    "plan_backfill",
     "promote",
     "read_run",
     "resume",
@@ -96,7 +101,6 @@ def run(
         If the engine, the store or the tracking server cannot be used; then nothing has run.
     """
     chosen = find_engine(engine or project.configuration.settings.baton.engine)
-    chosen.check()
     execution = Execution.begin(
         project,
         targets,
@@ -107,9 +111,119 @@ def run(
         recheck_share=recheck_share,
         report=report,
     )
+    return _run(chosen, execution, EngineOptions(keep_going=keep_going, jobs=jobs))
+
+
+def _run(engine: Engine, execution: Execution, options: EngineOptions) -> RunReport:
+    engine.check()
     execution.check()
-    options = EngineOptions(keep_going=keep_going, jobs=jobs)
-    return record_run(execution, lambda: chosen.run(execution, options))
+    return record_run(execution, lambda: engine.run(execution, options))
+
+
+def backfill(
+    project: Project,
+    first: str,
+    last: str,
+    targets: Sequence[str] = (),
+    *,
+    engine: str | None = None,
+    jobs: int | None = None,
+    keep_going: bool = False,
+    only_failed: bool = False,
+    report: Reporter = ignore_events,
+) -> Iterator[PeriodReport]:
+    """Run the pipeline for each period from `first` to `last`, and yield how each ended.
+
+    What is done is not repeated: pure tasks come from the cache, and effects run for a period that they have
+    not run for, and then for all later ones, so that the last period has the last word.  A backfill that was
+    interrupted continues when it is called again.
+
+    Parameters
+    ----------
+    project : Project
+        As returned by `open_project`.
+    first, last : str
+        Names of periods of the pipeline's `Period`, such as ``"2021-01"``.
+    targets : sequence of str
+        As in `run`.
+    engine : str, optional
+        As in `run`.
+    jobs : int, optional
+        As in `run`, for each period.
+    keep_going : bool
+        Whether to continue after a failure, with tasks that do not depend on it and with later periods.
+    only_failed : bool
+        Whether to leave out the periods whose latest run succeeded, or that have none.
+    report : callable
+        Receives events as they happen.
+
+    Yields
+    ------
+    PeriodReport
+        After each period; nothing follows a failed one unless `keep_going` is set.
+
+    Raises
+    ------
+    UsageError
+        If the pipeline has no period, or a name is not one.
+    SettingsError
+        If the pipeline does not accept the parameters of a period.
+    Unavailable
+        As in `run`.
+    """
+    from baton.runs.backfill import Order, PeriodReport, done_before, periods_of, stages_of
+
+    chosen = find_engine(engine or project.configuration.settings.baton.engine)
+    order = Order()
+    for one in periods_of(project, first, last, only_failed=only_failed):
+        place = order.place_of(one)
+        execution = _for_period(one, targets, chosen, place, report=report)
+        ended = done_before(execution)
+        if ended is None:
+            execution = replace(execution, effects_once=chosen.effects_once)
+            ended = _run(chosen, execution, EngineOptions(keep_going=keep_going, jobs=jobs))
+        order.follow(execution)
+        yield PeriodReport(one.name, ended, stages_of(execution))
+        if not ended.is_good and not keep_going:
+            return
+
+
+def plan_backfill(
+    project: Project, first: str, last: str, targets: Sequence[str] = (), *, engine: str | None = None
+) -> tuple[PeriodPlan, ...]:
+    """Return what a backfill would do for each period, without doing or writing anything.
+
+    Takes the same parameters and raises the same errors as `backfill`.
+    """
+    from baton.runs.backfill import Order, PeriodPlan, periods_of, planned, stages_of
+
+    chosen = find_engine(engine or project.configuration.settings.baton.engine)
+    order, known = Order(), set[tuple[str, str]]()
+    found = []
+    for one in periods_of(project, first, last):
+        execution = _for_period(one, targets, chosen, order.place_of(one))
+        found.append(PeriodPlan(one.name, planned(order, execution, known), stages_of(execution)))
+        order.follow(execution)
+    return tuple(found)
+
+
+def _for_period(
+    one: OnePeriod,
+    targets: Sequence[str],
+    engine: Engine,
+    place: InBackfill,
+    report: Reporter = ignore_events,
+) -> Execution:
+    """Return the execution of one period of a backfill."""
+    return Execution.begin(
+        one.project,
+        targets,
+        engine.name,
+        use_cache=True,
+        effects_once=True,
+        report=report,
+        in_backfill=place,
+    )
 
 
 def resume(project: Project, run_id: str, targets: Sequence[str] = ()) -> tuple[Project, tuple[str, ...]]:

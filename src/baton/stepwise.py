@@ -96,13 +96,18 @@ class StepwisePipeline:
         return tuple(reports[task.name] for task in waiting)
 
     def __getitem__(self, name: str) -> Any:
-        """Return the value of an artifact by its name.
+        """Return the value of an artifact by its name; of one with elements, a mapping from their names.
 
         Raises
         ------
         UsageError
             If no such artifact has been made.
         """
+        declared = self.project.declared
+        maker = declared.producers.get(name)
+        if maker is not None and maker.name in declared.elements_from:
+            elements = self.project.elements[declared.elements_from[maker.name]]
+            return {element: self[f"{name}_{element}"] for element in elements}
         made = self._begun[0].schedule.made if self._begun else {}
         if name not in made:
             known = ", ".join(made) or "nothing yet"

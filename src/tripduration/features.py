@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
     from scipy.sparse import csr_matrix
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 Encoding = Literal["categorical", "onehot"]
 
 
-def fit_pairs(trips: pl.DataFrame) -> list[str]:
+def fit_pairs(months: Iterable[pl.LazyFrame]) -> list[str]:
     """Return the distinct zone pairs of the trips, sorted as text.
 
     Parameters
     ----------
-    trips
+    months
         Clean trips with a column ``PU_DO`` such as ``"74_75"``.
 
     Returns
@@ -34,26 +34,40 @@ def fit_pairs(trips: pl.DataFrame) -> list[str]:
     list[str]
         A pair's index is its code in every encoding.
     """
-    return trips["PU_DO"].unique().sort().to_list()
+    found: set[str] = set()
+    for trips in months:
+        found.update(trips.select(pl.col("PU_DO").unique()).collect().to_series())
+    return sorted(found)
 
 
 def encode(
-    trips: pl.DataFrame, pairs: Sequence[str], encoding: Encoding
+    months: Sequence[pl.LazyFrame], pairs: Sequence[str], encoding: Encoding
 ) -> npt.NDArray[np.float32] | csr_matrix[np.float32]:
-    """Encode the trips in the named encoding.
+    """Encode the trips of several months, one after the other, in the named encoding.
+
+    One month is in memory at a time, besides the result.
 
     Parameters
     ----------
-    trips
+    months
         Clean trips with the columns ``PU_DO`` and ``trip_distance`` (miles).
     pairs
-        The pairs known to the model, from `fit_pairs` on the training trips.
+        The pairs known to the model, from `fit_pairs` on the training months.
     encoding
         ``"categorical"`` for `encode_categorical`, ``"onehot"`` for `encode_onehot`.
     """
-    if encoding == "categorical":
-        return encode_categorical(trips, pairs)
-    return encode_onehot(trips, pairs)
+    heights = [trips.select(pl.len()).collect().item() for trips in months]
+    matrix = np.empty((sum(heights), 2), np.float32)
+    ends = np.cumsum(heights)
+    for trips, end, height in zip(months, ends, heights, strict=True):
+        part = trips.select("PU_DO", "trip_distance").collect()
+        matrix[end - height : end] = encode_categorical(part, pairs)
+    return matrix if encoding == "categorical" else to_onehot(matrix, len(pairs))
+
+
+def durations_min(months: Iterable[pl.LazyFrame]) -> npt.NDArray[np.float64]:
+    """Return the durations of the trips in minutes, shape (n,), in the order of `encode`."""
+    return np.concatenate([trips.select("duration_min").collect().to_series().to_numpy() for trips in months])
 
 
 def encode_categorical(trips: pl.DataFrame, pairs: Sequence[str]) -> npt.NDArray[np.float32]:

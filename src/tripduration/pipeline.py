@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from baton import (
     Booster,
@@ -18,6 +18,7 @@ from baton import (
     Matrix,
     ModelRegistry,
     Period,
+    Scan,
     Table,
     TaskContext,
     TaskError,
@@ -27,147 +28,134 @@ from baton import (
 )
 from tripduration.parameters import BoosterParameters, Device, DurationParameters, Encoding
 
+if TYPE_CHECKING:
+    import polars as pl
+
 __all__ = ["dag"]
 
 
-def _train_version(year: int, month: int, train_months: int, source: str, url_template: str) -> str:
-    from tripduration.months import training_window
-    from tripduration.source import source_version
-
-    window = training_window(year, month, train_months)
-    return ", ".join(source_version(one, source, url_template) for one in window)
-
-
-def _val_version(
+def _months(
     year: int,
     month: int,
+    train_months: int,
     validation_year: int | None,
     validation_month: int | None,
-    source: str,
-    url_template: str,
-) -> str:
+) -> list[str]:
+    """Return the months of a run, such as ``2021-01``: the training window, then the validation month.
+
+    A month has one set of tasks, whatever it is used for, so that a validation month is in the store when it
+    becomes a training month.
+    """
     from tripduration import months
+
+    window = months.training_window(year, month, train_months)
+    chosen = months.validation_month(year, month, validation_year, validation_month)
+    return [str(one) for one in (*window, chosen)]
+
+
+def _month_version(year_month: str, source: str, url_template: str) -> str:
+    from tripduration.months import Month
     from tripduration.source import source_version
 
-    chosen = months.validation_month(year, month, validation_year, validation_month)
-    return source_version(chosen, source, url_template)
+    return source_version(Month.parse(year_month), source, url_template)
+
+
+def _zones_version(source: str, zone_url: str) -> str:
+    from tripduration.source import zones_version
+
+    return zones_version(source, zone_url)
 
 
 def _champion(model_name: str, registry: ModelRegistry) -> str:
     return f"{model_name}: {registry.champion(model_name)}"
 
 
-@task(
-    outputs="train_files",
-    group="extract",
-    version=_train_version,
-    timeout_s=3600,
-)
-def extract_train(
-    year: int, month: int, train_months: int, source: str, url_template: str, context: TaskContext
-) -> Files:
-    """Fetch and verify the training months."""
-    from tripduration.months import training_window
+@task(over={"year_month": _months}, outputs="files", version=_month_version, timeout_s=3600)
+def extract(year_month: str, source: str, url_template: str, context: TaskContext) -> Files:
+    """Fetch and verify a month of trips."""
+    from tripduration.months import Month
     from tripduration.source import fetch_month
 
-    window = training_window(year, month, train_months)
-    context.fact("Training months", ", ".join(str(one) for one in window))
-    return {
-        f"green_tripdata_{one}.parquet": fetch_month(
-            one,
-            source=source,
-            url_template=url_template,
-            folder=context.data_dir,
-            progress=context.progress,
-            log=context.log,
-        )
-        for one in window
-    }
-
-
-@task(
-    outputs=("val_files", "zones"),
-    group="extract",
-    version=_val_version,
-    timeout_s=3600,
-)
-def extract_val(
-    year: int,
-    month: int,
-    validation_year: int | None,
-    validation_month: int | None,
-    source: str,
-    url_template: str,
-    zone_url: str,
-    context: TaskContext,
-) -> tuple[Files, Json]:
-    """Fetch and verify the validation month, and fetch the zone names for charts."""
-    from tripduration import months
-    from tripduration.source import fetch_month, fetch_zones
-
-    chosen = months.validation_month(year, month, validation_year, validation_month)
-    context.fact("Validation month", chosen)
     path = fetch_month(
-        chosen,
+        Month.parse(year_month),
         source=source,
         url_template=url_template,
         folder=context.data_dir,
         progress=context.progress,
         log=context.log,
     )
-    zones = fetch_zones(source=source, zone_url=zone_url, folder=context.data_dir, log=context.log)
-    if not zones and zone_url and "://" in (source or url_template):
+    return {f"green_tripdata_{year_month}.parquet": path}
+
+
+@task(over=extract, group="extract")
+def check(files: Files, min_rows: int, min_share_kept: float, context: TaskContext) -> Json:
+    """Check a month of trips against the data contract."""
+    from tripduration.schema import check_trips, raise_if_broken, report_text
+
+    months = {Path(name).stem[-len("2021-01") :]: path for name, path in files.items()}
+    report = check_trips(months, min_rows=min_rows, min_share_kept=min_share_kept)
+    text = report_text(report)
+    context.log(text)
+    place = context.data_dir / "checks" / f"{context.task}.txt"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text + "\n", encoding="utf-8")
+    raise_if_broken(report)
+    return report
+
+
+@task(over=extract, outputs="trips", after="check")
+def transform(files: Files) -> Table:
+    """Keep the trips of 1 to 60 minutes and add PU_DO."""
+    from tripduration.clean import clean_trips
+
+    return clean_trips(files.values())
+
+
+@task(group="extract", version=_zones_version, timeout_s=3600)
+def zones(source: str, zone_url: str, url_template: str, context: TaskContext) -> Json:
+    """Fetch the names of the taxi zones, for charts."""
+    from tripduration.source import fetch_zones
+
+    found = fetch_zones(source=source, zone_url=zone_url, folder=context.data_dir, log=context.log)
+    if not found and zone_url and "://" in (source or url_template):
         context.do_not_remember("the zone names could not be fetched")
-    return {f"green_tripdata_{chosen}.parquet": path}, zones
+    return found
 
 
-@task(group="extract")
-def check_train(train_files: Files, min_rows: int, min_share_kept: float, context: TaskContext) -> Json:
-    """Check the training months against the data contract."""
-    return _check(train_files, min_rows, min_share_kept, context)
-
-
-@task(group="extract")
-def check_val(val_files: Files, min_rows: int, min_share_kept: float, context: TaskContext) -> Json:
-    """Check the validation month against the data contract."""
-    return _check(val_files, min_rows, min_share_kept, context)
-
-
-@task(outputs="train_trips", group="transform", after="check_train")
-def transform_train(train_files: Files) -> Table:
-    """Keep the training trips of 1 to 60 minutes and add PU_DO."""
-    from tripduration.clean import clean_trips
-
-    return clean_trips(train_files.values())
-
-
-@task(outputs="val_trips", group="transform", after="check_val")
-def transform_val(val_files: Files) -> Table:
-    """Keep the validation trips of 1 to 60 minutes and add PU_DO."""
-    from tripduration.clean import clean_trips
-
-    return clean_trips(val_files.values())
-
-
-@task(outputs=("train_matrix", "val_matrix", "pairs"))
+@task(outputs=("train_matrix", "val_matrix", "train_minutes", "val_minutes", "pairs", "months"))
 def features(
-    train_trips: Table, val_trips: Table, encoding: Encoding, context: TaskContext
-) -> tuple[Matrix, Matrix, Json]:
+    trips: Mapping[str, Scan],
+    year: int,
+    month: int,
+    train_months: int,
+    validation_year: int | None,
+    validation_month: int | None,
+    encoding: Encoding,
+    context: TaskContext,
+) -> tuple[Matrix, Matrix, Matrix, Matrix, Json, Json]:
     """Encode zone pairs and distance; the pairs are those of the training trips."""
-    from tripduration.features import encode, fit_pairs, onehot_shape
+    from tripduration.features import durations_min, encode, fit_pairs, onehot_shape
 
+    *training, validation = _months(year, month, train_months, validation_year, validation_month)
+    train_trips = [trips[one.replace("-", "_")] for one in training]
+    val_trips = [trips[validation.replace("-", "_")]]
     pairs = fit_pairs(train_trips)
-    context.fact("Training features shape", onehot_shape(train_trips.height, pairs))
-    context.fact("Validation features shape", onehot_shape(val_trips.height, pairs))
-    return encode(train_trips, pairs, encoding), encode(val_trips, pairs, encoding), pairs
+    train_minutes, val_minutes = durations_min(train_trips), durations_min(val_trips)
+    context.fact("Training months", ", ".join(training))
+    context.fact("Validation month", validation)
+    context.fact("Training features shape", onehot_shape(len(train_minutes), pairs))
+    context.fact("Validation features shape", onehot_shape(len(val_minutes), pairs))
+    train_matrix, val_matrix = (encode(some, pairs, encoding) for some in (train_trips, val_trips))
+    months = {"training": training, "validation": [validation]}
+    return train_matrix, val_matrix, train_minutes, val_minutes, pairs, months
 
 
 @task(outputs=("booster", "reference_booster", "history", "val_predictions"))
 def train(
-    train_trips: Table,
-    val_trips: Table,
     train_matrix: Matrix,
     val_matrix: Matrix,
+    train_minutes: Matrix,
+    val_minutes: Matrix,
     params: BoosterParameters,
     num_boost_round: int,
     early_stopping_rounds: int,
@@ -175,13 +163,17 @@ def train(
     context: TaskContext,
 ) -> tuple[Booster, Booster, Json, Matrix]:
     """Train the booster, also in one-hot form for the reference's users."""
+    import numpy as np
+
     from tripduration.train import train_booster
 
+    assert isinstance(train_minutes, np.ndarray)
+    assert isinstance(val_minutes, np.ndarray)
     trained = train_booster(
         train_matrix,
-        train_trips["duration_min"].to_numpy(),
+        train_minutes,
         val_matrix,
-        val_trips["duration_min"].to_numpy(),
+        val_minutes,
         hyperparameters=flatten(params),
         num_boost_round=num_boost_round,
         early_stopping_rounds=early_stopping_rounds,
@@ -193,9 +185,8 @@ def train(
 
 @task(outputs=("evaluation", "pictures", "report"), group="train")
 def evaluate(
-    train_files: Files,
-    val_files: Files,
-    val_trips: Table,
+    trips: Mapping[str, Scan],
+    months: Json,
     val_predictions: Matrix,
     reference_booster: Booster,
     pairs: Json,
@@ -211,9 +202,9 @@ def evaluate(
     from tripduration.report import write_report
 
     assert isinstance(val_predictions, np.ndarray)
+    val_trips = _validation_trips(trips, months)
     importance = rank_importance(reference_booster, pairs)
     evaluation = evaluate_predictions(val_trips, val_predictions, history, zones, importance)
-    months = {"training": list(_by_month(train_files)), "validation": list(_by_month(val_files))}
     pictures = draw_pictures(evaluation, val_trips, val_predictions, context.scratch / "pictures")
     report = context.scratch / "report.html"
     facts = {
@@ -230,8 +221,8 @@ def evaluate(
 
 @task(effect=True, outputs="tracked", group="train", retries=2, retry_delay_s=2)
 def track(
-    train_trips: Table,
-    val_trips: Table,
+    trips: Mapping[str, Scan],
+    months: Json,
     evaluation: Json,
     pictures: Files,
     report: File,
@@ -247,7 +238,8 @@ def track(
     return record_execution(
         tracking,
         context.provenance,
-        trips={"training": train_trips, "validation": val_trips},
+        trips=trips,
+        months=months,
         evaluation=evaluation,
         files={**{f"pictures/{name}": path for name, path in pictures.items()}, "report.html": report},
         booster=booster,
@@ -261,7 +253,8 @@ def track(
 def validate(
     evaluation: Json,
     tracked: Json,
-    val_trips: Table,
+    trips: Mapping[str, Scan],
+    months: Json,
     min_rmse: float,
     max_rmse: float,
     max_regression: float,
@@ -275,8 +268,8 @@ def validate(
     verdict = judge(
         tracking,
         rmse=evaluation["metrics"]["rmse"],
-        val_trips=val_trips,
-        val_months=evaluation["months"]["validation"],
+        val_trips=_validation_trips(trips, months),
+        val_months=months["validation"],
         model_digest=tracked["model_digest"],
         model_name=model_name,
         min_rmse=min_rmse,
@@ -369,34 +362,19 @@ def check_training() -> str:
     return f"XGBoost trains; device auto means {choose_device('auto')}; {others}"
 
 
-def _by_month(files: Mapping[str, Path]) -> dict[str, Path]:
-    """Return files by the month in their names, such as ``green_tripdata_2021-01.parquet``."""
-    return {Path(name).stem[-7:]: path for name, path in files.items()}
-
-
-def _check(files: Mapping[str, Path], min_rows: int, min_share_kept: float, context: TaskContext) -> Any:
-    from tripduration.schema import check_trips, raise_if_broken, report_text
-
-    report = check_trips(_by_month(files), min_rows=min_rows, min_share_kept=min_share_kept)
-    text = report_text(report)
-    context.log(text)
-    place = context.data_dir / "checks" / f"{context.task}.txt"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(text + "\n", encoding="utf-8")
-    raise_if_broken(report)
-    return report
+def _validation_trips(trips: Mapping[str, pl.LazyFrame], months: Mapping[str, Any]) -> pl.DataFrame:
+    (month,) = months["validation"]
+    return trips[month.replace("-", "_")].collect()
 
 
 dag = Dag(
     "duration",
     [
         health_check,
-        extract_train,
-        extract_val,
-        check_train,
-        check_val,
-        transform_train,
-        transform_val,
+        extract,
+        check,
+        transform,
+        zones,
         features,
         train,
         evaluate,

@@ -5,14 +5,16 @@ The task passes in the tracking run.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 if TYPE_CHECKING:
-    import polars as pl
     import xgboost as xgb
 
     from baton import Provenance, TrackingRun
@@ -28,7 +30,8 @@ def record_execution(
     run: TrackingRun,
     origin: Provenance,
     *,
-    trips: Mapping[str, pl.DataFrame],
+    trips: Mapping[str, pl.LazyFrame],
+    months: Mapping[str, Sequence[str]],
     evaluation: Evaluation,
     files: Mapping[str, Path],
     booster: xgb.Booster,
@@ -45,7 +48,9 @@ def record_execution(
     origin
         Parameters and digests of the execution.
     trips
-        ``{"training": ..., "validation": ...}``, for their schemas and sizes.
+        The trips of each month, by names such as ``2021_01``, for their schemas and sizes.
+    months
+        ``{"training": ["2021-01"], "validation": ["2021-02"]}``.
     evaluation
         From `tripduration.evaluate.evaluate_predictions`.
     files
@@ -77,22 +82,29 @@ def record_execution(
         dict(evaluation["metrics"]),
         {f"{name}_rmse": errors for name, errors in evaluation["learning_curve"].items()},
     )
-    for name, used in (("train", "training"), ("val", "validation")):
-        table = trips[used]
-        run.log_table(
-            f"trips_{name}",
-            digest=digests[f"{name}_trips"],
-            source=str(origin.parameters.get("source") or origin.parameters.get("url_template")),
-            columns={column: str(kind) for column, kind in table.schema.items()},
-            rows=table.height,
-            context=used,
-        )
+    of_month = {month: month.replace("-", "_") for used in months.values() for month in used}
+    for context, used in months.items():
+        for month in used:
+            table = trips[of_month[month]]
+            run.log_table(
+                f"trips_{month}",
+                digest=digests[f"trips_{of_month[month]}"],
+                source=str(origin.parameters.get("source") or origin.parameters.get("url_template")),
+                columns={column: str(kind) for column, kind in table.collect_schema().items()},
+                rows=table.select(pl.len()).collect().item(),
+                context=context,
+            )
     model_digest = digests["reference_booster"]  # the same model in both encodings
     run.set_tags(
         {
             "model_digest": model_digest,
             "code_digest": origin.code_digest,
-            **{f"data_digest.{name}": digests[name] for name in ("train_files", "val_files")},
+            **{
+                f"data_digest.{context}": _digest_of_all(
+                    digests[f"files_{of_month[month]}"] for month in used
+                )
+                for context, used in months.items()
+            },
         }
     )
     run.log_files({**files, "preprocessor/preprocessor.b": _preprocessor(pairs, scratch)})
@@ -112,6 +124,12 @@ def record_execution(
         "booster_uri": booster_uri,
         "model_digest": model_digest,
     }
+
+
+def _digest_of_all(digests: Iterable[str]) -> str:
+    """Return the digest of the only one, or one of them all in their order."""
+    first, *others = digests
+    return hashlib.sha256("\n".join([first, *others]).encode()).hexdigest() if others else first
 
 
 def _preprocessor(pairs: Sequence[str], scratch: Path) -> Path:

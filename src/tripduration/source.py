@@ -170,6 +170,20 @@ def fetch_zones(
         return {}
 
 
+def zones_version(source: str, zone_url: str) -> str:
+    """Return a text that changes when the zone names of a source are known to have changed."""
+    if source == SAMPLE:
+        return f"sample:{SAMPLE_VERSION}"
+    try:
+        path = _local_zones(source, zone_url)
+        if path is None:
+            return identity(zone_url)
+        with storage_errors(path):
+            return f"{path.name} sha256:{sha256_of(path)}"
+    except DataError:
+        return "no zone names"
+
+
 def _joined(parts: Path, path: Path) -> Path:
     """Join a month's parts to one file, in a folder specific to this folder of parts."""
     from tripduration.parts import join_parts

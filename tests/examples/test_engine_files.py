@@ -32,7 +32,7 @@ def test_the_airflow_script_is_a_dag_file_in_the_dags_folder(copy: Copy) -> None
     assert ended.code == 0, ended.stdout + ended.stderr
     told = ended.stdout.splitlines()[-1]
     assert told.startswith("{'duration': [")
-    for task in ("extract_train", "transform_val", "features", "train", "validate", "deploy"):
+    for task in ("extract", "transform", "features", "train", "validate", "deploy"):
         assert f"'{task}'" in told
 
 

@@ -84,7 +84,7 @@ class TestOnTheSample:
         assert found["tags"]["baton.engine"] == "simple"
         assert found["tags"]["baton.pipeline"] == "duration"
         assert len(found["tags"]["code_digest"]) == len(found["tags"]["model_digest"]) == 64
-        assert found["datasets"] == {"trips_train": "training", "trips_val": "validation"}
+        assert found["datasets"] == {"trips_2021-01": "training", "trips_2021-02": "validation"}
         assert {"preprocessor/preprocessor.b", "report.html", "pictures/learning_curve.png"} <= set(
             found["files"]
         )
@@ -178,7 +178,7 @@ class TestOnTheSample:
 
     def test_the_model_is_served_from_the_registry(self, sample_project: tuple[Path, Ended]) -> None:
         folder, _ = sample_project
-        trips = _object(folder, "val_trips")
+        trips = _object(folder, "trips_2021_02")
         expected = _object(folder, "val_predictions")
         records = trips.select("PULocationID", "DOLocationID", "trip_distance").head(20)
         loaded = _predict_in_fresh_process(folder, records)
@@ -349,7 +349,7 @@ class TestWithBadData:
         (months / "green_tripdata_2021-01.parquet").write_bytes(content)
         ended = baton("run", "--source", "months")
         assert ended.code == 1
-        assert "task 'extract_train' failed" in ended.stderr
+        assert "task 'extract_2021_01' failed" in ended.stderr
         assert told in ended.stderr
         assert "Traceback" not in ended.stderr
 
@@ -357,7 +357,7 @@ class TestWithBadData:
         _month(2).drop("trip_distance").write_parquet(months / "green_tripdata_2021-02.parquet")
         ended = baton("run", "--source", "months")
         assert ended.code == 1
-        assert "task 'check_val' failed" in ended.stderr
+        assert "task 'check_2021_02' failed" in ended.stderr
         assert "trip_distance" in ended.stderr
         assert "Traceback" not in ended.stderr
 
@@ -367,7 +367,7 @@ class TestWithBadData:
         _month(2).with_columns(distance).write_parquet(months / "green_tripdata_2021-02.parquet")
         ended = baton("run", "train", "--source", "months", *FAST)
         assert ended.code == 1
-        assert "task 'check_val' failed" in ended.stderr
+        assert "task 'check_2021_02' failed" in ended.stderr
         assert "trip_distance is finite: broken by 1 of 2,000 trips" in ended.stderr
         assert "hint: " in ended.stderr
 
@@ -376,7 +376,7 @@ class TestWithBadData:
         twice.write_parquet(months / "green_tripdata_2021-01.parquet")
         ended = baton("run", "train", "--source", "months", *FAST)
         assert ended.code == 1
-        assert "task 'check_train' failed" in ended.stderr
+        assert "task 'check_2021_01' failed" in ended.stderr
         assert "the trip is not repeated: broken by 2,000 of 4,000 trips, 50.00% (5.00% may)" in ended.stderr
         assert "hint: " in ended.stderr
 
@@ -384,7 +384,7 @@ class TestWithBadData:
         _month(1).clear().write_parquet(months / "green_tripdata_2021-01.parquet")
         ended = baton("run", "--source", "months")
         assert ended.code == 1
-        assert "task 'check_train' failed" in ended.stderr
+        assert "task 'check_2021_01' failed" in ended.stderr
         assert "1,000 trips" in ended.stderr
         assert "Traceback" not in ended.stderr
 
@@ -435,7 +435,7 @@ def slow_server(tmp_path: Path) -> Iterator[str]:
 def test_a_month_that_the_server_does_not_have(slow_server: str, baton: Command) -> None:
     ended = baton("run", "--source", slow_server, "--month", "7")
     assert ended.code == 1
-    assert "task 'extract_train' failed: no trips for 2021-07" in ended.stderr
+    assert "task 'extract_2021_07' failed: no trips for 2021-07" in ended.stderr
     assert "hint: " in ended.stderr
     assert "Traceback" not in ended.stderr
 
@@ -471,7 +471,8 @@ def test_cleanup_removes_what_interrupted_runs_left(baton: Command, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "during", ["train", *(pytest.param(name, marks=pytest.mark.long) for name in ("extract_train", "track"))]
+    "during",
+    ["train", *(pytest.param(name, marks=pytest.mark.long) for name in ("extract_2021_01", "track"))],
 )
 @pytest.mark.fault("kill -9 while downloading, training or recording", "the next run succeeds")
 def test_a_kill_at_any_stage_leaves_a_store_that_the_next_run_can_use(

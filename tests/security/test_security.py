@@ -202,7 +202,7 @@ def test_no_secret_is_left_anywhere_but_in_the_private_record_of_the_run(
         ["status", "--json"],
         ["status", "--run", "latest"],
         ["plan"],
-        ["explain", "extract_val", "--full"],
+        ["explain", "zones", "--full"],
         ["cache", "ls"],
     ):
         told.append(baton(*command, **environ))

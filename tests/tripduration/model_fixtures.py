@@ -57,7 +57,7 @@ def hyperparameters() -> dict[str, float | int | str]:
 def small_months() -> Months:
     """Return 3,000 and 1,000 made-up trips; some validation pairs are in no training trip."""
     train, val = _made_up_trips(3000, 40, seed=1), _made_up_trips(1000, 60, seed=2)
-    return Months(train, val, fit_pairs(train))
+    return Months(train, val, fit_pairs([train.lazy()]))
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +85,7 @@ def trip_files() -> Path:
 def real_months(trip_files: Path) -> Months:
     """Return 2021-01 to train on and 2021-02 to validate with: 73,908 and 61,921 trips."""
     train, val = (_real_trips(trip_files, month) for month in ("2021-01", "2021-02"))
-    return Months(train, val, fit_pairs(train))
+    return Months(train, val, fit_pairs([train.lazy()]))
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import pytest
 from sklearn.feature_extraction import DictVectorizer
 
 from tripduration.features import (
+    durations_min,
     encode,
     encode_categorical,
     encode_onehot,
@@ -31,11 +32,11 @@ def three_trips() -> pl.DataFrame:
 
 
 def test_pairs_are_distinct_and_sorted_as_text(three_trips: pl.DataFrame) -> None:
-    assert fit_pairs(pl.concat([three_trips, three_trips])) == ["100_1", "74_75", "9_9"]
+    assert fit_pairs([three_trips.lazy(), three_trips.head(2).lazy()]) == ["100_1", "74_75", "9_9"]
 
 
 def test_a_pair_is_coded_by_its_position(three_trips: pl.DataFrame) -> None:
-    matrix = encode_categorical(three_trips, fit_pairs(three_trips))
+    matrix = encode_categorical(three_trips, fit_pairs([three_trips.lazy()]))
     assert matrix.dtype == np.float32
     assert matrix.tolist() == [[1, 1.25], [2, 0], [0, 260000]]
 
@@ -70,7 +71,9 @@ def test_the_shape_of_the_one_hot_matrix_is_known_beforehand(small_months: Month
 
 def test_the_encoding_is_chosen_by_name(small_months: Months) -> None:
     trips, pairs = small_months.val, small_months.pairs
-    dense, sparse = encode(trips, pairs, "categorical"), encode(trips, pairs, "onehot")
+    months = [trips.head(100).lazy(), trips.slice(100).lazy()]
+    dense, sparse = encode(months, pairs, "categorical"), encode(months, pairs, "onehot")
+    np.testing.assert_array_equal(durations_min(months), trips["duration_min"].to_numpy())
     assert isinstance(dense, np.ndarray)
     np.testing.assert_array_equal(dense, encode_categorical(trips, pairs))
     assert (sparse != encode_onehot(trips, pairs)).nnz == 0

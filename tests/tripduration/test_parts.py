@@ -198,7 +198,7 @@ def test_a_run_reads_a_month_of_parts_and_remembers_it(
     baton: Command, january_trips: pl.DataFrame, month: Path
 ) -> None:
     dask(january_trips, month)
-    words = ("check_train", "--engine=make", "--source", month.parent)
+    words = ("check_2021_01", "--engine=make", "--source", month.parent)
     assert baton("run", *words).code == 0
     assert "cached" in baton("run", *words).stderr
     (month / "part.3.parquet").write_bytes(b"PAR1")

@@ -47,9 +47,9 @@ class Training:
             "threads": 1,
         }
         return train_booster(
-            encode(self.months.train, self.months.pairs, encoding),
+            encode([self.months.train.lazy()], self.months.pairs, encoding),
             train_duration_min,
-            encode(self.months.val, self.months.pairs, encoding),
+            encode([self.months.val.lazy()], self.months.pairs, encoding),
             val_duration_min,
             **{**usual, **chosen},
         )
@@ -85,7 +85,7 @@ def test_both_encodings_give_one_model_of_any_number_of_rounds(
     train: Training, hyperparameters: dict[str, float | int | str], rounds: int
 ) -> None:
     few_trips = train.months.train.head(60)
-    few = Months(few_trips, train.months.val.head(20), fit_pairs(few_trips))
+    few = Months(few_trips, train.months.val.head(20), fit_pairs([few_trips.lazy()]))
     trained = [
         Training(few, {**hyperparameters, "max_depth": 2})(
             encoding, num_boost_round=rounds, early_stopping_rounds=0
@@ -138,11 +138,11 @@ def test_early_stopping_stops_where_xgboost_s_own_does(
     train_min, val_min = small_months.durations_min
     theirs = xgb.train(
         overfitting,
-        xgb.DMatrix(encode(small_months.train, small_months.pairs, "onehot"), label=train_min),
+        xgb.DMatrix(encode([small_months.train.lazy()], small_months.pairs, "onehot"), label=train_min),
         40,
         evals=[
             (
-                xgb.DMatrix(encode(small_months.val, small_months.pairs, "onehot"), label=val_min),
+                xgb.DMatrix(encode([small_months.val.lazy()], small_months.pairs, "onehot"), label=val_min),
                 "validation",
             )
         ],
@@ -203,7 +203,7 @@ def test_the_reference_booster_is_cut_after_the_best_round_too(
     train: Training, small_months: Months, overfitting: dict[str, float | int | str]
 ) -> None:
     trained = train(hyperparameters=overfitting, num_boost_round=12, early_stopping_rounds=50)
-    onehot = xgb.DMatrix(encode(small_months.val, small_months.pairs, "onehot"))
+    onehot = xgb.DMatrix(encode([small_months.val.lazy()], small_months.pairs, "onehot"))
     assert trained.reference_booster.attributes() == trained.booster.attributes()
     np.testing.assert_array_equal(trained.reference_booster.predict(onehot), trained.val_predictions)
 
@@ -331,7 +331,7 @@ def digest(trained: Trained) -> str:
 
 def validation_rows(months: Months) -> xgb.DMatrix:
     return xgb.DMatrix(
-        encode(months.val, months.pairs, "categorical"),
+        encode([months.val.lazy()], months.pairs, "categorical"),
         feature_names=["PU_DO", "trip_distance"],
         feature_types=["c", "q"],
         enable_categorical=True,

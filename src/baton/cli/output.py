@@ -120,18 +120,21 @@ def show_plan(planned: Sequence[PlannedTask], *, as_json: bool) -> None:
         rows = [(task.task, task.verb, task.reason) for task in planned]
         show_table(("task", "would", "reason"), rows)
         return
-    show_json(
-        [
-            {
-                "task": task.task,
-                "would_run": task.would_run,
-                "would_skip": task.would_skip,
-                "reason": task.reason,
-                "causes": [cause.as_dict() for cause in task.causes],
-            }
-            for task in planned
-        ]
-    )
+    show_json(plan_as_json(planned))
+
+
+def plan_as_json(planned: Iterable[PlannedTask]) -> list[dict[str, Any]]:
+    """Return a plan as plain JSON values."""
+    return [
+        {
+            "task": task.task,
+            "would_run": task.would_run,
+            "would_skip": task.would_skip,
+            "reason": task.reason,
+            "causes": [cause.as_dict() for cause in task.causes],
+        }
+        for task in planned
+    ]
 
 
 def show_folded_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

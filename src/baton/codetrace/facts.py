@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import FunctionType
 
@@ -582,7 +582,23 @@ def _is_missing(name: str) -> bool:
     parent = name.rpartition(".")[0]
     if parent:
         return _is_missing(parent) or _find(name) is None
+    return _is_nowhere(name, _state_of_search())
+
+
+@lru_cache(maxsize=1024)
+def _is_nowhere(name: str, _state: tuple[object, ...]) -> bool:
     return locate(name) is None and _find(name) is None
+
+
+def _state_of_search() -> tuple[object, ...]:
+    """Return what decides whether a top-level module is found: the same that Python's own finders look at."""
+    times = []
+    for folder in sys.path:
+        try:
+            times.append(os.stat(folder or ".").st_mtime_ns)
+        except OSError:
+            times.append(0)
+    return (*sys.path, *times, *map(id, sys.meta_path))
 
 
 @cache

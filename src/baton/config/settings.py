@@ -112,7 +112,7 @@ class Settings(Parameters, frozen=True):
     baton: BatonSettings = BatonSettings()
 
 
-ENGINES = {"prefect": "baton.engines.prefect.settings:PrefectSettings"}
+ENGINE_SETTINGS = {"prefect": "baton.engines.prefect.settings:PrefectSettings"}
 """Settings classes of engines, as module:object, by section of the configuration file."""
 
 
@@ -120,7 +120,7 @@ ENGINES = {"prefect": "baton.engines.prefect.settings:PrefectSettings"}
 def all_settings() -> type[Settings]:
     """Return the class of all settings, with a section for each engine."""
     sections = []
-    for section, reference in ENGINES.items():
+    for section, reference in ENGINE_SETTINGS.items():
         module, _, name = reference.partition(":")
         declared: type[Parameters] = getattr(importlib.import_module(module), name)
         sections.append((section, declared, declared()))

@@ -382,7 +382,14 @@ class Dag:
         """
         wanted = [task.name for target in self.targets_or_default(targets) for task in self.members(target)]
         kept = self.ancestors(wanted)
-        return self._with(task for task in self.tasks if task.name in kept)
+        part = object.__new__(type(self))  # a part of a valid DAG is valid: its rules need not be tried again
+        vars(part).update({name: vars(self)[name] for name in _ATTRIBUTES})
+        part.tasks = tuple(task for task in self.tasks if task.name in kept)
+        part.default = None
+        return part
+
+
+_ATTRIBUTES = ("name", "parameters", "description", "experiment", "headline", "health", "period")
 
 
 def _with_external_inputs(tasks: Iterable[AnyTask], parameters: type[Parameters]) -> tuple[AnyTask, ...]:

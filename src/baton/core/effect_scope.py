@@ -22,6 +22,9 @@ from baton.errors import BatonError, Unavailable
 
 AnyTask = Task[..., Any]
 
+LATER_THAN_ALL_RUNS = "~"
+"""Compares as later than the id of any run; in a plan, for a run that is yet to come."""
+
 UNKNOWN_STATE = "unknown: "
 """Prefix of an unknown state, which never equals another state."""
 
@@ -117,6 +120,26 @@ def _installed_machine() -> str:
         return ""
 
 
+class InBackfill(msgspec.Struct, frozen=True, kw_only=True):
+    """A run's place in a backfill, in which the effects of the periods act in order.
+
+    Parameters
+    ----------
+    period : str
+        The run's period.
+    is_last : bool
+        Whether it is the last period.  What an earlier one left for people or in a registry is replaced by
+        those after it, so only the last one is compared with it.
+    since : str
+        The latest run in which an effect of an earlier period acted; empty if there is none.  What this
+        period did before that run is out of order.
+    """
+
+    period: str
+    is_last: bool
+    since: str = ""
+
+
 @dataclass(frozen=True)
 class EffectScope:
     """What effects act on, and how to check what they left behind.
@@ -140,6 +163,8 @@ class EffectScope:
         Gives quick answers about the model registry.
     effects_before : callable
         Returns the effects that a task, given by name, comes after.
+    backfill : InBackfill, optional
+        The run's place in a backfill.
     """
 
     pipeline: str
@@ -150,12 +175,18 @@ class EffectScope:
     skips_done: bool
     registry: ModelRegistry
     effects_before: Callable[[str], tuple[AnyTask, ...]] = lambda _task: ()
+    backfill: InBackfill | None = None
 
     @property
     def key(self) -> str:
         """An id of the scope, 16 hexadecimal digits; it reveals nothing."""
         named = f"tracker {self.tracker}" if self.tracker else f"folder {self.folder.id}"
         return hashlib.sha256(named.encode()).hexdigest()[:16]
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether later periods of a backfill replace what effects leave in this run."""
+        return self.backfill is not None and not self.backfill.is_last
 
     def state(self, task: AnyTask, parameters: Mapping[str, Any]) -> str:
         """Return the state of the world according to an effect's ``version``; empty if it has none.

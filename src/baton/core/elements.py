@@ -123,6 +123,10 @@ def elements_of(
         except BatonError:
             raise
         except Exception as error:  # the user's function
+            if isinstance(hint := getattr(error, "hint", None), str):  # explained, see `baton.errors`
+                raise UsageError(
+                    f"the elements of task '{task.name}' cannot be found: {error}", hint
+                ) from error
             raise UsageError(
                 f"over= of task '{task.name}' fails: {type(error).__name__}: {error}",
                 f"see {over.source.__module__}:{over.source.__qualname__}",

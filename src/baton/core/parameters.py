@@ -134,6 +134,7 @@ def _description_of(annotation: Any) -> str:
     return next((text for text in map(_description_of, typing.get_args(annotation)) if text), "")
 
 
+@cache
 def groups(model: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
     """Return the groups of a `Parameters` class by name, including nested ones."""
     found: dict[str, type[msgspec.Struct]] = {}

@@ -24,6 +24,7 @@ class CauseKind(Enum):
     UNFINISHED = "unfinished"
     PRODUCT = "product"
     TRACKING_RUN = "tracking run"
+    ORDER = "order"
     NEVER_BUILT = "never built"
     RULE = "rule"
     PYTHON = "python"
@@ -107,6 +108,8 @@ class Cause:
             case CauseKind.TRACKING_RUN:
                 done = "cannot be checked" if self.note else "was deleted"
                 return f"its tracking run {self.subject} {done}"
+            case CauseKind.ORDER:
+                return "after the effects of an earlier period"
             case CauseKind.NEVER_BUILT:
                 return self.subject or "never built"
             case CauseKind.RULE:

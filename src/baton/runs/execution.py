@@ -11,9 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from baton.core.addresses import without_secrets
 from baton.core.dag import Dag
-from baton.core.effect_scope import EffectScope
+from baton.core.effect_scope import EffectScope, InBackfill
 from baton.core.events import Reporter, RunFinished, RunStarted, ignore_events
 from baton.core.execute import TaskRun
 from baton.core.outcome import RunReport
@@ -60,6 +62,8 @@ class Execution:
         As in `baton.core.execute.TaskRun`.
     joined_from : StartedFrom, optional
         What the run was started from, if another process has found out already.
+    in_backfill : InBackfill, optional
+        The run's place in a backfill.
     """
 
     project: Project
@@ -74,6 +78,7 @@ class Execution:
     effects_once: bool = False
     recheck_share: float = 0.0
     joined_from: StartedFrom | None = None
+    in_backfill: InBackfill | None = None
 
     @classmethod
     def begin(
@@ -87,6 +92,7 @@ class Execution:
         forced: Iterable[str] = (),
         recheck_share: float = 0.0,
         report: Reporter = ignore_events,
+        in_backfill: InBackfill | None = None,
     ) -> Execution:
         """Return a new execution.
 
@@ -107,6 +113,7 @@ class Execution:
             forced=frozenset(task.name for target in forced for task in project.dag.members(target)),
             recheck_share=recheck_share,
             report=report,
+            in_backfill=in_backfill,
         )
 
     @classmethod
@@ -134,6 +141,7 @@ class Execution:
             effects_once=spec["effects_once"],
             recheck_share=spec["recheck_share"],
             joined_from=StartedFrom(**spec["started_from"]),
+            in_backfill=msgspec.convert(spec["in_backfill"], InBackfill | None),
         )
 
     def spec(self) -> dict[str, Any]:
@@ -152,6 +160,7 @@ class Execution:
             "effects_once": self.effects_once,
             "recheck_share": self.recheck_share,
             "started_from": asdict(self.started_from),
+            "in_backfill": msgspec.to_builtins(self.in_backfill),
         }
 
     @property
@@ -178,7 +187,8 @@ class Execution:
     @cached_property
     def effect_scope(self) -> EffectScope:
         """What the execution's effects act on."""
-        return self.project.effect_scope(skips_done=self.effects_once)
+        scope = self.project.effect_scope(skips_done=self.effects_once)
+        return replace(scope, backfill=self.in_backfill)
 
     @cached_property
     def tracker(self) -> MlflowTracker:

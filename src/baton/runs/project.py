@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,11 @@ from baton.errors import SettingsError, Unavailable
 from baton.runs.pipeline import load_pipeline, reference_to
 
 if TYPE_CHECKING:
+    from baton.codetrace.reader import CodeReader
     from baton.core.effect_scope import EffectScope
     from baton.core.parameters import Leaf
     from baton.core.task import Task
+    from baton.runs.records import RunRecord
     from baton.store.store import Store
     from baton.tracking.mlflow import MlflowTracker
     from baton.tracking.models import RegisteredModels
@@ -45,12 +48,15 @@ class Project:
         The pipeline as it is declared.
     known_elements : mapping of str to dict, optional
         The elements of tasks with ``over``, if another process has found them.
+    compared_with : RunRecord, optional
+        The run whose work is compared first with current work, for reasons; the latest unless given.
     """
 
     folder: Path
     configuration: Configuration
     declared: Dag
     known_elements: Mapping[str, Elements] | None = None
+    compared_with: RunRecord | None = None
 
     @cached_property
     def elements(self) -> Mapping[str, Elements]:
@@ -108,15 +114,25 @@ class Project:
         from baton.store.store import RanTask, Store
 
         def last_runs(task: str) -> Iterator[RanTask]:
-            ended = (record for _, record in last_tasks(self.home, self.declared.name, task) if record.key)
-            return (RanTask(record.key, record.unremembered) for record in ended)
+            first = self.compared_with.tasks if self.compared_with is not None else []
+            latest = (record for _, record in last_tasks(self.home, self.declared.name, task))
+            ended = chain((one for one in first if one.task == task), latest)
+            return (RanTask(record.key, record.unremembered) for record in ended if record.key)
 
         profile = self.configuration.settings.mlflow.aws_profile
-        store = Store(self.store_url, self.home, self.declared.name, last_runs, profile)
+        store = Store(self.store_url, self.home, self.declared.name, last_runs, profile, self.code)
         store.project = self.folder
         store.models = self._models
-        store.code.entry_module = self.configuration.settings.baton.pipeline.partition(":")[0]
         return store
+
+    @cached_property
+    def code(self) -> CodeReader:
+        """What reads the code of the tasks."""
+        from baton.codetrace.reader import CodeReader
+
+        reader = CodeReader(self.home / "sources")
+        reader.entry_module = self.configuration.settings.baton.pipeline.partition(":")[0]
+        return reader
 
     def _models(self) -> RegisteredModels:
         from baton.tracking.models import RegisteredModels
@@ -180,8 +196,19 @@ class Project:
             return leaf.path
         return (file.PIPELINES, name or reference, *leaf.path)
 
-    def with_parameters(self, parameters: Mapping[str, Any]) -> Project:
-        """Return a copy of the project with other parameters, except those from the command line."""
+    def with_parameters(
+        self,
+        parameters: Mapping[str, Any],
+        whose: str = "the run's parameters",
+        compared_with: RunRecord | None = None,
+    ) -> Project:
+        """Return a copy of the project with other parameters, except those from the command line.
+
+        Raises
+        ------
+        SettingsError
+            If they do not fit the pipeline; it begins with `whose`.
+        """
         origins = self.configuration.origins
         values: dict[tuple[str, ...], Any] = {}
         problems = []
@@ -191,14 +218,17 @@ class Project:
             try:
                 values[leaf.path] = typed(leaf.type, value, from_text=False)
             except ValueError as error:
-                problems.append(f"{leaf.key} was {as_text(value)!r}: {error}")
+                problems.append(f"{leaf.key} is {as_text(value)!r}: {error}")
         try:
             built = build(self.declared.parameters, values)
         except msgspec.ValidationError as error:
             problems.append(in_plain_words(error))
         if problems:
-            raise SettingsError([f"the run's parameters no longer fit the pipeline: {'; '.join(problems)}"])
-        return replace(self, configuration=replace(self.configuration, parameters=built))
+            raise SettingsError([f"{whose} do not fit the pipeline: {'; '.join(problems)}"])
+        configuration = replace(self.configuration, parameters=built)
+        found = replace(self, configuration=configuration, compared_with=compared_with)
+        vars(found)["code"] = self.code  # of the same pipeline: it need not be read again
+        return found
 
     def require_writable(self) -> None:
         """Create the folder for baton's files.

@@ -4,6 +4,9 @@ What counts about an effect is what it did, not what it returns.  So each effect
 record per scope (`baton.core.effect_scope.EffectScope`): its last success.  The records are in the store,
 under ``effects/``, where all machines see them.  Before an effect runs, its record is marked as started;
 only a success clears the mark, because nobody knows what a failed or killed attempt left behind.
+
+In a backfill (`baton.core.effect_scope.InBackfill`), each effect has a second record for the period: the
+period's last success, which the effects of later periods do not replace.
 """
 
 from __future__ import annotations
@@ -82,7 +85,14 @@ class EffectMemory:
 
     def last(self, scope: EffectScope, task: str) -> EffectRecord | None:
         """Return the record of an effect; None if it is missing, malformed or of another version."""
-        content = self._objects.place.read(_name(scope, task))
+        return self._read(_name(scope, task))
+
+    def of_period(self, scope: EffectScope, task: str) -> EffectRecord | None:
+        """Return the record of an effect for the scope's period, like `last`."""
+        return self._read(_name_for_period(scope, task)) if scope.backfill is not None else None
+
+    def _read(self, name: str) -> EffectRecord | None:
+        content = self._objects.place.read(name)
         return None if content is None else _decode(content)
 
     def begin(self, task: AnyTask, run: TaskRun) -> None:
@@ -115,6 +125,8 @@ class EffectMemory:
                 is_done=False,
                 products=elsewhere,
             )
+        if scope.backfill is not None:
+            self._objects.place.remove([_name_for_period(scope, task.name)])
         self._put(scope, begun)
         self._begun[run.run_id, task.name] = _Begun(attempt, tuple(held))
 
@@ -141,6 +153,8 @@ class EffectMemory:
             work=_in_state(entry, scope.state(task, run.seen_by(task))),
         )
         self._put(scope, done)
+        if scope.backfill is not None:
+            self._objects.place.write(_name_for_period(scope, task.name), msgspec.json.encode(done))
         for one, attempt in begun.held:
             # When this effect started, the world was as the earlier one left it: it made any change since.
             record = self.last(scope, one.name)
@@ -160,6 +174,10 @@ class EffectMemory:
                     return [Cause(CauseKind.TRACKING_RUN, record.tracking_run_id)]
             except Unavailable as error:
                 return [Cause(CauseKind.TRACKING_RUN, record.tracking_run_id, note=error.message)]
+        if scope.backfill is not None and record.run_id < scope.backfill.since:
+            return [Cause(CauseKind.ORDER)]
+        if scope.is_replaced:
+            return []
         left = record.products.get(scope.folder.id)
         if left is None and (task.tracking is None or any(record.products.values())):
             return [Cause(CauseKind.NEVER_BUILT, "not done before from this folder")]
@@ -218,6 +236,11 @@ def _in_state(entry: Entry, state: str) -> Entry:
 
 def _name(scope: EffectScope, task: str) -> str:
     return f"{_FOLDER}/{scope.key}/{safe_name(scope.pipeline)}/{task}.json"
+
+
+def _name_for_period(scope: EffectScope, task: str) -> str:
+    assert scope.backfill is not None
+    return _name(scope, f"{task}@{scope.backfill.period}")
 
 
 def _decode(content: bytes) -> EffectRecord | None:

@@ -66,6 +66,8 @@ class Store:
         them, the task's latest entry from any project that shares the store is used.
     aws_profile : str, optional
         As for `ObjectStore`.
+    code : CodeReader, optional
+        Reads the tasks' code; one of its own unless given.
     """
 
     def __init__(
@@ -75,10 +77,11 @@ class Store:
         pipeline: str = "",
         last_runs: Callable[[str], Iterable[RanTask]] = lambda _task: (),
         aws_profile: str | None = None,
+        code: CodeReader | None = None,
     ) -> None:
         self.objects = ObjectStore(url, home / "mirror", aws_profile)
         self.index = Index(self.objects)
-        self.code = CodeReader(home / "sources")
+        self.code = code or CodeReader(home / "sources")
         self.effects = EffectMemory(self.objects)
         self._locks = Locks(self.objects.local_folder("locks") or home / "locks")
         self.texts = CodeTexts(self.objects, self.code)
@@ -307,14 +310,16 @@ class Store:
         return _missed(key, [Cause(CauseKind.EFFECT)])
 
     def _decide_effect(self, task: Task[..., Any], work: Work, scope: EffectScope) -> CacheDecision:
-        record = self.effects.last(scope, task.name)
+        find = self.effects.of_period if scope.is_replaced else self.effects.last
+        record = find(scope, task.name)
         if record is None:
             return _missed(work.key, self.changes(task, work, scope=scope))
         causes = self.effects.faults(record, task, scope)
         done = record.work
         if done is None:
             return _missed(work.key, causes)
-        if record.key != work.key or state_digest(work.version) != done.world_digest:
+        is_elsewhere = not scope.is_replaced and state_digest(work.version) != done.world_digest
+        if record.key != work.key or is_elsewhere:
             causes += differences(work, done)
         if causes or not _are_outputs_of(task, done.outputs):
             return _missed(work.key, causes or [Cause(CauseKind.CORRUPT)])

@@ -296,6 +296,14 @@ class EngineSuite:
         assert failure is not None
         assert "timeout" in failure.message
 
+    def test_a_backfill_does_nothing_twice_and_its_effects_in_order(self, tmp_path: Path) -> None:
+        options = {"pipeline": "baton.testing.pipelines:periodic"}
+        project = api.open_project(folder=tmp_path, options=options, environ={})
+        for is_first in (True, False):
+            ended = list(api.backfill(project, "2", "3", engine=self.engine, jobs=self.jobs))
+            assert [(one.did_run, one.run.is_good) for one in ended] == 2 * [(is_first, True)]
+        assert (tmp_path / "published.txt").read_text() == "[4, 12]\n[6, 13]\n"
+
     def test_first_and_last_tasks_frame_the_run(self, tmp_path: Path) -> None:
         reporter = RecordingReporter()
         report = self.run(tmp_path, "positioned", reporter=reporter)

@@ -15,6 +15,7 @@ from baton import (
     InputFolder,
     Json,
     Parameters,
+    Period,
     Skip,
     TaskContext,
     TaskError,
@@ -226,6 +227,13 @@ _times = [left.bind(f"times_{factor}", factor=factor) for factor in (2, 5)]
 
 chain = Dag("chain", [source, left], parameters=Chosen)
 diamond = Dag("diamond", [source, left, right, join, publish], parameters=Chosen, default="publish")
+periodic = Dag(
+    "periodic",
+    [source, left, right, join, publish],
+    parameters=Chosen,
+    default="publish",
+    period=Period("year", ["start"]),
+)
 positioned = Dag("positioned", [tidy, prepare, source, left, right, join, publish], parameters=Chosen)
 elements = Dag("elements", [squared, halved, words, gathered], parameters=Chosen)
 swept = Dag("swept", [source, *_times, total.bind("total", products=_times)], parameters=Chosen)

@@ -35,6 +35,7 @@ TOLD = {
     "models/a.json, which it made, is gone": Cause(CauseKind.PRODUCT, "", "1", None, "models/a.json"),
     "models/a.json, which it made, was changed": Cause(CauseKind.PRODUCT, "", "1", "2", "models/a.json"),
     "its last attempt, in run x, did not succeed": Cause(CauseKind.UNFINISHED, "x"),
+    "after the effects of an earlier period": Cause(CauseKind.ORDER),
     "its tracking run x was deleted": Cause(CauseKind.TRACKING_RUN, "x"),
     "its tracking run x cannot be checked": Cause(CauseKind.TRACKING_RUN, "x", note="y"),
     "setting experiment a -> b": Cause(CauseKind.SETTING, "experiment", "a", "b"),
