@@ -5,7 +5,7 @@ Nothing here prints or exits: results are return values, events, and exceptions 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from baton.core.outcome import RunReport
 from baton.core.reasons import Cause, CauseKind
 from baton.engines.engine import Engine, EngineOptions
 from baton.engines.find import find_engine
-from baton.errors import UsageError
+from baton.errors import SettingsError, UsageError
 from baton.runs.execution import Execution, record_run
 from baton.runs.planning import PlannedTask
 from baton.runs.planning import plan as plan_execution
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from baton.runs.backfill import OnePeriod, PeriodPlan, PeriodReport
     from baton.runs.explanation import Explanation
     from baton.runs.logs import LogLine
+    from baton.runs.sweep import Sampler, Sweep, Trial
     from baton.tracking.versions import ModelVersion
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "roll_back",
     "run",
     "status",
+    "sweep",
 ]
 
 
@@ -186,6 +188,104 @@ def backfill(
         yield PeriodReport(one.name, ended, stages_of(execution))
         if not ended.is_good and not keep_going:
             return
+
+
+def sweep(
+    project: Project,
+    spaces: Mapping[str, str],
+    objective: str,
+    *,
+    minimise: bool = True,
+    target: str | None = None,
+    sampler: Sampler | None = None,
+    trials: int | None = None,
+    seed: int = 0,
+    engine: str | None = None,
+    jobs: int = 1,
+    tracked: bool = True,
+    report: Reporter = ignore_events,
+) -> Sweep:
+    """Prepare trials of the pipeline with different parameters; iterate over the result to run them.
+
+    What does not read a varied parameter is computed once.  A sweep that was interrupted continues when it is
+    called again: its trials are suggested again, and come from the cache.  Nothing is deployed.
+
+    Parameters
+    ----------
+    project : Project
+        As returned by `open_project`.
+    spaces : mapping of str to str
+        By parameter: values such as ``"4,8,16"``, or a range of numbers ``"0.05:0.3"``, optionally with a
+        step (``"0.05:0.3:0.05"``) or on a log scale (``"0.01:1:log"``).
+    objective : str
+        A number in a Json artifact, such as ``"evaluation.metrics.rmse"``.
+    minimise : bool
+        Whether less is better.
+    target : str, optional
+        What to run for each trial; the task that makes the artifact unless given.
+    sampler : str, optional
+        ``"grid"`` tries all combinations, ``"random"`` draws, ``"optuna"`` learns from the trials before.
+        The grid unless given, or Optuna if there is a range or a number of trials.
+    trials : int, optional
+        Number of trials; all combinations for the grid unless given.
+    seed : int
+        Seed of the sampler.
+    engine : str, optional
+        As in `run`.
+    jobs : int
+        Number of trials to run at once, on the engine ``make``; others get it for the tasks of a trial.
+    tracked : bool
+        Whether to record the trials as runs inside one tracking run.
+    report : callable
+        Receives events as they happen.
+
+    Raises
+    ------
+    UsageError
+        If a parameter, the objective or the target does not exist, or the target needs an effect.
+    ExtraMissing
+        If Optuna is needed but not installed.
+    Unavailable
+        As in `run`.
+    """
+    from baton.core.parameters import leaves
+    from baton.runs.backfill import done_before
+    from baton.runs.space import spaces_in
+    from baton.runs.sweep import Objective, Suggestions, Sweep, Trial, new_record, refuse_contradictions
+
+    chosen = find_engine(engine or project.configuration.settings.baton.engine)
+    artifact, *path = objective.split(".")
+    goal = Objective(artifact, tuple(path), minimise)
+    found = spaces_in(leaves(project.declared.parameters), spaces)
+    refuse_contradictions(project, spaces, found)
+    maker = goal.maker(project.dag)
+    execution = Execution.begin(project, [target or maker.name], chosen.name, use_cache=True, report=report)
+    goal.require_in(execution.dag)
+    if sampler is None:
+        sampler = "grid" if trials is None and all(space.values for space in found.values()) else "optuna"
+    ordered = list(found.values())
+    suggestions = Suggestions(ordered, goal, sampler, trials, seed)
+    chosen.check()
+    execution.check()
+    options = EngineOptions(jobs=jobs if jobs > 1 else None)
+    started_from = execution.started_from
+
+    def run_one(number: int, parameters: dict[str, Any]) -> Trial:
+        whose = f"the parameters of trial {number}"
+        try:
+            one = replace(
+                execution.for_project(project.with_parameters(parameters, whose)), joined_from=started_from
+            )
+            ended = done_before(one) or record_run(one, lambda: chosen.run(one, options))
+        except SettingsError as error:
+            return Trial(number, parameters, RunReport("", ()), {}, error.message)
+        return goal.trial(number, parameters, ended, one.project.store)
+
+    record = new_record(project, chosen.name, goal, ordered, (sampler, seed)) if tracked else None
+    if record is not None:
+        record.check()
+    is_parallel = chosen.name == "make"
+    return Sweep(suggestions, goal, found, run_one, jobs if is_parallel else 1, record)
 
 
 def plan_backfill(

@@ -21,6 +21,7 @@ COMMANDS = {
     "init": "Write a new project with a small pipeline",
     "run": "Run the pipeline, or the part that TARGETS need",
     "backfill": "Run the pipeline for each of several periods",
+    "sweep": "Try different parameters, and show which are best",
     "plan": "Show what would run and why, without writing anything",
     "explain": "Show why a task would or would not run",
     "status": "Show the latest runs",

@@ -63,8 +63,17 @@ class ProjectCommand(Command):
         known = {option.name for option in self._extra or []}
         chosen = {name: ctx.params.pop(name) for name in list(ctx.params) if name in known}
         texts = {name: _one_text(name, given) for name, given in chosen.items() if given not in (None, ())}
-        ctx.obj = project_from(ctx, texts)
+        ctx.obj = project_from(ctx, self.texts_of_project(ctx, texts))
         return super().invoke(ctx)
+
+    def texts_of_project(self, ctx: click.Context, texts: dict[str, str]) -> dict[str, str]:  # noqa: ARG002
+        """Return the options to open the project with: those given, unless a command takes some out."""
+        return texts
+
+    @staticmethod
+    def pipeline_from(args: Sequence[str]) -> Dag:
+        """Return the pipeline that the arguments mean."""
+        return _pipeline_from(args)
 
 
 def _show_help(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:

@@ -144,6 +144,10 @@ class Execution:
             in_backfill=msgspec.convert(spec["in_backfill"], InBackfill | None),
         )
 
+    def for_project(self, project: Project) -> Execution:
+        """Return a new execution of the same targets, for a project with other parameters."""
+        return replace(self, project=project, dag=project.dag.subset(self.targets), run_id=_new_run_id())
+
     def spec(self) -> dict[str, Any]:
         """Describe the execution in plain JSON values, for `join` in another process."""
         configuration = self.project.configuration

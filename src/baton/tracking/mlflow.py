@@ -120,6 +120,18 @@ class MlflowTracker:
             )
         return str(found[0].info.run_id) if found else ""
 
+    def children(self, run_id: str, tag: str) -> dict[str, str]:
+        """Return a tag of each run inside a run, by the run's name; empty where a run does not have it."""
+        found: dict[str, str] = {}
+        wanted = f"tags.`{_PARENT}` = '{run_id}'"
+        page: str | None = ""
+        with translated(self.uri):
+            while page is not None:
+                some = self.client.search_runs([self.experiment_id], wanted, page_token=page or None)
+                found.update({one.info.run_name: one.data.tags.get(tag, "") for one in some})
+                page = some.token or None
+        return found
+
     def version(self, model: str, *, alias: str = "", version: str = "") -> str:
         """Describe a registered version; see `baton.tracking.registry.QuickRegistry.version`."""
         from mlflow.exceptions import MlflowException

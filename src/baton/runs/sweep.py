@@ -1,0 +1,503 @@
+"""A sweep: trials of one pipeline with different parameters, and the best of them.
+
+A trial is its parameters, and so its cache keys: a sweep keeps no state.  Called again, it suggests the same
+trials in the same order, takes those that are done from the cache, and continues.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import queue
+import random
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from baton.core.artifact import Artifact
+from baton.core.dag import Dag
+from baton.core.outcome import RunReport
+from baton.core.parameters import leaves
+from baton.core.task import AnyTask
+from baton.core.values import as_plain, as_text
+from baton.errors import ExtraMissing, TaskError, UsageError, nearest
+from baton.runs.project import Project
+from baton.runs.space import Space, combinations
+
+if TYPE_CHECKING:
+    import optuna
+
+    from baton.store.store import Store
+    from baton.tracking.mlflow import MlflowRun, MlflowTracker
+
+Sampler = Literal["grid", "random", "optuna"]
+SAMPLERS: tuple[Sampler, ...] = ("grid", "random", "optuna")
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What the trials are compared by: a number in a Json artifact.
+
+    Parameters
+    ----------
+    artifact : str
+        Name of the artifact.
+    path : tuple of str
+        The keys that lead to the number.
+    minimise : bool
+        Whether less is better.
+    """
+
+    artifact: str
+    path: tuple[str, ...]
+    minimise: bool
+
+    def __str__(self) -> str:
+        """Return the objective as it is written."""
+        return ".".join((self.artifact, *self.path))
+
+    @property
+    def metric(self) -> str:
+        """The number's name for a table."""
+        return (self.path or (self.artifact,))[-1]
+
+    def maker(self, dag: Dag) -> AnyTask:
+        """Return the task that makes the artifact.
+
+        Raises
+        ------
+        UsageError
+            If there is none, or the artifact is not of the kind Json.
+        """
+        found = dag.producers.get(self.artifact)
+        if found is None:
+            raise UsageError(
+                f"pipeline '{dag.name}' has no artifact '{self.artifact}'"
+                f"{nearest(self.artifact, dag.producers)}",
+                "name a number in an artifact of the kind Json, such as evaluation.metrics.rmse",
+            )
+        kind = found.outputs[self.artifact].name
+        if kind != "json":
+            raise UsageError(
+                f"artifact '{self.artifact}' is a {kind}, which holds no number by name",
+                "name a number in an artifact of the kind Json",
+            )
+        return found
+
+    def require_in(self, dag: Dag) -> None:
+        """Check that a DAG makes the artifact, and has no effect.
+
+        Raises
+        ------
+        UsageError
+            If it does not, or has one.
+        """
+        if self.artifact not in dag.producers:
+            raise UsageError(
+                f"the target does not make '{self.artifact}'", "leave it out, or name a later one"
+            )
+        effects = [task.name for task in dag.order if task.effect]
+        if effects:
+            raise UsageError(
+                f"a sweep runs no effects, but its target needs '{effects[0]}'",
+                f"leave the target out: the trials end with {self.maker(dag).name}",
+            )
+
+    def trial(self, number: int, parameters: Mapping[str, Any], ended: RunReport, store: Store) -> Trial:
+        """Return the trial of a run that ended."""
+        artifact = ended.artifacts.get(self.artifact)
+        if artifact is None:
+            failed = next((task for task in ended.tasks if task.failure is not None), None)
+            problem = f"{failed.task}: {failed.failure.message}" if failed and failed.failure else "skipped"
+            return Trial(number, parameters, ended, {}, problem)
+        value = json.loads(store.objects.path_of(artifact.digest).read_bytes())
+        try:
+            return Trial(number, parameters, ended, self.numbers(value), artifact=artifact)
+        except TaskError as error:
+            return Trial(number, parameters, ended, {}, error.message, artifact)
+
+    def numbers(self, value: Any) -> dict[str, float]:
+        """Return the number by its name, first, and the other numbers beside it.
+
+        Raises
+        ------
+        UsageError
+            If it does not exist.
+        TaskError
+            If it is no finite number.
+        """
+        where, beside = value, {}
+        for depth, key in enumerate(self.path):
+            if not isinstance(where, dict) or key not in where:
+                place = ".".join((self.artifact, *self.path[:depth]))
+                known = [str(one) for one in where] if isinstance(where, dict) else []
+                raise UsageError(
+                    f"{place} has no '{key}'{nearest(key, known)}",
+                    f"it has {', '.join(known)}" if known else f"it is {as_text(where)[:60]}",
+                )
+            beside = where
+            where = where[key]
+        if isinstance(where, bool) or not isinstance(where, int | float) or not math.isfinite(where):
+            raise TaskError(f"{self} is {as_text(where)[:60]!r}, no finite number", "name a number")
+        others = {name: float(one) for name, one in beside.items() if type(one) in (int, float)}
+        return {self.metric: float(where), **others}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One trial of a sweep.
+
+    Parameters
+    ----------
+    number : int
+        Its place in the sweep, from 1.
+    parameters : mapping of str to Any
+        The values of the parameters that the sweep varies.
+    run : RunReport
+        How its tasks ended; without a run's id if all were done before.
+    numbers : mapping of str to float
+        The objective by its name, and the numbers beside it; empty if the trial failed.
+    problem : str
+        Why the trial failed; empty if it did not.
+    artifact : Artifact, optional
+        The artifact with the objective.
+    """
+
+    number: int
+    parameters: Mapping[str, Any]
+    run: RunReport
+    numbers: Mapping[str, float]
+    problem: str = ""
+    artifact: Artifact | None = None
+
+    @property
+    def did_run(self) -> bool:
+        """Whether there was anything to run."""
+        return bool(self.run.run_id)
+
+    def value(self, objective: Objective) -> float | None:
+        """Return the objective; None if the trial failed."""
+        return self.numbers.get(objective.metric)
+
+
+def best_of(trials: Sequence[Trial], objective: Objective) -> Trial | None:
+    """Return the best trial, the first of equally good ones; None if all failed."""
+    good = [trial for trial in trials if not trial.problem]
+    sign = 1 if objective.minimise else -1
+    return min(good, key=lambda trial: sign * trial.numbers[objective.metric], default=None)
+
+
+class Suggestions:
+    """Suggests the parameters of trials: the same ones in each process, given the same results.
+
+    Parameters
+    ----------
+    spaces : sequence of Space
+        What is varied.
+    objective : Objective
+        What is compared.
+    sampler : str
+        ``"grid"``, ``"random"`` or ``"optuna"`` (its TPE sampler).
+    trials : int, optional
+        The number of trials; all combinations for the grid unless given.
+    seed : int
+        Seed of the random numbers.
+
+    Raises
+    ------
+    UsageError
+        If the number of trials is needed but not given, or the grid has a range.
+    ExtraMissing
+        If Optuna is needed but not installed.
+    """
+
+    def __init__(
+        self,
+        spaces: Sequence[Space],
+        objective: Objective,
+        sampler: Sampler,
+        trials: int | None,
+        seed: int,
+    ) -> None:
+        self._spaces = spaces
+        self._grid = combinations(spaces) if sampler == "grid" else []
+        if sampler != "grid" and trials is None:
+            raise UsageError(f"the sampler '{sampler}' needs a number of trials", "set it: --trials 30")
+        self.count = min(trials or len(self._grid), len(self._grid)) if sampler == "grid" else trials or 0
+        self._random = random.Random(seed)  # noqa: S311  # no secret
+        self._study = _new_study(objective, seed) if sampler == "optuna" else None
+        self._sampler = sampler
+        self._open: dict[int, Any] = {}
+
+    def ask(self, number: int) -> dict[str, Any]:
+        """Return the parameters of a trial, from 1."""
+        if self._sampler == "grid":
+            return self._grid[number - 1]
+        if self._study is None:
+            return {space.leaf.name: _draw(space, self._random) for space in self._spaces}
+        asked = self._study.ask({space.leaf.name: distribution_of(space) for space in self._spaces})
+        self._open[number] = asked
+        return {
+            space.leaf.name: space.values[asked.params[space.leaf.name]]
+            if space.values
+            else asked.params[space.leaf.name]
+            for space in self._spaces
+        }
+
+    def tell(self, trial: Trial, objective: Objective) -> None:
+        """Take the result of a trial into account."""
+        if self._study is None:
+            return
+        import optuna
+
+        asked, value = self._open.pop(trial.number), trial.value(objective)
+        failed = optuna.trial.TrialState.FAIL
+        self._study.tell(asked, value, state=failed if value is None else None)
+
+
+def _draw(space: Space, generator: random.Random) -> Any:
+    if space.values:
+        return generator.choice(space.values)
+    if space.log:
+        drawn = math.exp(generator.uniform(math.log(space.low), math.log(space.high)))
+    elif isinstance(space.low, int) and isinstance(space.high, int):
+        return generator.randint(space.low, space.high)
+    else:
+        drawn = generator.uniform(space.low, space.high)
+    inside = min(max(drawn, space.low), space.high)
+    return round(inside) if isinstance(space.low, int) and isinstance(space.high, int) else inside
+
+
+def distribution_of(space: Space) -> optuna.distributions.BaseDistribution:
+    """Return Optuna's distribution; values of a list are given by their place in it."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if space.values:
+        return CategoricalDistribution(range(len(space.values)))
+    if isinstance(space.low, int) and isinstance(space.high, int):
+        return IntDistribution(space.low, space.high, log=space.log)
+    return FloatDistribution(space.low, space.high, log=space.log)
+
+
+def _new_study(objective: Objective, seed: int) -> optuna.Study:
+    try:
+        import optuna
+    except ImportError:
+        raise ExtraMissing("the sampler 'optuna'", "sweep") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    direction = (
+        optuna.study.StudyDirection.MINIMIZE if objective.minimise else optuna.study.StudyDirection.MAXIMIZE
+    )
+    return optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed), direction=direction)
+
+
+def refuse_contradictions(project: Project, texts: Mapping[str, str], spaces: Mapping[str, Space]) -> None:
+    """Refuse a sweep of parameters that do not exist, have one value, or are set for all trials.
+
+    Raises
+    ------
+    UsageError
+        If there are some, or nothing is varied.
+    """
+    configuration = project.configuration
+    known = {leaf.name: leaf for leaf in leaves(project.declared.parameters)}
+    for name, text in texts.items():
+        if name not in known:
+            raise UsageError(
+                f"pipeline '{project.declared.name}' has no parameter '{name}'{nearest(name, known)}"
+            )
+        if name not in spaces:
+            raise UsageError(f"'{name}' has one value, {text}", "give several, or set it for the project")
+        if configuration.origins[known[name].key].source == "command line":
+            raise UsageError(f"'{name}' is varied and set for all trials, too", "leave one of them out")
+    if not spaces:
+        raise UsageError("nothing is varied", "give a parameter several values, such as --max-depth 4,8,16")
+
+
+def new_record(
+    project: Project, engine: str, objective: Objective, spaces: Sequence[Space], how: object
+) -> SweepRecord:
+    """Return what records a sweep: the same sweep has the same tracking run."""
+    fixed = {
+        leaf.key: as_plain(project.configuration.value(leaf)) for leaf in leaves(project.declared.parameters)
+    }
+    varied = {space.leaf.key: str(space) for space in spaces}
+    what = (project.declared.name, {**fixed, **varied}, str(objective), objective.minimise, how)
+    tags = {
+        SWEEP_TAG: hashlib.sha256(repr(what).encode()).hexdigest()[:16],
+        "baton.pipeline": project.declared.name,
+        "baton.engine": engine,
+        "baton.objective": str(objective),
+    }
+    name = f"sweep of {', '.join(space.leaf.name for space in spaces)}"
+    return SweepRecord(project.tracker(engine), name, tags, objective)
+
+
+class Sweep:
+    """A sweep in progress: iterate over it to run its trials, each of which is yielded as it ends.
+
+    Parameters
+    ----------
+    suggestions : Suggestions
+        Suggests the trials.
+    objective : Objective
+        What the trials are compared by.
+    spaces : mapping of str to Space
+        What is varied, by parameter.
+    run : callable
+        Runs the trial of a number with parameters.
+    jobs : int
+        Number of trials to run at once.
+    record : SweepRecord, optional
+        Records the trials with the tracker.
+
+    Attributes
+    ----------
+    trials : list of Trial
+        The trials so far, in order.
+    """
+
+    def __init__(
+        self,
+        suggestions: Suggestions,
+        objective: Objective,
+        spaces: Mapping[str, Space],
+        run: Callable[[int, dict[str, Any]], Trial],
+        jobs: int,
+        record: SweepRecord | None,
+    ) -> None:
+        self.objective = objective
+        self.spaces = spaces
+        self.trials: list[Trial] = []
+        self._suggestions = suggestions
+        self._run = run
+        self._jobs = jobs
+        self._record = record
+
+    @property
+    def count(self) -> int:
+        """The number of trials."""
+        return self._suggestions.count
+
+    @property
+    def best(self) -> Trial | None:
+        """The best trial so far; None if there is none."""
+        return best_of(self.trials, self.objective)
+
+    @property
+    def tracking_run_id(self) -> str:
+        """The id of the tracking run that holds the trials; empty if nothing is recorded."""
+        return self._record.run_id if self._record is not None else ""
+
+    def __iter__(self) -> Iterator[Trial]:
+        """Run the trials that are left."""
+        with ThreadPoolExecutor(self._jobs) as threads, self._record or nullcontext():
+            while len(self.trials) < self.count:
+                begin = len(self.trials) + 1
+                numbers = range(begin, min(begin + self._jobs, self.count + 1))
+                asked = [(number, self._suggestions.ask(number)) for number in numbers]
+                if self._jobs == 1:
+                    ended: Iterable[Trial] = (self._run(*one) for one in asked)
+                else:
+                    ended = threads.map(lambda one: self._run(*one), asked)
+                for trial in ended:
+                    self._suggestions.tell(trial, self.objective)
+                    self.trials.append(trial)
+                    if self._record is not None:
+                        self._record.add(trial, self.best)
+                    yield trial
+
+
+class SweepRecord:
+    """Records the trials of a sweep as runs inside one tracking run, in a thread of its own.
+
+    A sweep that is called again continues its tracking run, and records no trial twice.
+
+    Parameters
+    ----------
+    tracker : MlflowTracker
+        The tracker.
+    name : str
+        Name of the tracking run.
+    tags : mapping of str to str
+        Its tags; `_SWEEP` identifies the sweep.
+    objective : Objective
+        What the trials are compared by.
+    """
+
+    def __init__(
+        self, tracker: MlflowTracker, name: str, tags: Mapping[str, str], objective: Objective
+    ) -> None:
+        self._tracker = tracker
+        self._name = name
+        self._tags = dict(tags)
+        self._objective = objective
+        self._trials: queue.SimpleQueue[tuple[Trial, Trial | None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="sweep record", daemon=True)
+        self._error: BaseException | None = None
+        self.run_id = ""
+
+    def check(self) -> None:
+        """Check that the tracker can be used; see `baton.tracking.mlflow.MlflowTracker.check`."""
+        self._tracker.check()
+
+    def __enter__(self) -> SweepRecord:
+        """Start the thread."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait until all is recorded; raise what went wrong there, unless something else did."""
+        self._trials.put(None)
+        self._thread.join()
+        if self._error is not None and kind is None:
+            raise self._error
+
+    def add(self, trial: Trial, best: Trial | None) -> None:
+        """Record a trial, and which is the best one now."""
+        self._trials.put((trial, best))
+
+    def _work(self) -> None:
+        try:
+            found = self._tracker.find(SWEEP_TAG, self._tags[SWEEP_TAG])
+            parent = (
+                self._tracker.resume(found)
+                if found
+                else self._tracker.start(name=self._name, tags=self._tags)
+            )
+            self.run_id = parent.run_id
+            known = self._tracker.children(self.run_id, TRIAL_TAG)
+            is_good = True
+            while (told := self._trials.get()) is not None:
+                trial, best = told
+                is_good = is_good and not trial.problem
+                name, mark = f"trial {trial.number}", _mark_of(trial)
+                if known.get(name) != mark:
+                    with parent.child(name) as child:
+                        _record_trial(child, trial, mark)
+                if best is not None and trial is best:
+                    parent.log_metrics(dict(best.numbers), {})
+                    parent.set_tags({"baton.best_trial": str(best.number)})
+            parent.finish(good=is_good)
+        except Exception as error:  # raised again in the sweep's own thread
+            self._error = error
+
+
+SWEEP_TAG = "baton.sweep"
+TRIAL_TAG = "baton.trial"
+
+
+def _mark_of(trial: Trial) -> str:
+    """Return what identifies a trial with its result."""
+    return trial.artifact.digest if trial.artifact is not None else "failed"
+
+
+def _record_trial(run: MlflowRun, trial: Trial, mark: str) -> None:
+    run.log_parameters(trial.parameters)
+    if trial.numbers:
+        run.log_metrics(dict(trial.numbers), {})
+    run.set_tags({TRIAL_TAG: mark, **({"baton.problem": trial.problem} if trial.problem else {})})

@@ -1,0 +1,311 @@
+"""``baton sweep``: trials with different parameters, nothing twice, and the best one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from baton import api
+from baton.core.parameters import Leaf
+from baton.errors import ExtraMissing, UsageError
+from baton.runs.space import space_of
+from baton.tracking.location import tracking_uri
+from baton.tracking.mlflow import MlflowTracker
+from tests.conftest import BATON, Command
+
+PIPELINE = """
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+from baton import Dag, Json, Parameters, TaskContext, TaskError, parameter, task
+
+
+Shape = Literal["flat", "round"]
+
+
+class Chosen(Parameters):
+    rows: int = 3
+    depth: Annotated[int, parameter("levels", ge=1, le=20)] = 2
+    rate: float = 0.1
+    shape: Shape = "flat"
+    nap_at: int = 0
+
+
+@task
+def extract(rows: int) -> Json:
+    return list(range(rows))
+
+
+@task
+def train(extract: Json, depth: int, rate: float, shape: Shape, nap_at: int) -> Json:
+    if depth == nap_at and not Path("awake").exists():
+        time.sleep(60)
+    if depth == 13:
+        raise TaskError("13 brings bad luck", "take 12")
+    return {"depth": depth, "rate": rate, "shape": shape, "rows": len(extract)}
+
+
+@task
+def evaluate(train: Json) -> Json:
+    error = abs(train["depth"] - 5) + abs(train["rate"] - 0.2)
+    if train["depth"] == 17:
+        error = "large"
+    return {"metrics": {"error": error, "depth": train["depth"]}, "name": "x"}
+
+
+@task(effect=True)
+def deploy(evaluate: Json) -> None:
+    Path("deployed").touch()
+
+
+dag = Dag("fares", [extract, train, evaluate, deploy], parameters=Chosen)
+"""
+
+GOAL = ("--minimise", "evaluate.metrics.error")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "fares.py").write_text(PIPELINE)
+    (tmp_path / "orchestration_config.json").write_text('{"baton": {"pipeline": "fares:dag"}}')
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def swept(baton: Command, *words: object, code: int = 0) -> dict[str, Any]:
+    """Return the document of a sweep that records nothing with the tracker."""
+    ended = baton("sweep", "--json", "--no-track", *GOAL, *words)
+    assert ended.code == code, ended.stderr
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
+
+
+def ran(found: dict[str, Any]) -> list[list[str]]:
+    """Return the tasks of each trial that were not cached."""
+    return [
+        [task["task"] for task in trial["tasks"] if task["outcome"] != "cached"] for trial in found["trials"]
+    ]
+
+
+GRID = ("--depth", "4,5,6", "--rate", "0.1:0.3:0.1")
+
+
+@pytest.mark.parametrize("engine", ["simple", "make"])
+def test_every_combination_is_tried_and_what_they_share_is_computed_once(
+    folder: Path, baton: Command, engine: str
+) -> None:
+    found = swept(baton, *GRID, "--engine", engine)
+    tried = [trial["parameters"] for trial in found["trials"]]
+    assert tried[:4] == [
+        {"depth": "4", "rate": "0.1"},
+        {"depth": "4", "rate": "0.2"},
+        {"depth": "4", "rate": "0.3"},
+        {"depth": "5", "rate": "0.1"},
+    ]
+    assert len(tried) == 9
+    assert ran(found) == [["extract", "train", "evaluate"], *[["train", "evaluate"]] * 8]
+    assert found["best"] == 5
+    assert found["command"] == "baton run --depth=5 --rate=0.2"
+    assert not (folder / "deployed").exists()
+    again = swept(baton, *GRID, "--engine", engine)
+    assert ran(again) == [[]] * 9
+    assert all(trial["run_id"] == "" for trial in again["trials"])
+    more = swept(baton, "--depth", "4,5,6,7", "--rate", "0.1:0.3:0.1", "--engine", engine)
+    assert ran(more) == [*[[]] * 9, *[["train", "evaluate"]] * 3]
+
+
+def test_a_trial_makes_what_a_run_with_its_parameters_makes(folder: Path, baton: Command) -> None:
+    found = swept(baton, "--rate", "0.05:0.3:log", "--trials", "2", "--sampler", "random")
+    trial = found["trials"][1]
+    run = baton("run", "evaluate", "--cache", "--json", "--rate", trial["parameters"]["rate"])
+    tasks = json.loads(run.stdout)["tasks"]
+    assert {task["outcome"] for task in tasks} == {"cached"}
+    made = [task["outputs"] for task in trial["tasks"]]
+    assert [task["outputs"] for task in tasks] == made
+
+
+@pytest.mark.parametrize("sampler", ["random", "optuna"])
+def test_a_sampler_suggests_the_same_again_and_continues(folder: Path, baton: Command, sampler: str) -> None:
+    words = ("--sampler", sampler, "--depth", "1:12", "--rate", "0.01:1:log", "--shape", "flat,round")
+    few = swept(baton, *words, "--trials", "3")
+    more = swept(baton, *words, "--trials", "14")
+    assert [trial["parameters"] for trial in more["trials"][:3]] == [
+        trial["parameters"] for trial in few["trials"]
+    ]
+    assert ran(more)[:3] == [[], [], []]
+    other = swept(baton, *words, "--trials", "3", "--sampler-seed", "1")
+    assert other["trials"][0]["parameters"] != few["trials"][0]["parameters"]
+    assert all(1 <= int(trial["parameters"]["depth"]) <= 12 for trial in more["trials"])
+    assert {trial["parameters"]["shape"] for trial in more["trials"]} == {"flat", "round"}
+
+
+def test_trials_at_once_make_the_same(folder: Path, baton: Command) -> None:
+    together = swept(baton, *GRID, "--engine", "make", "-j", "3")
+    assert [trial["trial"] for trial in together["trials"]] == list(range(1, 10))
+    assert together["best"] == 5
+    assert ran(swept(baton, *GRID)) == [[]] * 9
+
+
+def test_a_trial_that_fails_is_told_and_the_others_go_on(folder: Path, baton: Command) -> None:
+    found = swept(baton, "--depth", "12,13,17,6", code=1)
+    problems = [trial["problem"] for trial in found["trials"]]
+    assert problems == [
+        "",
+        "train: 13 brings bad luck",
+        "evaluate.metrics.error is 'large', no finite number",
+        "",
+    ]
+    assert found["best"] == 4
+    ended = baton("sweep", "--no-track", *GOAL, "--depth", "13,25")
+    assert ended.code == 2
+    assert "--depth cannot be '13,25'" in ended.stderr
+    ended = baton("sweep", "--no-track", *GOAL, "--depth", "13,6")
+    assert ended.code == 1
+    table = [line.split() for line in ended.stdout.splitlines()]
+    assert table[0] == ["trial", "error", "depth", "problem"]
+    assert table[2] == ["2", "1.1", "6"]
+    assert table[3][:3] == ["1", "failed", "13"]
+
+
+@pytest.mark.fault("kill -9 during a sweep", "the next call continues with the trial that it was in")
+def test_a_killed_sweep_continues(folder: Path, baton: Command) -> None:
+    words = ("--depth", "3,4,5,6", "--nap-at", "5")
+    process = subprocess.Popen(
+        [*BATON, "sweep", "--no-track", *GOAL, *words], stderr=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith(b"trial 2 of 4"):
+            break
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    (folder / "awake").touch()
+    assert ran(swept(baton, *words)) == [[], [], ["train", "evaluate"], ["train", "evaluate"]]
+
+
+def test_the_trials_are_runs_inside_one_tracking_run_and_none_is_recorded_twice(
+    folder: Path, baton: Command
+) -> None:
+    words = ("sweep", *GOAL, "--depth", "4,5,13")
+    first = baton(*words)
+    assert first.code == 1
+    again = baton(*words, "--json")
+    parent = json.loads(again.stdout)["tracking_run_id"]
+    assert first.facts["MLflow run_id"] == parent
+    tracker = MlflowTracker(
+        tracking_uri(folder / ".baton", uri=None, host=None), folder / ".baton", "fares-simple"
+    )
+    children = tracker.children(parent, "baton.trial")
+    assert sorted(children) == ["trial 1", "trial 2", "trial 3"]
+    assert children["trial 3"] == "failed"
+    runs = tracker.client.search_runs([tracker.experiment_id])
+    assert len(runs) == 4
+    by_name = {run.info.run_name: run.data for run in runs}
+    assert by_name["trial 2"].params == {"depth": "5"}
+    assert by_name["trial 2"].metrics == {"error": pytest.approx(0.1), "depth": 5}
+    assert by_name["trial 3"].tags["baton.problem"] == "train: 13 brings bad luck"
+    whole = tracker.client.get_run(parent).data
+    assert whole.metrics["error"] == pytest.approx(0.1)
+    assert whole.tags["baton.best_trial"] == "2"
+
+
+def test_the_page_opens_without_a_network(folder: Path, baton: Command) -> None:
+    ended = baton("sweep", "--no-track", *GOAL, *GRID, "--shape", "flat,round")
+    page = (folder / ended.facts["Page"]).read_text()
+    assert ended.facts["Best"] == "baton run --depth=5 --rate=0.2 --shape=flat"
+    assert page.count("Plotly.newPlot") == 3
+    assert re.findall(r'<(?:script|link)[^>]+(?:src|href)="', page) == []
+    assert "baton run --depth=5" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((*GOAL,), "nothing is varied"),
+        (("--depth", "4,5"), "give either --minimise or --maximise"),
+        ((*GOAL, "--maximise", "evaluate.name", "--depth", "4,5"), "give either --minimise or --maximise"),
+        (("--minimise", "evaluat.metrics.error", "--depth", "4,5"), "did you mean 'evaluate'?"),
+        (("--minimise", "evaluate.metrics.eror", "--depth", "4,5"), "did you mean 'error'?"),
+        ((*GOAL, "--target", "deploy", "--depth", "4,5"), "a sweep runs no effects"),
+        ((*GOAL, "--target", "train", "--depth", "4,5"), "the target does not make 'evaluate'"),
+        ((*GOAL, "--depth", "4,five"), "--depth cannot be '4,five'"),
+        ((*GOAL, "--depth", "9:4"), "no range of numbers from low to high"),
+        ((*GOAL, "--rate", "0:1:log"), "a log scale begins above 0"),
+        ((*GOAL, "--rate", "0:1:-1"), "'-1' is no step"),
+        ((*GOAL, "--shape", "flat,square"), "--shape cannot be 'flat,square'"),
+        (
+            (*GOAL, "--rate", "0:1", "--sampler", "grid"),
+            "the grid needs values, but --rate is the range 0.0:1.0",
+        ),
+        ((*GOAL, "--rate", "0:1"), "needs a number of trials"),
+    ],
+)
+def test_what_cannot_be_swept_is_told(
+    folder: Path, baton: Command, words: tuple[str, ...], told: str
+) -> None:
+    ended = baton("sweep", "--no-track", *words)
+    assert ended.code == 2
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_program_iterates_over_the_trials(folder: Path, environment: None) -> None:
+    project = api.open_project(options={"rate": 0.2})
+    sweep = api.sweep(project, {"depth": "4,6,5"}, "evaluate.metrics.error", tracked=False)
+    assert [(trial.number, trial.value(sweep.objective)) for trial in sweep] == [(1, 1.0), (2, 1.0), (3, 0.0)]
+    assert sweep.best is not None
+    assert dict(sweep.best.parameters) == {"depth": 5}
+    largest = api.sweep(project, {"depth": "4,6,9"}, "evaluate.metrics.error", minimise=False, tracked=False)
+    assert [trial.did_run for trial in largest] == [False, False, True]
+    assert largest.best is not None
+    assert largest.best.number == 3
+    with pytest.raises(UsageError, match="varied and set for all trials"):
+        api.sweep(project, {"rate": "0.1,0.2"}, "evaluate.metrics.error")
+    with pytest.raises(UsageError, match="has no parameter 'dept'; did you mean 'depth'"):
+        api.sweep(project, {"dept": "1,2"}, "evaluate.metrics.error")
+    with pytest.raises(UsageError, match="has one value"):
+        api.sweep(project, {"depth": "4"}, "evaluate.metrics.error")
+
+
+def test_without_optuna_the_other_samplers_work(
+    folder: Path, environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    project = api.open_project()
+    how: dict[str, Any] = {"tracked": False, "trials": 2}
+    drawn = api.sweep(project, {"rate": "0:1"}, "evaluate.metrics.error", sampler="random", **how)
+    assert len(list(drawn)) == 2
+    with pytest.raises(ExtraMissing) as caught:
+        api.sweep(project, {"rate": "0:1"}, "evaluate.metrics.error", **how)
+    assert "baton-ml[sweep]" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "shown"),
+    [
+        (int, "1:10:3", "1,4,7,10"),
+        (int, "2:64:log", "2:64:log"),
+        (float, "0.1:0.4:0.1", "0.1,0.2,0.3,0.4"),
+        (float, "1e-3:1", "0.001:1.0"),
+        (bool, "true,false", "true,false"),
+        (int | None, "none, 3", "none,3"),
+        (str, "a,b", None),
+        (str, "http://x:80", None),
+        (int, "7", None),
+        (int, "4,4,5", "4,5"),
+    ],
+)
+def test_a_text_is_a_value_several_or_a_range(kind: Any, text: str, shown: str | None) -> None:
+    found = space_of(Leaf(("x",), kind, None, ""), text)
+    assert (None if found is None else str(found)) == shown
