@@ -87,6 +87,17 @@ def extract(year_month: str, source: str, url_template: str, context: TaskContex
     return {f"green_tripdata_{year_month}.parquet": path}
 
 
+@task(group="extract", version=_zones_version, timeout_s=3600)
+def zones(source: str, zone_url: str, url_template: str, context: TaskContext) -> Json:
+    """Fetch the names of the taxi zones, for charts."""
+    from tripduration.source import fetch_zones
+
+    found = fetch_zones(source=source, zone_url=zone_url, folder=context.data_dir, log=context.log)
+    if not found and zone_url and "://" in (source or url_template):
+        context.do_not_remember("the zone names could not be fetched")
+    return found
+
+
 @task(over=extract, group="extract")
 def check(files: Files, min_rows: int, min_share_kept: float, context: TaskContext) -> Json:
     """Check a month of trips against the data contract."""
@@ -109,17 +120,6 @@ def transform(files: Files) -> Table:
     from tripduration.clean import clean_trips
 
     return clean_trips(files.values())
-
-
-@task(group="extract", version=_zones_version, timeout_s=3600)
-def zones(source: str, zone_url: str, url_template: str, context: TaskContext) -> Json:
-    """Fetch the names of the taxi zones, for charts."""
-    from tripduration.source import fetch_zones
-
-    found = fetch_zones(source=source, zone_url=zone_url, folder=context.data_dir, log=context.log)
-    if not found and zone_url and "://" in (source or url_template):
-        context.do_not_remember("the zone names could not be fetched")
-    return found
 
 
 @task(outputs=("train_matrix", "val_matrix", "train_minutes", "val_minutes", "pairs", "months"))
@@ -372,9 +372,9 @@ dag = Dag(
     [
         health_check,
         extract,
+        zones,
         check,
         transform,
-        zones,
         features,
         train,
         evaluate,

@@ -86,6 +86,11 @@ class TestAirflowEngine(EngineSuite):
         "test_an_effect_whose_inputs_changed_runs_again",  # an effect runs again
         "test_a_deleted_object_is_made_again",  # corrupt objects are made again in the same run
         "test_a_task_that_fails_every_time_fails",  # a task is retried as declared
+        "test_a_changed_parameter_runs_exactly_what_reads_it",  # corrupt objects are made again
+        "test_a_failure_stops_what_depends_on_it",  # keep going runs what does not depend on a failure
+        "test_the_last_task_runs_after_a_failure_too",  # first and last tasks frame the run
+        "test_an_element_that_fails_stops_only_what_needs_it",  # elements are found when the run begins
+        "test_a_backfill_does_nothing_twice_and_its_effects_in_order",  # a period is a run as any other
     )
 
 

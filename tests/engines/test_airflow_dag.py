@@ -118,7 +118,8 @@ def test_parsing_imports_nothing_heavy(loaded):
 
 
 def test_one_airflow_task_for_each_task_under_its_own_name(loaded):
-    assert set(tasks_of(loaded["dags"]["duration"])) == {task.name for task in duration.tasks} | {FINISH}
+    found = set(tasks_of(loaded["dags"]["duration"]))
+    assert found == {task.name for task in duration.tasks} | {"elements_of_extract", FINISH}
 
 
 def test_the_structure_is_the_same_in_every_process(loaded, airflow_home):
@@ -161,7 +162,10 @@ def test_retries_delay_timeout_and_pool_are_the_declared_ones(loaded):
 
 def test_every_step_has_another_attempt_for_a_lost_worker(loaded):
     retries = {name: tasks_of(loaded["dags"][name]) for name in ("duration", "grouped", "whole")}
-    assert {entry["retries"] for tasks in retries.values() for entry in tasks.values()} == {1, 2}
+    found = [
+        {**entry, **entry.get("partial_kwargs", {})} for tasks in retries.values() for entry in tasks.values()
+    ]
+    assert {entry["retries"] for entry in found} == {1, 2}
     assert retries["duration"]["train"]["retries"] == 1  # none is declared
 
 
@@ -310,7 +314,7 @@ def test_the_last_step_waits_for_branches_that_still_run():
 
 def test_what_follows_from_other_dependencies_is_left_out():
     steps = {step.name: step for step in divide(duration.subset(), "task")}
-    assert steps["evaluate"].upstream == ("train",)
+    assert steps["evaluate"].upstream == ("train", "zones")
     assert set(steps["evaluate"].sources) > {"transform", "zones", "features"}
 
 

@@ -57,7 +57,7 @@ def test_the_graph_drawn_is_the_pipeline_s() -> None:
     from tripduration.pipeline import dag
 
     (drawn,) = [
-        block for block in blocks("explanation/architecture-patterns.md", "mermaid") if "check_" in block
+        block for block in blocks("explanation/architecture-patterns.md", "mermaid") if "> check" in block
     ]
     edges = set()
     for line in drawn.splitlines()[1:]:

@@ -85,7 +85,8 @@ def seldom(command: str) -> Any:
     """Mark what starts a script in yet another way: the scripts read their words with the same code."""
     script = command.removeprefix("uv run ").removeprefix("python ")
     plain = script.endswith("_pipeline.py") and not command.startswith("uv ")
-    first_of_its_kind = script in (f"simple_pipeline.py {CUSTOM}", "make_pipeline.py deploy --force")
+    kinds = (f"python simple_pipeline.py {CUSTOM}", "python make_pipeline.py deploy --force")
+    first_of_its_kind = command in kinds
     return pytest.param(command, id=command, marks=[] if plain or first_of_its_kind else [pytest.mark.long])
 
 

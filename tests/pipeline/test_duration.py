@@ -131,6 +131,7 @@ class TestOnTheSample:
         explained = _run(folder, "explain", "train", *chosen).stdout
         assert explained.startswith("train: would run\n  parameter max_depth 30 -> 8\n")
 
+    @pytest.mark.long
     def test_both_encodings_give_the_same_model(self, sample_project: tuple[Path, Ended]) -> None:
         folder, _ = sample_project
         models = set()
@@ -153,6 +154,7 @@ class TestOnTheSample:
         assert "worse by more than 5%" in ended.stderr
         assert (folder / ".baton/models/deployment.json").read_text() == before
 
+    @pytest.mark.long
     def test_a_champion_that_was_trained_on_the_validation_trips_is_not_compared_with(
         self, tmp_path: Path
     ) -> None:
@@ -207,6 +209,7 @@ class TestOnRealMonths:
         assert ended.facts["RMSE"] == "6.6077"
         assert ended.facts["Model digest"] == first.facts["Model digest"]
 
+    @pytest.mark.long
     def test_schemas_of_different_years_work_together(
         self, real_data: Path, baton: Command, tmp_path: Path
     ) -> None:

@@ -98,7 +98,7 @@ def test_parameters_of_an_earlier_run_give_way_to_the_command_line(opened):
 
 
 def test_parameters_of_an_earlier_run_that_do_not_fit_any_more_are_told(opened):
-    with pytest.raises(SettingsError, match="no longer fit the pipeline"):
+    with pytest.raises(SettingsError, match="the run's parameters do not fit the pipeline"):
         opened().with_parameters({"depth": 0})
 
 
