@@ -68,7 +68,7 @@ def deploy(evaluate: Json) -> None:
     Path("deployed").touch()
 
 
-dag = Dag("fares", [extract, train, evaluate, deploy], parameters=Chosen)
+dag = Dag("prices", [extract, train, evaluate, deploy], parameters=Chosen)
 """
 
 GOAL = ("--minimise", "evaluate.metrics.error")
@@ -76,8 +76,8 @@ GOAL = ("--minimise", "evaluate.metrics.error")
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "fares.py").write_text(PIPELINE)
-    (tmp_path / "orchestration_config.json").write_text('{"baton": {"pipeline": "fares:dag"}}')
+    (tmp_path / "prices.py").write_text(PIPELINE)
+    (tmp_path / "orchestration_config.json").write_text('{"baton": {"pipeline": "prices:dag"}}')
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -204,7 +204,7 @@ def test_the_trials_are_runs_inside_one_tracking_run_and_none_is_recorded_twice(
     parent = json.loads(again.stdout)["tracking_run_id"]
     assert first.facts["MLflow run_id"] == parent
     tracker = MlflowTracker(
-        tracking_uri(folder / ".baton", uri=None, host=None), folder / ".baton", "fares-simple"
+        tracking_uri(folder / ".baton", uri=None, host=None), folder / ".baton", "prices-simple"
     )
     children = tracker.children(parent, "baton.trial")
     assert sorted(children) == ["trial 1", "trial 2", "trial 3"]

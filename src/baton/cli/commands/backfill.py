@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 RAN = "ran"
 BECAUSE = "because"
+_LONGEST_REASON = 120
 _RANK = ("failed", RAN, "run", "-", "skipped", "skip", "cached")
 """What is shown of a task, most important first."""
 
@@ -137,7 +138,8 @@ def _first(words: Mapping[str, str], reasons: Mapping[str, str]) -> str:
     for word in _RANK[:3]:
         for task, one in words.items():
             if one == word:
-                return f"{task}: {reasons[task]}"
+                told = f"{task}: {reasons[task]}"
+                return told if len(told) <= _LONGEST_REASON else f"{told[: _LONGEST_REASON - 3]}..."
     return ""
 
 
