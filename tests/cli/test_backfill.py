@@ -173,6 +173,14 @@ def test_the_last_period_is_deployed_again_after_another_run(folder: Path, baton
     assert "2021, 4" in (folder / "deployed.txt").read_text()
 
 
+def test_what_was_cleaned_is_done_again_for_each_period(folder: Path, baton: Command) -> None:
+    matrix(baton, *EVERY)
+    assert baton("clean", "deploy").code == 0
+    again = ran(matrix(baton, *EVERY))
+    assert again == {"2021-01": ["deploy"], **dict.fromkeys(PERIODS[1:], EFFECTS)}
+    assert deployments(folder)[4:] == PERIODS
+
+
 def test_a_failure_stops_unless_told_otherwise_and_failed_periods_run_again(
     folder: Path, baton: Command
 ) -> None:

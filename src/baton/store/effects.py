@@ -198,8 +198,11 @@ class EffectMemory:
         return {name: record for name, record in found.items() if record is not None}
 
     def forget(self, scope: EffectScope, tasks: Iterable[str]) -> None:
-        """Delete the records of effects in a scope."""
-        self._objects.place.remove([_name(scope, task) for task in tasks])
+        """Delete the records of effects in a scope, those for the periods of backfills too."""
+        names = [_name(scope, task) for task in tasks]
+        of_periods = tuple(f"{name.removesuffix('.json')}@" for name in names)
+        found = [file.name for file in self.files() if file.name.startswith(of_periods)]
+        self._objects.place.remove([*names, *found])
 
     def _put(self, scope: EffectScope, record: EffectRecord) -> None:
         self._objects.place.write(_name(scope, record.task), msgspec.json.encode(record))
