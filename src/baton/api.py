@@ -273,9 +273,10 @@ def sweep(
     def run_one(number: int, parameters: dict[str, Any]) -> Trial:
         whose = f"the parameters of trial {number}"
         try:
-            one = replace(
-                execution.for_project(project.with_parameters(parameters, whose)), joined_from=started_from
-            )
+            changed = project.with_parameters(parameters, whose)
+            if jobs > 1:
+                changed = replace(changed)  # shares nothing with another thread's
+            one = replace(execution.for_project(changed), joined_from=started_from)
             ended = done_before(one) or record_run(one, lambda: chosen.run(one, options))
         except SettingsError as error:
             return Trial(number, parameters, RunReport("", ()), {}, error.message)

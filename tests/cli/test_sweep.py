@@ -266,6 +266,12 @@ def test_a_program_iterates_over_the_trials(folder: Path, environment: None) -> 
     assert [(trial.number, trial.value(sweep.objective)) for trial in sweep] == [(1, 1.0), (2, 1.0), (3, 0.0)]
     assert sweep.best is not None
     assert dict(sweep.best.parameters) == {"depth": 5}
+    assert list(sweep) == []
+    assert len(sweep.trials) == 3
+    first_only = api.sweep(project, {"depth": "4,6,5"}, "evaluate.metrics.error")
+    for _ in first_only:
+        break
+    assert [trial.number for trial in first_only] == [2, 3]
     largest = api.sweep(project, {"depth": "4,6,9"}, "evaluate.metrics.error", minimise=False, tracked=False)
     assert [trial.did_run for trial in largest] == [False, False, True]
     assert largest.best is not None

@@ -395,6 +395,8 @@ class Sweep:
 
     def __iter__(self) -> Iterator[Trial]:
         """Run the trials that are left."""
+        if len(self.trials) >= self.count:
+            return
         with ThreadPoolExecutor(self._jobs) as threads, self._record or nullcontext():
             while len(self.trials) < self.count:
                 begin = len(self.trials) + 1
@@ -437,7 +439,7 @@ class SweepRecord:
         self._tags = dict(tags)
         self._objective = objective
         self._trials: queue.SimpleQueue[tuple[Trial, Trial | None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="sweep record", daemon=True)
+        self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self.run_id = ""
 
@@ -447,13 +449,15 @@ class SweepRecord:
 
     def __enter__(self) -> SweepRecord:
         """Start the thread."""
+        self._thread = threading.Thread(target=self._work, name="sweep record", daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Wait until all is recorded; raise what went wrong there, unless something else did."""
         self._trials.put(None)
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         if self._error is not None and kind is None:
             raise self._error
 

@@ -110,10 +110,10 @@ def _figures(trials: Sequence[Trial], spaces: Sequence[Space], objective: Object
     if not values:
         return []
     name = objective.metric
-    figures = [
-        visualization.plot_optimization_history(study, target_name=name),
-        visualization.plot_parallel_coordinate(study, target_name=name),
-    ]
+    history = visualization.plot_optimization_history(study, target_name=name)
+    numbers = [trial.number for trial in trials if not trial.problem]
+    history.for_each_trace(lambda trace: trace.update(x=[numbers[place] for place in trace.x]))
+    figures = [history, visualization.plot_parallel_coordinate(study, target_name=name)]
     if len(values) >= _ENOUGH_FOR_IMPORTANCE and len(set(values)) > 1 and len(spaces) > 1:
         figures.append(visualization.plot_param_importances(study, target_name=name))
     return figures
