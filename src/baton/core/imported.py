@@ -44,7 +44,7 @@ def _is_stale(module: str, file: Path) -> bool:
     cached = getattr(getattr(sys.modules.get(module), "__spec__", None), "cached", None)
     try:
         content = Path(cached).read_bytes() if cached else b""
-        if not content:
+        if not content or not _is_taken(content[:_HEADER], file):
             return False
         compiled = marshal.loads(content[_HEADER:])  # noqa: S302  # Python has run it already
         return bool(compiled != compile(file.read_bytes(), str(file), "exec", dont_inherit=True))
@@ -56,6 +56,16 @@ def _is_stale(module: str, file: Path) -> bool:
 
 _HEADER = 16
 """Bytes before the code in a compiled file."""
+
+
+def _is_taken(header: bytes, file: Path) -> bool:
+    """Whether Python takes compiled code for the source file as it is; else it compiled the text."""
+    flags, seconds, size = (int.from_bytes(header[at : at + 4], "little") for at in (4, 8, 12))
+    state = file.stat()
+    return bool(flags) or (seconds, size) == (int(state.st_mtime) & _WORD, state.st_size & _WORD)
+
+
+_WORD = 0xFFFFFFFF
 
 
 @cache

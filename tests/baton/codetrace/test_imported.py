@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,17 @@ def test_compiled_code_of_an_earlier_text_is_not_cached_as_the_new_one(folder: P
     assert run(folder)[0] in ("succeeded [5, 1]", "succeeded [7, 1]")
     shutil.rmtree(folder / "__pycache__", ignore_errors=True)
     assert run(folder)[0] in ("succeeded [7, 1]", "cached [7, 1]")
+
+
+def test_compiled_code_that_python_does_not_take_is_no_reason(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "helper.py").write_text("LIMIT = 1234\n")
+    py_compile.compile(str(folder / "helper.py"))
+    (folder / "helper.py").write_text("LIMIT = 5\n")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # so what is left stays there
+    assert run(folder)[0] == "succeeded [5, 1]"
+    assert run(folder)[0] == "cached [5, 1]"
 
 
 def test_what_is_imported_again_is_cached(folder: Path) -> None:
