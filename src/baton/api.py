@@ -155,7 +155,7 @@ def backfill(
     keep_going : bool
         Whether to continue after a failure, with tasks that do not depend on it and with later periods.
     only_failed : bool
-        Whether to leave out the periods whose latest run succeeded, or that have none.
+        Whether to begin with the first period whose latest run failed, and to leave out those that never ran.
     report : callable
         Receives events as they happen.
 
@@ -188,6 +188,44 @@ def backfill(
         yield PeriodReport(one.name, ended, stages_of(execution))
         if not ended.is_good and not keep_going:
             return
+
+
+def plan_backfill(
+    project: Project, first: str, last: str, targets: Sequence[str] = (), *, engine: str | None = None
+) -> tuple[PeriodPlan, ...]:
+    """Return what a backfill would do for each period, without doing or writing anything.
+
+    Takes the same parameters and raises the same errors as `backfill`.
+    """
+    from baton.runs.backfill import Order, PeriodPlan, periods_of, planned, stages_of
+
+    chosen = find_engine(engine or project.configuration.settings.baton.engine)
+    order, known = Order(), set[tuple[str, str]]()
+    found = []
+    for one in periods_of(project, first, last):
+        execution = _for_period(one, targets, chosen, order.place_of(one))
+        found.append(PeriodPlan(one.name, planned(order, execution, known), stages_of(execution)))
+        order.follow(execution)
+    return tuple(found)
+
+
+def _for_period(
+    one: OnePeriod,
+    targets: Sequence[str],
+    engine: Engine,
+    place: InBackfill,
+    report: Reporter = ignore_events,
+) -> Execution:
+    """Return the execution of one period of a backfill."""
+    return Execution.begin(
+        one.project,
+        targets,
+        engine.name,
+        use_cache=True,
+        effects_once=True,
+        report=report,
+        in_backfill=place,
+    )
 
 
 def sweep(
@@ -224,7 +262,8 @@ def sweep(
     target : str, optional
         What to run for each trial; the task that makes the artifact unless given.
     sampler : str, optional
-        ``"grid"`` tries all combinations, ``"random"`` draws, ``"optuna"`` learns from the trials before.
+        ``"grid"`` tries all combinations.  Of Optuna, ``"random"`` draws, and ``"optuna"`` learns from the
+        trials before.
         The grid unless given, or Optuna if there is a range or a number of trials.
     trials : int, optional
         Number of trials; all combinations for the grid unless given.
@@ -267,14 +306,16 @@ def sweep(
     suggestions = Suggestions(ordered, goal, sampler, trials, seed)
     chosen.check()
     execution.check()
-    options = EngineOptions(jobs=jobs if jobs > 1 else None)
+    at_once = jobs if chosen.name == "make" else 1
+    # Tasks of trials at once need processes of their own, which make uses for more than one job.
+    options = EngineOptions(jobs=(2 if at_once > 1 else jobs) if jobs > 1 else None)
     started_from = execution.started_from
 
     def run_one(number: int, parameters: dict[str, Any]) -> Trial:
         whose = f"the parameters of trial {number}"
         try:
             changed = project.with_parameters(parameters, whose)
-            if jobs > 1:
+            if at_once > 1:
                 changed = replace(changed)  # shares nothing with another thread's
             one = replace(execution.for_project(changed), joined_from=started_from)
             ended = done_before(one) or record_run(one, lambda: chosen.run(one, options))
@@ -285,46 +326,7 @@ def sweep(
     record = new_record(project, chosen.name, goal, ordered, (sampler, seed)) if tracked else None
     if record is not None:
         record.check()
-    is_parallel = chosen.name == "make"
-    return Sweep(suggestions, goal, found, run_one, jobs if is_parallel else 1, record)
-
-
-def plan_backfill(
-    project: Project, first: str, last: str, targets: Sequence[str] = (), *, engine: str | None = None
-) -> tuple[PeriodPlan, ...]:
-    """Return what a backfill would do for each period, without doing or writing anything.
-
-    Takes the same parameters and raises the same errors as `backfill`.
-    """
-    from baton.runs.backfill import Order, PeriodPlan, periods_of, planned, stages_of
-
-    chosen = find_engine(engine or project.configuration.settings.baton.engine)
-    order, known = Order(), set[tuple[str, str]]()
-    found = []
-    for one in periods_of(project, first, last):
-        execution = _for_period(one, targets, chosen, order.place_of(one))
-        found.append(PeriodPlan(one.name, planned(order, execution, known), stages_of(execution)))
-        order.follow(execution)
-    return tuple(found)
-
-
-def _for_period(
-    one: OnePeriod,
-    targets: Sequence[str],
-    engine: Engine,
-    place: InBackfill,
-    report: Reporter = ignore_events,
-) -> Execution:
-    """Return the execution of one period of a backfill."""
-    return Execution.begin(
-        one.project,
-        targets,
-        engine.name,
-        use_cache=True,
-        effects_once=True,
-        report=report,
-        in_backfill=place,
-    )
+    return Sweep(suggestions, goal, found, run_one, at_once, record)
 
 
 def resume(project: Project, run_id: str, targets: Sequence[str] = ()) -> tuple[Project, tuple[str, ...]]:

@@ -16,7 +16,7 @@ from baton.testing.pipelines import Chosen
 from tests.bad_input.attempts import SECRET, attempt, must_be_told
 
 patient = settings(
-    max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+    max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
 )
 
 LEAVES = [*leaves(all_settings()), *leaves(Chosen)]
@@ -176,7 +176,7 @@ NEVER = {"ui", "doctor", "menu", "compare", "prefect", "airflow"}
 """Commands that start a server, ask the network, or wait for a person."""
 
 
-@settings(patient, max_examples=120)
+@settings(patient, max_examples=300)
 @given(words=st.tuples(st.sampled_from([c for c in COMMANDS if c not in NEVER]), st.lists(WORDS, max_size=6)))
 @example(words=("status", ["-n", "9" * 30]))
 @example(words=("run", ["--resume", "\0"]))

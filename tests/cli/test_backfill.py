@@ -192,9 +192,12 @@ def test_a_failure_stops_unless_told_otherwise_and_failed_periods_run_again(
     ended = baton("backfill", *EVERY, *broken, "--keep-going")
     assert ended.code == 1
     assert deployments(folder) == ["2021-01", "2021-03", "2021-04"]
-    again = matrix(baton, *EVERY, "--failed")
-    assert ran(again) == {"2021-02": ["evaluate", *EFFECTS]}
-    assert baton("backfill", *EVERY, "--failed").stderr.startswith("nothing to do")
+    longer = ("--from", "2021-01", "--to", "2021-06", "--failed")  # the last two never ran
+    again = ran(matrix(baton, *longer))
+    reads_broken = ["evaluate", *EFFECTS]
+    assert again == dict.fromkeys(PERIODS[1:], reads_broken)
+    assert deployments(folder)[3:] == PERIODS[1:]  # the last period has the last word
+    assert baton("backfill", *longer).stderr.startswith("nothing to do")
 
 
 def test_an_effect_that_failed_midway_acts_again(folder: Path, baton: Command) -> None:

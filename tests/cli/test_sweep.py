@@ -149,6 +149,25 @@ def test_a_sampler_suggests_the_same_again_and_continues(folder: Path, baton: Co
     assert {trial["parameters"]["shape"] for trial in more["trials"]} == {"flat", "round"}
 
 
+def test_another_number_at_once_continues_the_tracking_run(folder: Path, baton: Command) -> None:
+    words = (
+        "sweep",
+        *GOAL,
+        "--engine",
+        "make",
+        "--depth",
+        "1:12",
+        "--rate",
+        "0:1",
+        "--trials",
+        "12",
+        "--json",
+    )
+    one, three = (json.loads(baton(*words, "-j", jobs).stdout) for jobs in (1, 3))
+    assert one["tracking_run_id"] == three["tracking_run_id"]
+    assert [trial["value"] for trial in three["trials"]].count(None) == 0
+
+
 def test_trials_at_once_make_the_same(folder: Path, baton: Command) -> None:
     together = swept(baton, *GRID, "--engine", "make", "-j", "3")
     assert [trial["trial"] for trial in together["trials"]] == list(range(1, 10))
@@ -207,17 +226,21 @@ def test_the_trials_are_runs_inside_one_tracking_run_and_none_is_recorded_twice(
         tracking_uri(folder / ".baton", uri=None, host=None), folder / ".baton", "prices-simple"
     )
     children = tracker.children(parent, "baton.trial")
-    assert sorted(children) == ["trial 1", "trial 2", "trial 3"]
-    assert children["trial 3"] == "failed"
+    assert sorted(children) == ["depth 13", "depth 4", "depth 5"]
+    assert children["depth 13"] == "failed"
     runs = tracker.client.search_runs([tracker.experiment_id])
     assert len(runs) == 4
     by_name = {run.info.run_name: run.data for run in runs}
-    assert by_name["trial 2"].params == {"depth": "5"}
-    assert by_name["trial 2"].metrics == {"error": pytest.approx(0.1), "depth": 5}
-    assert by_name["trial 3"].tags["baton.problem"] == "train: 13 brings bad luck"
+    assert by_name["depth 5"].params == {"depth": "5"}
+    assert by_name["depth 5"].metrics == {"error": pytest.approx(0.1), "depth": 5}
+    assert by_name["depth 13"].tags["baton.problem"] == "train: 13 brings bad luck"
     whole = tracker.client.get_run(parent).data
     assert whole.metrics["error"] == pytest.approx(0.1)
-    assert whole.tags["baton.best_trial"] == "2"
+    assert whole.tags["baton.best_trial"] == "depth 5"
+    assert len(tracker.client.get_metric_history(parent, "error")) == 1
+    # The same trials in another order, as another number of jobs may suggest them.
+    other = baton("sweep", *GOAL, "--depth", "5,4,13", "--json")
+    assert json.loads(other.stdout)["tracking_run_id"] != parent
 
 
 def test_the_page_opens_without_a_network(folder: Path, baton: Command) -> None:
@@ -284,17 +307,17 @@ def test_a_program_iterates_over_the_trials(folder: Path, environment: None) -> 
         api.sweep(project, {"depth": "4"}, "evaluate.metrics.error")
 
 
-def test_without_optuna_the_other_samplers_work(
+def test_without_optuna_there_is_the_grid(
     folder: Path, environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     project = api.open_project()
-    how: dict[str, Any] = {"tracked": False, "trials": 2}
-    drawn = api.sweep(project, {"rate": "0:1"}, "evaluate.metrics.error", sampler="random", **how)
-    assert len(list(drawn)) == 2
-    with pytest.raises(ExtraMissing) as caught:
-        api.sweep(project, {"rate": "0:1"}, "evaluate.metrics.error", **how)
-    assert "baton-ml[sweep]" in caught.value.hint
+    grid = api.sweep(project, {"rate": "0:1:0.5"}, "evaluate.metrics.error", tracked=False)
+    assert len(list(grid)) == 3
+    for sampler in ("random", "optuna"):
+        with pytest.raises(ExtraMissing, match=f"the sampler '{sampler}'") as caught:
+            api.sweep(project, {"rate": "0:1"}, "evaluate.metrics.error", sampler=sampler, trials=2)
+        assert "baton-ml[sweep]" in caught.value.hint
 
 
 @pytest.mark.parametrize(

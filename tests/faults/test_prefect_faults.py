@@ -156,8 +156,7 @@ def test_a_run_on_a_server_killed_twenty_times(tmp_path: Path, server: PrefectSe
     kill_runs(tmp_path, "prefect", 20, **server.environ)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("after_s", [6.0, 2.0], ids=["late", "early"])
+@pytest.mark.parametrize("after_s", [6.0, pytest.param(2.0, marks=pytest.mark.long)], ids=["late", "early"])
 @pytest.mark.fault(
     "kill -9 on the engine `prefect` alone, with its temporary server",
     "the server ends too; the next run gives the same digests",

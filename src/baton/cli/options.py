@@ -100,6 +100,11 @@ def json_option(function: Decorated) -> Decorated:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout")(function)
 
 
+def jobs_option(help_text: str, default: int | None = None) -> Callable[[Decorated], Decorated]:
+    """Return the decorator that adds ``--jobs``."""
+    return click.option("-j", "--jobs", type=click.IntRange(min=1), default=default, help=help_text)
+
+
 def force_option(help_text: str) -> Callable[[Decorated], Decorated]:
     """Return a decorator that adds ``--force [TASK]``; `forced_tasks` interprets it."""
     return click.option(

@@ -5,6 +5,7 @@ Each validation rule is one function; a DAG reports all problems at once.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import keyword
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -382,14 +383,13 @@ class Dag:
         """
         wanted = [task.name for target in self.targets_or_default(targets) for task in self.members(target)]
         kept = self.ancestors(wanted)
-        part = object.__new__(type(self))  # a part of a valid DAG is valid: its rules need not be tried again
-        vars(part).update({name: vars(self)[name] for name in _ATTRIBUTES})
+        part = copy.copy(self)  # a part of a valid DAG is valid: its rules need not be tried again
+        for name, attribute in vars(Dag).items():
+            if isinstance(attribute, cached_property):
+                vars(part).pop(name, None)
         part.tasks = tuple(task for task in self.tasks if task.name in kept)
         part.default = None
         return part
-
-
-_ATTRIBUTES = ("name", "parameters", "description", "experiment", "headline", "health", "period")
 
 
 def _with_external_inputs(tasks: Iterable[AnyTask], parameters: type[Parameters]) -> tuple[AnyTask, ...]:

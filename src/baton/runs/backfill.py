@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 
 from baton.core.artifact import Artifact
 from baton.core.effect_scope import LATER_THAN_ALL_RUNS, InBackfill
@@ -70,6 +71,9 @@ def periods_of(
 ) -> tuple[OnePeriod, ...]:
     """Return the periods from `first` to `last`, each with a project that has its parameters.
 
+    With `only_failed`, they begin with the first one whose latest run failed, and those that never ran are
+    left out.  The later ones that succeeded are not: their effects come after those of the failed one.
+
     Raises
     ------
     UsageError
@@ -91,17 +95,21 @@ def periods_of(
                 f"--{name.replace('_', '-')} contradicts a backfill, which sets it for each period",
                 "leave it out",
             )
-    earlier = _latest_runs(project, period)
-    wanted = [(period.name_of(values), values) for values in period.between(first, last)]
+    earlier = cache(lambda: _latest_runs(project, period))
+    wanted = {period.name_of(values): values for values in period.between(first, last)}
     if only_failed:
-        wanted = [one for one in wanted if one[0] in earlier and earlier[one[0]].state != "succeeded"]
-    found = [
-        project.with_parameters(values, f"the parameters of period {name}", compared_with=earlier.get(name))
-        for name, values in wanted
-    ]
+        ran = [name for name in wanted if name in earlier()]
+        begin = next((at for at, name in enumerate(ran) if earlier()[name].state != "succeeded"), len(ran))
+        wanted = {name: wanted[name] for name in ran[begin:]}
     return tuple(
-        OnePeriod(name, one, number == len(found))
-        for number, ((name, _), one) in enumerate(zip(wanted, found, strict=True), start=1)
+        OnePeriod(
+            name,
+            project.with_parameters(
+                values, f"the parameters of period {name}", partial(lambda one: earlier().get(one), name)
+            ),
+            number == len(wanted),
+        )
+        for number, (name, values) in enumerate(wanted.items(), start=1)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import chain
@@ -48,15 +48,15 @@ class Project:
         The pipeline as it is declared.
     known_elements : mapping of str to dict, optional
         The elements of tasks with ``over``, if another process has found them.
-    compared_with : RunRecord, optional
-        The run whose work is compared first with current work, for reasons; the latest unless given.
+    compared_with : callable, optional
+        Returns the run whose work is compared first with current work, for reasons; the latest unless given.
     """
 
     folder: Path
     configuration: Configuration
     declared: Dag
     known_elements: Mapping[str, Elements] | None = None
-    compared_with: RunRecord | None = None
+    compared_with: Callable[[], RunRecord | None] | None = None
 
     @cached_property
     def elements(self) -> Mapping[str, Elements]:
@@ -114,7 +114,8 @@ class Project:
         from baton.store.store import RanTask, Store
 
         def last_runs(task: str) -> Iterator[RanTask]:
-            first = self.compared_with.tasks if self.compared_with is not None else []
+            chosen = self.compared_with() if self.compared_with is not None else None
+            first = chosen.tasks if chosen is not None else []
             latest = (record for _, record in last_tasks(self.home, self.declared.name, task))
             ended = chain((one for one in first if one.task == task), latest)
             return (RanTask(record.key, record.unremembered) for record in ended if record.key)
@@ -200,7 +201,7 @@ class Project:
         self,
         parameters: Mapping[str, Any],
         whose: str = "the run's parameters",
-        compared_with: RunRecord | None = None,
+        compared_with: Callable[[], RunRecord | None] | None = None,
     ) -> Project:
         """Return a copy of the project with other parameters, except those from the command line.
 

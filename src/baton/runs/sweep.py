@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 import queue
-import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -59,6 +58,11 @@ class Objective:
     def __str__(self) -> str:
         """Return the objective as it is written."""
         return ".".join((self.artifact, *self.path))
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """What Optuna calls the direction."""
+        return "minimize" if self.minimise else "maximize"
 
     @property
     def metric(self) -> str:
@@ -201,7 +205,7 @@ class Suggestions:
     objective : Objective
         What is compared.
     sampler : str
-        ``"grid"``, ``"random"`` or ``"optuna"`` (its TPE sampler).
+        ``"grid"``, or a sampler of Optuna: ``"random"``, or ``"optuna"`` for TPE.
     trials : int, optional
         The number of trials; all combinations for the grid unless given.
     seed : int
@@ -228,23 +232,21 @@ class Suggestions:
         if sampler != "grid" and trials is None:
             raise UsageError(f"the sampler '{sampler}' needs a number of trials", "set it: --trials 30")
         self.count = min(trials or len(self._grid), len(self._grid)) if sampler == "grid" else trials or 0
-        self._random = random.Random(seed)  # noqa: S311  # no secret
-        self._study = _new_study(objective, seed) if sampler == "optuna" else None
-        self._sampler = sampler
-        self._open: dict[int, Any] = {}
+        self._study = _new_study(objective, sampler, seed) if sampler != "grid" else None
+        self._asked: dict[int, optuna.Trial] = {}
 
     def ask(self, number: int) -> dict[str, Any]:
         """Return the parameters of a trial, from 1."""
-        if self._sampler == "grid":
-            return self._grid[number - 1]
         if self._study is None:
-            return {space.leaf.name: _draw(space, self._random) for space in self._spaces}
-        asked = self._study.ask({space.leaf.name: distribution_of(space) for space in self._spaces})
-        self._open[number] = asked
+            return self._grid[number - 1]
+        if number not in self._asked:  # it may have been suggested, and not run
+            distributions = {space.leaf.name: distribution_of(space) for space in self._spaces}
+            self._asked[number] = self._study.ask(distributions)
+        chosen = self._asked[number].params
         return {
-            space.leaf.name: space.values[asked.params[space.leaf.name]]
+            space.leaf.name: space.values[chosen[space.leaf.name]]
             if space.values
-            else asked.params[space.leaf.name]
+            else chosen[space.leaf.name]
             for space in self._spaces
         }
 
@@ -254,22 +256,9 @@ class Suggestions:
             return
         import optuna
 
-        asked, value = self._open.pop(trial.number), trial.value(objective)
+        value = trial.value(objective)
         failed = optuna.trial.TrialState.FAIL
-        self._study.tell(asked, value, state=failed if value is None else None)
-
-
-def _draw(space: Space, generator: random.Random) -> Any:
-    if space.values:
-        return generator.choice(space.values)
-    if space.log:
-        drawn = math.exp(generator.uniform(math.log(space.low), math.log(space.high)))
-    elif isinstance(space.low, int) and isinstance(space.high, int):
-        return generator.randint(space.low, space.high)
-    else:
-        drawn = generator.uniform(space.low, space.high)
-    inside = min(max(drawn, space.low), space.high)
-    return round(inside) if isinstance(space.low, int) and isinstance(space.high, int) else inside
+        self._study.tell(self._asked[trial.number], value, state=failed if value is None else None)
 
 
 def distribution_of(space: Space) -> optuna.distributions.BaseDistribution:
@@ -283,16 +272,14 @@ def distribution_of(space: Space) -> optuna.distributions.BaseDistribution:
     return FloatDistribution(space.low, space.high, log=space.log)
 
 
-def _new_study(objective: Objective, seed: int) -> optuna.Study:
+def _new_study(objective: Objective, sampler: Sampler, seed: int) -> optuna.Study:
     try:
         import optuna
     except ImportError:
-        raise ExtraMissing("the sampler 'optuna'", "sweep") from None
+        raise ExtraMissing(f"the sampler '{sampler}'", "sweep") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    direction = (
-        optuna.study.StudyDirection.MINIMIZE if objective.minimise else optuna.study.StudyDirection.MAXIMIZE
-    )
-    return optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed), direction=direction)
+    kind = optuna.samplers.RandomSampler if sampler == "random" else optuna.samplers.TPESampler
+    return optuna.create_study(sampler=kind(seed=seed), direction=objective.direction)
 
 
 def refuse_contradictions(project: Project, texts: Mapping[str, str], spaces: Mapping[str, Space]) -> None:
@@ -410,7 +397,7 @@ class Sweep:
                     self._suggestions.tell(trial, self.objective)
                     self.trials.append(trial)
                     if self._record is not None:
-                        self._record.add(trial, self.best)
+                        self._record.add(trial)
                     yield trial
 
 
@@ -438,7 +425,8 @@ class SweepRecord:
         self._name = name
         self._tags = dict(tags)
         self._objective = objective
-        self._trials: queue.SimpleQueue[tuple[Trial, Trial | None] | None] = queue.SimpleQueue()
+        self._trials: queue.SimpleQueue[Trial | None] = queue.SimpleQueue()
+        self._is_whole = True
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self.run_id = ""
@@ -455,15 +443,16 @@ class SweepRecord:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Wait until all is recorded; raise what went wrong there, unless something else did."""
+        self._is_whole = kind is None
         self._trials.put(None)
         if self._thread is not None:
             self._thread.join()
         if self._error is not None and kind is None:
             raise self._error
 
-    def add(self, trial: Trial, best: Trial | None) -> None:
-        """Record a trial, and which is the best one now."""
-        self._trials.put((trial, best))
+    def add(self, trial: Trial) -> None:
+        """Record a trial."""
+        self._trials.put(trial)
 
     def _work(self) -> None:
         try:
@@ -475,24 +464,34 @@ class SweepRecord:
             )
             self.run_id = parent.run_id
             known = self._tracker.children(self.run_id, TRIAL_TAG)
-            is_good = True
-            while (told := self._trials.get()) is not None:
-                trial, best = told
-                is_good = is_good and not trial.problem
-                name, mark = f"trial {trial.number}", _mark_of(trial)
+            ended: list[Trial] = []
+            while (trial := self._trials.get()) is not None:
+                ended.append(trial)
+                name, mark = _name_of(trial), _mark_of(trial)
                 if known.get(name) != mark:
                     with parent.child(name) as child:
                         _record_trial(child, trial, mark)
-                if best is not None and trial is best:
-                    parent.log_metrics(dict(best.numbers), {})
-                    parent.set_tags({"baton.best_trial": str(best.number)})
-            parent.finish(good=is_good)
+                    known[name] = mark
+            best = best_of(ended, self._objective)
+            if best is not None:
+                parent.log_metrics(dict(best.numbers), {})
+                parent.set_tags({"baton.best_trial": _name_of(best)})
+            parent.finish(good=self._is_whole and not any(trial.problem for trial in ended))
         except Exception as error:  # raised again in the sweep's own thread
             self._error = error
 
 
 SWEEP_TAG = "baton.sweep"
 TRIAL_TAG = "baton.trial"
+_LONGEST_NAME = 200
+
+
+def _name_of(trial: Trial) -> str:
+    """Return the name of a trial's run: its parameters, since another sampler may number it otherwise."""
+    name = ", ".join(f"{name} {as_text(value)}" for name, value in trial.parameters.items())
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[:_LONGEST_NAME]}... {hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _mark_of(trial: Trial) -> str:

@@ -124,7 +124,7 @@ def _study_of(trials: Sequence[Trial], spaces: Sequence[Space], objective: Objec
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="minimize" if objective.minimise else "maximize")
+    study = optuna.create_study(direction=objective.direction)
     kinds = {space.leaf.name: _axis_of(space) for space in spaces}
     for trial in trials:
         if trial.problem:

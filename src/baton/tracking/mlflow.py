@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from baton.core.addresses import without_secrets, without_secrets_in_addresses
 from baton.core.tracker import Champion, UnusableModel
-from baton.errors import BatonError, TaskError, Unavailable
+from baton.errors import TaskError, Unavailable
 from baton.tracking.location import database_file, local_database
 from baton.tracking.registry import NONE, version_in_one_line
 from baton.tracking.versions import give_alias
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
     from mlflow.models import Model
 
 ALIAS = "champion"
@@ -309,7 +308,7 @@ class MlflowRun:
         from mlflow.entities import Param
 
         listed = [Param(name, str(value)[:6000]) for name, value in parameters.items()]
-        with translated(self._tracker.uri):
+        with accepted(self._tracker.uri):
             for start in range(0, len(listed), _PARAMETERS_PER_BATCH):
                 self._client.log_batch(self.run_id, params=listed[start : start + _PARAMETERS_PER_BATCH])
 
@@ -323,13 +322,13 @@ class MlflowRun:
         points = [(name, step, value) for name, values in series.items() for step, value in enumerate(values)]
         points += [(name, 0, value) for name, value in final.items()]
         known = self._recorded_metrics({name for name, _, _ in points})
-        now = max([int(time.time() * 1000), *(time + 1 for time, _ in known.values())])
+        now = max([int(time.time() * 1000), *(latest + 1 for latest, _ in known.values())])
         listed = [
             Metric(name, value, now, step)
             for name, step, value in points
-            if (name, step) not in known or repr(known[name, step][1]) != repr(float(value))
+            if (name, step) not in known or not _is_same(value, known[name, step][1])
         ]
-        with translated(self._tracker.uri):
+        with accepted(self._tracker.uri):
             for start in range(0, len(listed), _METRICS_PER_BATCH):
                 self._client.log_batch(self.run_id, metrics=listed[start : start + _METRICS_PER_BATCH])
 
@@ -338,7 +337,7 @@ class MlflowRun:
         from mlflow.entities import RunTag
 
         listed = [RunTag(name, value) for name, value in tags.items()]
-        with translated(self._tracker.uri):
+        with accepted(self._tracker.uri):
             for start in range(0, len(listed), _TAGS_PER_BATCH):
                 self._client.log_batch(self.run_id, tags=listed[start : start + _TAGS_PER_BATCH])
 
@@ -466,7 +465,7 @@ class MlflowRun:
         """Register a model as a new version; return the version if this run already did."""
         from mlflow.exceptions import MlflowException
 
-        with translated(self._tracker.uri):
+        with accepted(self._tracker.uri):
             with contextlib.suppress(MlflowException):  # it exists already; other errors show below
                 self._client.create_registered_model(model)
             quoted = model.replace("'", "\\'")
@@ -488,7 +487,7 @@ class MlflowRun:
 
     def promote(self, model: str, version: str) -> None:
         """Give a version the alias ``champion``, and record which versions have had it."""
-        with translated(self._tracker.uri):
+        with accepted(self._tracker.uri):
             give_alias(self._client, model, version, ALIAS)
 
     def finish(self, *, good: bool) -> None:
@@ -559,7 +558,7 @@ class MlflowRun:
         from mlflow.models import Model
 
         client = self._client
-        with translated(self._tracker.uri), tempfile.TemporaryDirectory() as folder:
+        with accepted(self._tracker.uri), tempfile.TemporaryDirectory() as folder:
             made = client.create_logged_model(
                 self._experiment_id, name=name, source_run_id=self.run_id, tags={_CONTENT: content}
             )
@@ -604,28 +603,40 @@ def without_package_scan() -> Iterator[None]:
 
 @contextmanager
 def translated(uri: str) -> Iterator[None]:
-    """Turn exceptions of MLflow, the connection and the database into ours.
-
-    Raises
-    ------
-    TaskError
-        If MLflow refuses what it was given.
-    Unavailable
-        If anything else failed.
-    """
+    """Turn exceptions of MLflow, the connection and the database into `Unavailable`."""
     import requests
     from mlflow.exceptions import MlflowException
 
     try:
         yield
-    except MlflowException as error:
-        raise _translation(error, uri) from error
-    except requests.RequestException as error:
+    except (MlflowException, requests.RequestException) as error:
         raise _as_unavailable(error, uri) from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "sqlalchemy":  # loaded only if a database is used
             raise
         raise _as_unavailable(error, uri) from error
+
+
+@contextmanager
+def accepted(uri: str) -> Iterator[None]:
+    """Turn what MLflow refuses of a task into a `TaskError`, and all else as `translated` does."""
+    from mlflow.exceptions import MlflowException
+
+    with translated(uri):
+        try:
+            yield
+        except MlflowException as error:
+            if error.error_code not in _REFUSALS:
+                raise
+            raise TaskError(
+                f"MLflow at {without_secrets(uri)} refuses it: {_in_one_line(error)}",
+                "mend what the task gives to its tracking run",
+            ) from error
+
+
+def _is_same(value: object, recorded: float) -> bool:
+    """Whether a metric's value is the one recorded; NaN is the same as NaN."""
+    return isinstance(value, int | float) and repr(float(value)) == repr(recorded)
 
 
 def predictions(folder: str, records: Any) -> Any:
@@ -692,15 +703,6 @@ def _is_about_connection(error: BaseException) -> bool:
             return found.response is None or found.response.status_code >= _SERVER_ERROR
         found = found.__cause__ or found.__context__
     return False
-
-
-def _translation(error: MlflowException, uri: str) -> BatonError:
-    if error.error_code in _REFUSALS:
-        return TaskError(
-            f"MLflow at {without_secrets(uri)} refuses it: {_in_one_line(error)}",
-            "mend what the task gives to its tracking run",
-        )
-    return _as_unavailable(error, uri)
 
 
 def _as_unavailable(error: Exception, uri: str) -> Unavailable:

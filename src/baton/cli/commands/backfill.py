@@ -10,7 +10,7 @@ import click
 
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
-from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.cli.options import ProjectCommand, jobs_option, json_option, place_options
 from baton.cli.reporters import reporting
 from baton.core.outcome import Outcome
 
@@ -29,14 +29,14 @@ _RANK = ("failed", RAN, "run", "-", "skipped", "skip", "cached")
 @click.argument("targets", nargs=-1)
 @click.option("--from", "first", required=True, metavar="PERIOD", help="First period, such as 2021-01")
 @click.option("--to", "last", required=True, metavar="PERIOD", help="Last period")
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(min=1),
-    help="Maximum number of concurrent tasks of a period, if the engine supports it",
-)
+@jobs_option("Maximum number of concurrent tasks of a period, if the engine supports it")
 @click.option("--keep-going", is_flag=True, help="After a failure, continue with what does not depend on it")
-@click.option("--failed", "only_failed", is_flag=True, help="Run only the periods whose latest run failed")
+@click.option(
+    "--failed",
+    "only_failed",
+    is_flag=True,
+    help="Begin with the first period whose latest run failed; leave out those that never ran",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would run and why; nothing runs or is written")
 @click.option("-v", "--verbose", is_flag=True, help="Show the tasks of each period, and their messages")
 @json_option

@@ -12,7 +12,7 @@ import click
 from baton.cli import output
 from baton.cli.commands.run import resume_command
 from baton.cli.exit_codes import ExitCode
-from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.cli.options import ProjectCommand, jobs_option, json_option, place_options
 from baton.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,13 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--shared", is_flag=True, help="Use the project's store, so that engines reuse each other's results"
 )
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    help="Maximum number of concurrent tasks, if the engine supports it [1]",
-)
+@jobs_option("Maximum number of concurrent tasks, if the engine supports it [1]", default=1)
 @click.option(
     "--html", "html_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write an HTML page"
 )

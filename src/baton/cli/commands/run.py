@@ -11,7 +11,14 @@ import click
 
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
-from baton.cli.options import ProjectCommand, force_option, forced_tasks, json_option, place_options
+from baton.cli.options import (
+    ProjectCommand,
+    force_option,
+    forced_tasks,
+    jobs_option,
+    json_option,
+    place_options,
+)
 from baton.cli.quantities import SHARE
 from baton.cli.reporters import reporting
 from baton.core.addresses import without_secrets
@@ -30,12 +37,7 @@ if TYPE_CHECKING:
     default=None,
     help="Use cached results instead of running [the engine's default]",
 )
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(min=1),
-    help="Maximum number of concurrent tasks, if the engine supports it [the engine's choice]",
-)
+@jobs_option("Maximum number of concurrent tasks, if the engine supports it [the engine's choice]")
 @force_option("Run this task even if cached; without TASK, all tasks")
 @click.option(
     "--recheck",

@@ -9,7 +9,7 @@ import click
 
 from baton.cli import output
 from baton.cli.exit_codes import ExitCode
-from baton.cli.options import ProjectCommand, json_option, place_options
+from baton.cli.options import ProjectCommand, jobs_option, json_option, place_options
 from baton.cli.reporters import reporting
 from baton.core.values import as_text
 from baton.errors import ExtraMissing
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SPACES = "spaces"
 _FOLDER = "sweeps"
+_LONGEST_NAME = 200
 
 
 class SweepCommand(ProjectCommand):
@@ -47,13 +48,7 @@ class SweepCommand(ProjectCommand):
 )
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials [all combinations of the grid]")
 @click.option("--sampler-seed", type=int, default=0, help="Seed of the sampler [0]")
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    help="Number of trials at once, on the engine make [1]",
-)
+@jobs_option("Number of trials at once, on the engine make [1]", default=1)
 @click.option("--track/--no-track", "tracked", default=True, help="Record the trials in MLflow [--track]")
 @click.option("-v", "--verbose", is_flag=True, help="Show the tasks of each trial, and their messages")
 @json_option
@@ -129,8 +124,8 @@ def _write_page(project: Project, sweep: Sweep, command: str) -> str:
     """Write the page and return its path; empty if what draws it is not installed."""
     from baton.runs.sweep_page import write_page
 
-    names = "-".join(sweep.spaces)
-    path = project.home / _FOLDER / f"{project.declared.name}-{names}.html"
+    name = "-".join([project.declared.name, *sweep.spaces])[:_LONGEST_NAME]
+    path = project.home / _FOLDER / f"{name}.html"
     title = f"{project.declared.name}: sweep of {', '.join(sweep.spaces)}"
     try:
         write_page(path, title, sweep.trials, list(sweep.spaces.values()), sweep.objective, command)
