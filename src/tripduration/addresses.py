@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from tripduration.errors import SourceInvalid
 from tripduration.months import Month
+from tripduration.service import Service
 
 _PORT = re.compile(r"[^:]*(:\d*)?|\[[^\]]*\](:\d*)?")
 """A host, with or without a port; the second form is an IPv6 address."""
@@ -19,19 +20,21 @@ _OF_WINDOWS = re.compile(r"(file:/*)?[A-Za-z]:([\\/]|$)|\\\\")
 
 WINDOWS_HINT = "baton runs on Linux and macOS; in WSL C:\\ is /mnt/c/"
 
-_HINT = "write it like https://example.org/green_tripdata_{year}-{month:02d}.parquet"
+_HINT = "write it like https://example.org/{service}_tripdata_{year}-{month:02d}.parquet"
 
 
-def month_url(template: str, month: Month) -> str:
+def month_url(template: str, month: Month, service: Service = "green") -> str:
     """Fill in a URL template for one month.
 
     Parameters
     ----------
     template
-        An ``http``, ``https`` or ``file`` address with the fields ``{year}`` and ``{month}``, in the
-        syntax of `str.format`.
+        An ``http``, ``https`` or ``file`` address with the fields ``{year}`` and ``{month}``, and
+        optionally ``{service}``, in the syntax of `str.format`.
     month
         The month.
+    service
+        The taxis whose trips are wanted.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def month_url(template: str, month: Month) -> str:
         wrong = _wrong_fields(fields)
         if wrong:
             raise SourceInvalid(f"the URL template {shown} {wrong}", hint=_HINT)
-        url = template.format(year=month.year, month=month.month)
+        url = template.format(year=month.year, month=month.month, service=service)
     except (ValueError, LookupError) as error:
         raise SourceInvalid(f"the URL template {shown} cannot be filled in: {error}", hint=_HINT) from error
     if scheme(url) not in {"http", "https", "file"}:
@@ -62,7 +65,7 @@ def month_url(template: str, month: Month) -> str:
 
 
 def _wrong_fields(fields: set[str]) -> str:
-    unknown = sorted(fields - {"year", "month"})
+    unknown = sorted(fields - {"year", "month", "service"})
     if unknown:
         return f"has the unknown field {{{unknown[0]}}}"
     missing = sorted({"year", "month"} - fields)

@@ -10,6 +10,7 @@ import polars as pl
 from tripduration.contract import LONGEST_MIN, SHORTEST_MIN, duration_min, plausible
 from tripduration.errors import NoTripsLeft
 from tripduration.schema import read_month
+from tripduration.service import Service
 
 TRIP_SCHEMA = pl.Schema(
     {
@@ -26,13 +27,15 @@ TRIP_SCHEMA = pl.Schema(
 `trip_distance` miles, `PU_DO` the ids of both zones as ``43_151``, `duration_min` 1 to 60."""
 
 
-def clean_trips(paths: Iterable[Path]) -> pl.DataFrame:
+def clean_trips(paths: Iterable[Path], service: Service = "green") -> pl.DataFrame:
     """Read months of any published schema and keep the plausible trips, as one table.
 
     Parameters
     ----------
     paths
         Published files, one per month; the rows keep this order and that of the files.
+    service
+        The taxis whose trips they are.
 
     Returns
     -------
@@ -44,13 +47,13 @@ def clean_trips(paths: Iterable[Path]) -> pl.DataFrame:
     NoTripsLeft
         No trip lasts 1 to 60 minutes, or there are no files.
     ContractBroken, NotParquet
-        A file cannot be read as green-taxi trips.
+        A file cannot be read as trips of the service.
     """
     names = []
     months = []
     for path in paths:
         names.append(path.name)
-        months.append(clean_month(read_month(path)))
+        months.append(clean_month(read_month(path, service)))
     if not any(month.height for month in months):
         raise NoTripsLeft(
             f"no trip of {SHORTEST_MIN:g} to {LONGEST_MIN:g} minutes is in "
@@ -63,8 +66,8 @@ def clean_trips(paths: Iterable[Path]) -> pl.DataFrame:
 def clean_month(published: pl.DataFrame) -> pl.DataFrame:
     """Convert one month from `read_month` to rows of `TRIP_SCHEMA`."""
     return keep_plausible(published.with_columns(duration_min=duration_min())).select(
-        pl.col("lpep_pickup_datetime").alias("pickup_at"),
-        pl.col("lpep_pickup_datetime").dt.hour().alias("pickup_hour"),
+        pl.col("pickup_datetime").alias("pickup_at"),
+        pl.col("pickup_datetime").dt.hour().alias("pickup_hour"),
         "PULocationID",
         "DOLocationID",
         "trip_distance",

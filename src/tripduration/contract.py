@@ -40,14 +40,14 @@ def below_farthest(distance: pl.Expr) -> pl.Expr:
 
 
 class Trips(dy.Schema):
-    """The columns that the pipeline reads, in any published schema, with uniform types.
+    """The columns that the pipeline reads, in any published schema, with uniform names and types.
 
     Published by the NYC Taxi and Limousine Commission: pick-up and drop-off in New York's local
     time without a zone, location ids of the zone table, distance in miles by the meter.
     """
 
-    lpep_pickup_datetime = dy.Datetime(nullable=False, time_unit="us")
-    lpep_dropoff_datetime = dy.Datetime(nullable=False, time_unit="us")
+    pickup_datetime = dy.Datetime(nullable=False, time_unit="us")
+    dropoff_datetime = dy.Datetime(nullable=False, time_unit="us")
     PULocationID = dy.Int32(nullable=False, check=known_zone)
     DOLocationID = dy.Int32(nullable=False, check=known_zone)
     trip_distance = dy.Float64(
@@ -67,12 +67,12 @@ class TripsOfMonth(Trips):
     @dy.rule()
     def dropoff_after_pickup(cls) -> pl.Expr:
         """Accept drop-offs at or after the pick-up."""
-        return pl.col("lpep_dropoff_datetime") >= pl.col("lpep_pickup_datetime")
+        return pl.col("dropoff_datetime") >= pl.col("pickup_datetime")
 
     @dy.rule()
     def pickup_in_month(cls) -> pl.Expr:
         """Accept pick-ups within the file's month."""
-        pickup = pl.col("lpep_pickup_datetime")
+        pickup = pl.col("pickup_datetime")
         return (pickup >= pl.col("month_begins")) & (pickup < pl.col("month_ends"))
 
     @dy.rule()
@@ -82,12 +82,12 @@ class TripsOfMonth(Trips):
 
 
 NEEDED = tuple(Trips.column_names())
-"""The five published columns that the pipeline reads."""
+"""The five columns that the pipeline reads; files call them as `tripduration.service` says."""
 
 
 def duration_min() -> pl.Expr:
     """Return a trip's duration in minutes, rounded as pandas' ``total_seconds() / 60``."""
-    duration = pl.col("lpep_dropoff_datetime") - pl.col("lpep_pickup_datetime")
+    duration = pl.col("dropoff_datetime") - pl.col("pickup_datetime")
     return duration.dt.total_microseconds().map_batches(_minutes, return_dtype=pl.Float64)
 
 
@@ -110,7 +110,7 @@ class Allowance:
     key
         dataframely's name of the rule.
     column, rule
-        Its name in messages and reports.
+        Its name in messages and reports, in which a column has its published name.
     allowed_share
         From 0 (every row must satisfy the rule) to 1.
     """
@@ -128,8 +128,8 @@ ALLOWANCES = (
     Allowance("trip_distance|check__finite", "trip_distance", "is finite", 0.0),
     Allowance("trip_distance|check__not_negative", "trip_distance", "is not negative", 0.01),
     Allowance("trip_distance|check__below_farthest", "trip_distance", "is below 1,000 miles", 0.02),
-    Allowance("dropoff_after_pickup", "lpep_dropoff_datetime", "is not before the pick-up", 0.01),
-    Allowance("pickup_in_month", "lpep_pickup_datetime", "is in the file's month", 0.05),
+    Allowance("dropoff_after_pickup", "dropoff_datetime", "is not before the pick-up", 0.01),
+    Allowance("pickup_in_month", "pickup_datetime", "is in the file's month", 0.05),
     Allowance("not_repeated", "the trip", "is not repeated", 0.05),
 )
 """All rules for rows. Published months stay far below the allowed shares: of the trips of 2021-01, 2021-02,

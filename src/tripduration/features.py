@@ -56,13 +56,18 @@ def encode(
     encoding
         ``"categorical"`` for `encode_categorical`, ``"onehot"`` for `encode_onehot`.
     """
-    heights = [trips.select(pl.len()).collect().item() for trips in months]
+    heights = heights_of(months)
     matrix = np.empty((sum(heights), 2), np.float32)
     ends = np.cumsum(heights)
     for trips, end, height in zip(months, ends, heights, strict=True):
         part = trips.select("PU_DO", "trip_distance").collect()
         matrix[end - height : end] = encode_categorical(part, pairs)
     return matrix if encoding == "categorical" else to_onehot(matrix, len(pairs))
+
+
+def heights_of(months: Iterable[pl.LazyFrame]) -> list[int]:
+    """Return how many trips each month has; files are not read beyond their footers."""
+    return [trips.select(pl.len()).collect().item() for trips in months]
 
 
 def durations_min(months: Iterable[pl.LazyFrame]) -> npt.NDArray[np.float64]:

@@ -43,7 +43,7 @@ class Month:
         if type(self.year) is not int or not 1 <= self.year <= 9998:
             raise MonthInvalid(
                 f"the year {self.year!r} is not a whole number from 1 to 9998",
-                hint="green-taxi trips are published from 2013-08 on",
+                hint="yellow-taxi trips are published from 2009-01 on, green-taxi trips from 2013-08 on",
             )
         if type(self.month) is not int or not 1 <= self.month <= 12:
             raise MonthInvalid(

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from baton import Parameters, parameter
+from tripduration.service import Service
 
 Encoding = Literal["categorical", "onehot"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
 _FIRST_YEAR, _LAST_YEAR, _MONTHS = 2009, 2100, 12
+_GREEN_MODEL = "nyc-taxi-duration"
 
 
 class DataParameters(Parameters, frozen=True):
     """Which trips to use."""
 
+    service: Annotated[Service, parameter("taxis whose trips to use")] = "green"
     year: Annotated[int, parameter("year of the last training month", ge=_FIRST_YEAR, le=_LAST_YEAR)] = 2021
     month: Annotated[int, parameter("last training month", ge=1, le=_MONTHS)] = 1
     train_months: Annotated[int, parameter("training months that end at year-month", ge=1, le=120)] = 1
@@ -28,9 +31,9 @@ class DataParameters(Parameters, frozen=True):
     source: Annotated[
         str, parameter("'sample', a folder, or an address with {year} and {month}; empty means url_template")
     ] = ""
-    url_template: Annotated[str, parameter("address of a published month, with {year} and {month:02d}")] = (
-        "https://d37ci6vzurychx.cloudfront.net/trip-data/green_tripdata_{year}-{month:02d}.parquet"
-    )
+    url_template: Annotated[
+        str, parameter("address of a published month, with {year}, {month:02d} and, optionally, {service}")
+    ] = "https://d37ci6vzurychx.cloudfront.net/trip-data/{service}_tripdata_{year}-{month:02d}.parquet"
     zone_url: Annotated[str, parameter("address of the table of taxi zones, for charts")] = (
         "https://d37ci6vzurychx.cloudfront.net/misc/taxi_zone_lookup.csv"
     )
@@ -75,6 +78,9 @@ class ModelParameters(Parameters, frozen=True):
         Encoding, parameter("form of PU_DO in training; both give the same model, categorical is faster")
     ] = "categorical"
     device: Annotated[Device, parameter("where to train; auto uses a GPU if there is one")] = "auto"
+    check_memory: Annotated[
+        bool, parameter("whether to refuse a training that needs more memory than is free")
+    ] = True
 
 
 class ValidationParameters(Parameters, frozen=True):
@@ -96,7 +102,7 @@ class DeploymentParameters(Parameters, frozen=True):
     """Where the accepted model goes."""
 
     model_name: Annotated[str, parameter("name in the model registry", pattern=r"^[\w .-]{1,100}$")] = (
-        "nyc-taxi-duration"
+        _GREEN_MODEL
     )
 
 
@@ -107,3 +113,11 @@ class DurationParameters(Parameters, frozen=True):
     model: ModelParameters = ModelParameters()
     validation: ValidationParameters = ValidationParameters()
     deployment: DeploymentParameters = DeploymentParameters()
+
+    def __post_init__(self) -> None:
+        """Reject a yellow model under the green one's name, which it would replace as champion."""
+        if self.data.service != "green" and self.deployment.model_name == _GREEN_MODEL:
+            raise ValueError(
+                f"{_GREEN_MODEL} is the model for green taxis: set another model_name, "
+                f"such as nyc-{self.data.service}-taxi-duration"
+            )

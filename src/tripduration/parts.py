@@ -18,6 +18,7 @@ from tripduration.contract import NEEDED
 from tripduration.errors import ContractBroken, NotParquet
 from tripduration.parquet import sha256_of, verify_parquet
 from tripduration.schema import published_names
+from tripduration.service import Service, published_column
 
 if TYPE_CHECKING:
     # pyarrow ships no types.
@@ -29,7 +30,7 @@ _TABLE_FORMATS = {"_delta_log": "a Delta table", ".hoodie": "a Hudi table"}
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
-def join_parts(folder: Path, path: Path) -> Path:
+def join_parts(folder: Path, path: Path, service: Service = "green") -> Path:
     """Write the needed columns of all parts to one file, and return its path.
 
     The same parts always give the same bytes.
@@ -40,6 +41,8 @@ def join_parts(folder: Path, path: Path) -> Path:
         The month's folder of parts; columns may be in folder names, such as ``PULocationID=43``.
     path
         The file, which is written atomically.
+    service
+        The taxis whose trips they are.
 
     Raises
     ------
@@ -58,7 +61,7 @@ def join_parts(folder: Path, path: Path) -> Path:
         called = f"part {name} of {folder.name}"
         try:
             published = verify_parquet(part, called)
-            tables[called] = _needed_of(part, published, _in_folders(name))
+            tables[called] = _needed_of(part, published, _in_folders(name), service)
         except (pa.ArrowException, OSError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise NotParquet(f"{called} cannot be read: {reason}", hint="write it again") from error
@@ -134,19 +137,22 @@ def _in_folders(name: str) -> Mapping[str, str | None]:
     return {key: None if value == _NO_VALUE else unquote(value) for key, _, value in pairs}
 
 
-def _needed_of(part: Path, published: Mapping[str, str], in_folders: Mapping[str, str | None]) -> pa.Table:
-    """Return the needed columns of a part, by their names in the contract."""
+def _needed_of(
+    part: Path, published: Mapping[str, str], in_folders: Mapping[str, str | None], service: Service
+) -> pa.Table:
+    """Return the needed columns of a part, by their published names."""
     import pyarrow.parquet as pq
 
-    in_file = published_names(published)
+    in_file = published_names(published, service)
     with pq.ParquetFile(part) as file:
         table = file.read([in_file[name] for name in NEEDED if name in in_file])
         rows = file.metadata.num_rows
-    table = table.rename_columns([name for name in NEEDED if name in in_file])
-    for name, key in published_names(in_folders).items():
+    called = {name: published_column(name, service) for name in NEEDED}
+    table = table.rename_columns([called[name] for name in NEEDED if name in in_file])
+    for name, key in published_names(in_folders, service).items():
         if name not in in_file:
-            table = table.append_column(name, _constant(in_folders[key], rows))
-    return table.select([name for name in NEEDED if name in table.column_names])
+            table = table.append_column(called[name], _constant(in_folders[key], rows))
+    return table.select([name for name in called.values() if name in table.column_names])
 
 
 def _constant(text: str | None, rows: int) -> Any:

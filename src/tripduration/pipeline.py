@@ -27,6 +27,7 @@ from baton import (
     task,
 )
 from tripduration.parameters import BoosterParameters, Device, DurationParameters, Encoding
+from tripduration.service import Service
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,11 +54,11 @@ def _months(
     return [str(one) for one in (*window, chosen)]
 
 
-def _month_version(year_month: str, source: str, url_template: str) -> str:
+def _month_version(year_month: str, service: Service, source: str, url_template: str) -> str:
     from tripduration.months import Month
     from tripduration.source import source_version
 
-    return source_version(Month.parse(year_month), source, url_template)
+    return source_version(Month.parse(year_month), source, url_template, service)
 
 
 def _zones_version(source: str, zone_url: str) -> str:
@@ -71,20 +72,22 @@ def _champion(model_name: str, registry: ModelRegistry) -> str:
 
 
 @task(over={"year_month": _months}, outputs="files", version=_month_version, timeout_s=3600)
-def extract(year_month: str, source: str, url_template: str, context: TaskContext) -> Files:
+def extract(year_month: str, service: Service, source: str, url_template: str, context: TaskContext) -> Files:
     """Fetch and verify a month of trips."""
     from tripduration.months import Month
+    from tripduration.service import file_name
     from tripduration.source import fetch_month
 
     path = fetch_month(
         Month.parse(year_month),
+        service=service,
         source=source,
         url_template=url_template,
         folder=context.data_dir,
         progress=context.progress,
         log=context.log,
     )
-    return {f"green_tripdata_{year_month}.parquet": path}
+    return {file_name(year_month, service): path}
 
 
 @task(group="extract", version=_zones_version, timeout_s=3600)
@@ -99,12 +102,12 @@ def zones(source: str, zone_url: str, url_template: str, context: TaskContext) -
 
 
 @task(over=extract, group="extract")
-def check(files: Files, min_rows: int, min_share_kept: float, context: TaskContext) -> Json:
+def check(files: Files, service: Service, min_rows: int, min_share_kept: float, context: TaskContext) -> Json:
     """Check a month of trips against the data contract."""
     from tripduration.schema import check_trips, raise_if_broken, report_text
 
     months = {Path(name).stem[-len("2021-01") :]: path for name, path in files.items()}
-    report = check_trips(months, min_rows=min_rows, min_share_kept=min_share_kept)
+    report = check_trips(months, service=service, min_rows=min_rows, min_share_kept=min_share_kept)
     text = report_text(report)
     context.log(text)
     place = context.data_dir / "checks" / f"{context.task}.txt"
@@ -115,11 +118,11 @@ def check(files: Files, min_rows: int, min_share_kept: float, context: TaskConte
 
 
 @task(over=extract, outputs="trips", after="check")
-def transform(files: Files) -> Table:
+def transform(files: Files, service: Service) -> Table:
     """Keep the trips of 1 to 60 minutes and add PU_DO."""
     from tripduration.clean import clean_trips
 
-    return clean_trips(files.values())
+    return clean_trips(files.values(), service)
 
 
 @task(outputs=("train_matrix", "val_matrix", "train_minutes", "val_minutes", "pairs", "months"))
@@ -131,15 +134,20 @@ def features(
     validation_year: int | None,
     validation_month: int | None,
     encoding: Encoding,
+    check_memory: bool,
     context: TaskContext,
 ) -> tuple[Matrix, Matrix, Matrix, Matrix, Json, Json]:
     """Encode zone pairs and distance; the pairs are those of the training trips."""
-    from tripduration.features import durations_min, encode, fit_pairs, onehot_shape
+    from tripduration.features import durations_min, encode, fit_pairs, heights_of, onehot_shape
+    from tripduration.memory import free_bytes, require_memory
 
     *training, validation = _months(year, month, train_months, validation_year, validation_month)
     train_trips = [trips[one.replace("-", "_")] for one in training]
     val_trips = [trips[validation.replace("-", "_")]]
     pairs = fit_pairs(train_trips)
+    if check_memory:
+        trip_count = sum(heights_of([*train_trips, *val_trips]))
+        context.log(require_memory(trip_count, len(pairs), free_bytes=free_bytes()))
     train_minutes, val_minutes = durations_min(train_trips), durations_min(val_trips)
     context.fact("Training months", ", ".join(training))
     context.fact("Validation month", validation)
@@ -327,9 +335,9 @@ def deploy(
 
 
 @task(effect=True, position="first")
-def health_check(source: str, url_template: str, context: TaskContext) -> None:
+def health_check(source: str, url_template: str, service: Service, context: TaskContext) -> None:
     """Test the data source and a small training first."""
-    context.log(check_source(source, url_template))
+    context.log(check_source(source, url_template, service))
     context.log(check_training())
 
 
@@ -342,11 +350,11 @@ def cleanup(context: TaskContext) -> None:
     context.log(f"removed {removed} leftovers")
 
 
-def check_source(source: str, url_template: str) -> str:
+def check_source(source: str, url_template: str, service: Service) -> str:
     """Check that the data source is available; return a line about it."""
     from tripduration.source_health import probe_source
 
-    return probe_source(source, url_template)
+    return probe_source(source, url_template, service)
 
 
 def check_training() -> str:
@@ -385,7 +393,7 @@ dag = Dag(
     ],
     parameters=DurationParameters,
     default="deploy",
-    description="NYC green-taxi trip duration from pickup zone, drop-off zone and distance",
+    description="NYC taxi trip duration from pickup zone, drop-off zone and distance",
     experiment="nyc-taxi-experiment",
     headline="RMSE",
     health={"data source": check_source, "training": check_training},

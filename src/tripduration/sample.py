@@ -16,6 +16,7 @@ import numpy as np
 
 from tripduration.months import Month
 from tripduration.sample_city import SEED, ZONES, city
+from tripduration.service import Service, published_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +34,9 @@ _ZONE_MILES = 0.6
 """Straight-line distance of a trip within one zone."""
 
 _BOARDING_MIN = 2.0
+_ONLY_GREEN = ("ehail_fee", "trip_type")
+"""The columns that yellow-taxi files do not have."""
+
 _MPH_BY_HOUR = np.concatenate(
     (
         [19.0, 20.0, 21.0, 21.0, 20.0, 19.0, 16.0, 13.5, 12.5, 12.5, 12.5, 12.5],
@@ -59,7 +63,7 @@ class Column(NamedTuple):
     missing: Flags | None = None
 
 
-def write_sample(month: Month, path: Path) -> Path:
+def write_sample(month: Month, path: Path, service: Service = "green") -> Path:
     """Write a generated month to `path` atomically, and return `path`.
 
     Parameters
@@ -68,6 +72,8 @@ def write_sample(month: Month, path: Path) -> Path:
         Any month; each has different trips, all in one city.
     path
         A Parquet file in the schema published for 2021; its folder is created.
+    service
+        The taxis whose trips to generate.
 
     Raises
     ------
@@ -79,7 +85,7 @@ def write_sample(month: Month, path: Path) -> Path:
     import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
 
     arrays = {}
-    for name, column in sample_columns(month).items():
+    for name, column in sample_columns(month, service).items():
         # An all-null column has no type, as in the files of 2021.
         kind = pa.null() if name == "ehail_fee" else None
         values = [None] * len(column.values) if kind else column.values
@@ -91,8 +97,11 @@ def write_sample(month: Month, path: Path) -> Path:
     return path
 
 
-def sample_columns(month: Month) -> dict[str, Column]:
-    """Generate a month's columns, with the published names and order."""
+def sample_columns(month: Month, service: Service = "green") -> dict[str, Column]:
+    """Generate a month's columns, with the published names and order.
+
+    Yellow taxis have the trips of green ones, and as many.
+    """
     generator = np.random.Generator(np.random.PCG64([SEED, month.year, month.month]))
     rows = int(generator.integers(*_TRIPS))
     # The published files end with the trips that lack details, sorted by time separately.
@@ -103,10 +112,11 @@ def sample_columns(month: Month) -> dict[str, Column]:
     duration_s = _duration_seconds(generator, driven, hour)
     begins = np.datetime64(month.begins, "us")
     fare, tip, congestion = _charges(generator, driven, duration_s)
-    return {
+    pickup_at, dropoff_at = (published_column(f"{end}_datetime", service) for end in ("pickup", "dropoff"))
+    columns = {
         "VendorID": Column(1 + (generator.random(rows) < 0.9).astype(np.int64)),
-        "lpep_pickup_datetime": Column(begins + pickup_s.astype("m8[s]")),
-        "lpep_dropoff_datetime": Column(begins + (pickup_s + duration_s).astype("m8[s]")),
+        pickup_at: Column(begins + pickup_s.astype("m8[s]")),
+        dropoff_at: Column(begins + (pickup_s + duration_s).astype("m8[s]")),
         "store_and_fwd_flag": Column(np.where(generator.random(rows) < 0.006, "Y", "N"), missing),
         "RatecodeID": Column(_chosen(generator, rows, (1.0, 5.0, 2.0), (0.96, 0.03, 0.01)), missing),
         "PULocationID": Column(pickup_zone + 1),
@@ -127,6 +137,8 @@ def sample_columns(month: Month) -> dict[str, Column]:
         "trip_type": Column(_chosen(generator, rows, (1.0, 2.0), (0.97, 0.03)), missing),
         "congestion_surcharge": Column(congestion, missing),
     }
+    of_others = _ONLY_GREEN if service == "yellow" else ()
+    return {name: column for name, column in columns.items() if name not in of_others}
 
 
 def _chosen(

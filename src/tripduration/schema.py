@@ -14,17 +14,20 @@ from tripduration.contract import ALLOWANCES, NEEDED, Trips, TripsOfMonth, durat
 from tripduration.errors import ContractBroken, Finding, MonthInvalid, NotParquet
 from tripduration.months import Month
 from tripduration.parquet import verify_parquet
+from tripduration.service import PREFIXES, Service, published_column
 
 _CHECK_SOURCE = "check that the file matches its name, and check its source"
 
 
-def read_month(path: Path) -> pl.DataFrame:
+def read_month(path: Path, service: Service = "green") -> pl.DataFrame:
     """Read the needed columns of one published file, with uniform types.
 
     Parameters
     ----------
     path
-        A Parquet file of any published schema of green-taxi trips.
+        A Parquet file of any published schema that has location ids.
+    service
+        The taxis whose trips they are.
 
     Returns
     -------
@@ -39,39 +42,40 @@ def read_month(path: Path) -> pl.DataFrame:
         The file is something else.
     """
     published = verify_parquet(path)
-    names = published_names(published)
+    names = published_names(published, service)
     with _damage_reported(path):
         types = pl.scan_parquet(path, glob=False).collect_schema()
-    found = [_finding(name, names.get(name), types, published) for name in NEEDED]
+    found = [_finding(name, names.get(name), types, published, service) for name in NEEDED]
     findings = tuple(finding for finding in found if finding is not None)
     if findings:
-        raise _unusable(path.name, findings, published)
+        raise _unusable(path.name, findings, published, service)
     with _damage_reported(path):
         frame = pl.read_parquet(path, columns=list(names.values()), glob=False)
     frame = frame.select(pl.col(names[name]).alias(name) for name in NEEDED)
     frame = frame.with_columns(pl.col(name).fill_nan(None) for name in _ids() if frame[name].dtype.is_float())
-    lost = (*_beyond_calendar(frame), *_not_whole(frame))
+    lost = (*_beyond_calendar(frame, service), *_not_whole(frame))
     if lost:
-        raise _unusable(path.name, lost, published)
+        raise _unusable(path.name, lost, published, service)
     try:
         return frame.cast({name: column.dtype for name, column in Trips.columns().items()})
     except pl.exceptions.InvalidOperationError as error:
         first_line = str(error).partition("\n")[0]
         finding = Finding("", "values that fit their columns' types", first_line)
-        raise _unusable(path.name, (finding,), published) from error
+        raise _unusable(path.name, (finding,), published, service) from error
 
 
 def _ids() -> tuple[str, ...]:
     return tuple(name for name, column in Trips.columns().items() if column.dtype.is_integer())
 
 
-def _beyond_calendar(frame: pl.DataFrame) -> Iterator[Finding]:
+def _beyond_calendar(frame: pl.DataFrame, service: Service) -> Iterator[Finding]:
     """Yield the columns with times beyond microseconds, for which polars would panic."""
     for name, column in Trips.columns().items():
         if column.dtype.is_temporal():
             lost = frame[name].cast(column.dtype, strict=False).null_count() - frame[name].null_count()
             if lost:
-                yield Finding(name, "times that microseconds can count", f"{lost:,} that they cannot")
+                called = published_column(name, service)
+                yield Finding(called, "times that microseconds can count", f"{lost:,} that they cannot")
 
 
 def _not_whole(frame: pl.DataFrame) -> Iterator[Finding]:
@@ -102,7 +106,11 @@ def _damage_reported(path: Path) -> Iterator[None]:
 
 
 def check_trips(
-    paths: Mapping[str, Path], *, min_rows: int = 1000, min_share_kept: float = 0.5
+    paths: Mapping[str, Path],
+    *,
+    service: Service = "green",
+    min_rows: int = 1000,
+    min_share_kept: float = 0.5,
 ) -> dict[str, Any]:
     """Judge months of trips by the data contract, and report in every case.
 
@@ -110,6 +118,8 @@ def check_trips(
     ----------
     paths
         The files by month, such as ``2021-01``.
+    service
+        The taxis whose trips they are.
     min_rows
         Minimum number of trips per month.
     min_share_kept
@@ -131,7 +141,8 @@ def check_trips(
         A file is something else.
     """
     files = {
-        name: _check_file(_month_in(name), path, min_rows, min_share_kept) for name, path in paths.items()
+        name: _check_file(_month_in(name), path, service, min_rows, min_share_kept)
+        for name, path in paths.items()
     }
     return {"ok": all(file["ok"] for file in files.values()), "files": files}
 
@@ -177,7 +188,11 @@ def report_text(report: Mapping[str, Any]) -> str:
 
 
 def _finding(
-    name: str, column: str | None, types: Mapping[str, pl.DataType], published: Mapping[str, str]
+    name: str,
+    column: str | None,
+    types: Mapping[str, pl.DataType],
+    published: Mapping[str, str],
+    service: Service,
 ) -> Finding | None:
     """Return why a published column cannot be converted to the contract's, or None."""
     wanted = Trips.columns()[name].dtype
@@ -190,28 +205,37 @@ def _finding(
         usable = found is not None and found.is_numeric()
     if usable:
         return None
+    called = published_column(name, service)
     if column is not None:
-        return Finding(name, expected, published[column])
-    alike = [one for one in published if _is_called(one, name)]
-    return Finding(name, expected, " and ".join(map(repr, alike)) if alike else "no such column")
+        return Finding(called, expected, published[column])
+    alike = [one for one in published if _is_called(one, called)]
+    return Finding(called, expected, " and ".join(map(repr, alike)) if alike else "no such column")
 
 
-def _unusable(name: str, findings: tuple[Finding, ...], published: Mapping[str, str]) -> ContractBroken:
+def _unusable(
+    name: str, findings: tuple[Finding, ...], published: Mapping[str, str], service: Service
+) -> ContractBroken:
     """Return one error with all findings that keep a file from being read."""
     separator = "\n  " if len(findings) > 1 else " "
-    lines = [f"{name} is not a month of green-taxi trips:", *map(str, findings)]
-    return ContractBroken(separator.join(lines), hint=_hint_for(findings, published), findings=findings)
+    lines = [f"{name} is not a month of {service}-taxi trips:", *map(str, findings)]
+    return ContractBroken(
+        separator.join(lines), hint=_hint_for(findings, published, service), findings=findings
+    )
 
 
-def _hint_for(findings: tuple[Finding, ...], published: Mapping[str, str]) -> str:
+def _hint_for(findings: tuple[Finding, ...], published: Mapping[str, str], service: Service) -> str:
     columns = " ".join(published).casefold()
     found = " ".join(finding.found for finding in findings)
-    if "tpep_" in columns:
-        return "this is a yellow-taxi file: use the one called green_tripdata_YYYY-MM.parquet"
-    if "pickup_longitude" in columns:
+    other = next((one for one in PREFIXES if one != service and f"{PREFIXES[one]}_" in columns), None)
+    if other is not None:
         return (
-            "CSV files from before July 2016 have coordinates: use the published Parquet file, "
-            "which has location ids"
+            f"this is a {other}-taxi file: use the one called {service}_tripdata_YYYY-MM.parquet, "
+            f"or set service to {other}"
+        )
+    if "pickup_longitude" in columns or "start_lon" in columns:
+        return (
+            "CSV files from before July 2016 have coordinates, and so have yellow taxis' Parquet files of "
+            "2009 and 2010: use a published Parquet file from 2011 on, which has location ids"
         )
     if "tz=" in found:
         return "write the times in New York's local time, without a time zone"
@@ -220,7 +244,7 @@ def _hint_for(findings: tuple[Finding, ...], published: Mapping[str, str]) -> st
     return _CHECK_SOURCE
 
 
-def published_names(columns: Iterable[str]) -> dict[str, str]:
+def published_names(columns: Iterable[str], service: Service = "green") -> dict[str, str]:
     """Return the names in a file for the columns that the pipeline reads.
 
     Case, and blanks around a name, are ignored if the result is unique.
@@ -233,9 +257,10 @@ def published_names(columns: Iterable[str]) -> dict[str, str]:
     listed = list(columns)
     found = {}
     for name in NEEDED:
-        alike = [one for one in listed if _is_called(one, name)]
-        if name in listed or len(alike) == 1:
-            found[name] = name if name in listed else alike[0]
+        called = published_column(name, service)
+        alike = [one for one in listed if _is_called(one, called)]
+        if called in listed or len(alike) == 1:
+            found[name] = called if called in listed else alike[0]
     return found
 
 
@@ -250,11 +275,13 @@ def _month_in(name: str) -> Month:
     return Month.parse(match[0])
 
 
-def _check_file(month: Month, path: Path, min_rows: int, min_share_kept: float) -> dict[str, Any]:
+def _check_file(
+    month: Month, path: Path, service: Service, min_rows: int, min_share_kept: float
+) -> dict[str, Any]:
     """Report on one file, even if it cannot be read."""
     report = {"file": path.name, "published_schema": verify_parquet(path), "hint": ""}
     try:
-        trips = read_month(path)
+        trips = read_month(path, service)
     except ContractBroken as broken:
         with _damage_reported(path):
             rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
@@ -269,14 +296,14 @@ def _check_file(month: Month, path: Path, min_rows: int, min_share_kept: float) 
         kept = trips.select(plausible(duration_min()).sum()).item()
         rules = [
             _enough(rows, min_rows),
-            *_row_rules(trips, month),
+            *_row_rules(trips, month, service),
             _rule("duration_min", "is 1 to 60", rows - kept, rows, 1.0 - min_share_kept),
         ]
     counts = {"rows": rows, "rows_kept": kept, "share_kept": kept / rows if rows else 0.0}
     return report | counts | {"rules": rules, "ok": all(rule["ok"] for rule in rules)}
 
 
-def _row_rules(trips: pl.DataFrame, month: Month) -> list[dict[str, Any]]:
+def _row_rules(trips: pl.DataFrame, month: Month, service: Service) -> list[dict[str, Any]]:
     """Count how many rows break each rule."""
     of_month = trips.with_columns(
         pl.lit(month.begins, dtype=pl.Datetime("us")).alias("month_begins"),
@@ -284,7 +311,14 @@ def _row_rules(trips: pl.DataFrame, month: Month) -> list[dict[str, Any]]:
     )
     broken = TripsOfMonth.filter(of_month).failure.counts()
     return [
-        _rule(it.column, it.rule, broken.get(it.key, 0), trips.height, it.allowed_share) for it in ALLOWANCES
+        _rule(
+            published_column(it.column, service),
+            it.rule,
+            broken.get(it.key, 0),
+            trips.height,
+            it.allowed_share,
+        )
+        for it in ALLOWANCES
     ]
 
 

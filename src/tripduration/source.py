@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from tripduration.addresses import file_path, folder_name, identity, month_url, scheme
 from tripduration.download import DEFAULT_PATIENCE, Log, Patience, Progress, download, storage_errors
 from tripduration.errors import DataError, DownloadFailed, MonthNotPublished, SourceInvalid
-from tripduration.local_files import existing_folder, file_name, local_file
+from tripduration.local_files import existing_folder, local_file
 from tripduration.parquet import sha256_of, verify_parquet
+from tripduration.service import Service, file_name
 from tripduration.zones import ZONE_FILE, read_zones
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ SAMPLE = "sample"
 SAMPLE_VERSION = 1
 """Increased by every change that affects a row of `tripduration.sample`."""
 
-URL_TEMPLATE = "https://d37ci6vzurychx.cloudfront.net/trip-data/green_tripdata_{year}-{month:02d}.parquet"
-"""Where the NYC Taxi and Limousine Commission publishes green-taxi trips."""
+URL_TEMPLATE = "https://d37ci6vzurychx.cloudfront.net/trip-data/{service}_tripdata_{year}-{month:02d}.parquet"
+"""Where the NYC Taxi and Limousine Commission publishes the trips of a service."""
 
 ZONE_URL = "https://d37ci6vzurychx.cloudfront.net/misc/taxi_zone_lookup.csv"
 """Where it publishes the table of taxi zones."""
@@ -34,6 +35,7 @@ def fetch_month(
     source: str,
     url_template: str,
     folder: Path,
+    service: Service = "green",
     progress: Progress | None = None,
     log: Log | None = None,
     patience: Patience = DEFAULT_PATIENCE,
@@ -53,6 +55,8 @@ def fetch_month(
     folder
         Folder for downloads, samples and joined parts, with a subfolder per address. Local files are not
         copied.
+    service
+        The taxis whose trips are wanted.
     progress
         Called with bytes so far, total bytes (None if unknown) and the file's name.
     log
@@ -72,19 +76,19 @@ def fetch_month(
     if source == SAMPLE:
         from tripduration.sample import write_sample
 
-        path = folder / SAMPLE / file_name(month)
+        path = folder / SAMPLE / file_name(month, service)
         with storage_errors(path):
-            return write_sample(month, path)
-    local = local_file(month, source, url_template)
+            return write_sample(month, path, service)
+    local = local_file(month, source, url_template, service)
     if local is not None:
         with storage_errors(local):
             if not local.is_dir():
                 verify_parquet(local)
                 return local
-        return _joined(local, folder / file_name(month))
+        return _joined(local, folder / file_name(month, service), service)
     template = source or url_template
-    url = month_url(template, month)
-    path = folder / folder_name(template) / file_name(month)
+    url = month_url(template, month, service)
+    path = folder / folder_name(template) / file_name(month, service)
     try:
         return download(url, path, verify=verify_parquet, patience=patience, progress=progress, log=log)
     except DownloadFailed as error:
@@ -97,7 +101,7 @@ def fetch_month(
         ) from error
 
 
-def source_version(month: Month, source: str, url_template: str) -> str:
+def source_version(month: Month, source: str, url_template: str, service: Service = "green") -> str:
     """Return a text that changes when the month's data at a source is known to have changed.
 
     A local file is identified by its content, the sample by its generator's version, an address only by
@@ -110,9 +114,9 @@ def source_version(month: Month, source: str, url_template: str) -> str:
     """
     if source == SAMPLE:
         return f"sample:{SAMPLE_VERSION}"
-    local = local_file(month, source, url_template)
+    local = local_file(month, source, url_template, service)
     if local is None:
-        return identity(month_url(source or url_template, month))
+        return identity(month_url(source or url_template, month, service))
     with storage_errors(local):
         if local.is_dir():
             from tripduration.parts import version_of
@@ -184,14 +188,14 @@ def zones_version(source: str, zone_url: str) -> str:
         return "no zone names"
 
 
-def _joined(parts: Path, path: Path) -> Path:
+def _joined(parts: Path, path: Path, service: Service) -> Path:
     """Join a month's parts to one file, in a folder specific to this folder of parts."""
     from tripduration.parts import join_parts
 
     place = hashlib.sha256(str(parts.absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:8]
     joined = path.parent / f"parts-{place}" / path.name
     with storage_errors(joined):
-        return join_parts(parts, joined)
+        return join_parts(parts, joined, service)
 
 
 def _local_zones(source: str, zone_url: str) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tripduration.addresses import through_proxy
 from tripduration.errors import DataError
 from tripduration.local_files import existing_folder
+from tripduration.service import Service
 
 
 class SourceUnreachable(DataError):
@@ -15,7 +16,7 @@ class TrainingBroken(DataError):
     """XGBoost cannot train here."""
 
 
-def probe_source(source: str, url_template: str) -> str:
+def probe_source(source: str, url_template: str, service: Service = "green") -> str:
     """Return a line about the data source.
 
     Raises
@@ -27,25 +28,25 @@ def probe_source(source: str, url_template: str) -> str:
         return "the built-in sample"
     if source and "://" not in source:
         folder = existing_folder(source)
-        months = sorted(folder.glob("green_tripdata_*.parquet"))
+        months = sorted(folder.glob(f"{service}_tripdata_*.parquet"))
         if not months:
             raise SourceUnreachable(
-                f"the folder {source} has no green_tripdata_YYYY-MM.parquet",
+                f"the folder {source} has no {service}_tripdata_YYYY-MM.parquet",
                 hint="use a folder with published months, or: --source sample",
             )
         return f"{len(months)} months in {source}"
     address = source or url_template
     if address.startswith("file://"):
         return f"files at {address}"
-    return _probe_server(address)
+    return _probe_server(address, service)
 
 
-def _probe_server(address: str) -> str:
+def _probe_server(address: str, service: Service) -> str:
     import httpx
 
     host = httpx.URL(address.partition("{")[0]).host
     try:
-        httpx.head(address.format(year=2021, month=1), timeout=5, follow_redirects=True)
+        httpx.head(address.format(year=2021, month=1, service=service), timeout=5, follow_redirects=True)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise SourceUnreachable(
             f"{host} does not answer{through_proxy(address.partition('{')[0])}: {error}",

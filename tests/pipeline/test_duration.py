@@ -333,6 +333,32 @@ class TestWithBadData:
         ended = baton("run", "evaluate", "--source", "months", *FAST)
         assert ended.code == 0, ended.stderr
 
+    def test_yellow_months_pass_by_configuration(self, months: Path, baton: Command) -> None:
+        for path in list(months.iterdir()):
+            trips = pl.read_parquet(path).rename(lambda name: name.replace("lpep_", "tpep_"))
+            trips.write_parquet(path.with_name(path.name.replace("green", "yellow")))
+            path.unlink()
+        wanted = ("--source", "months", "--service", "yellow")
+        ended = baton("run", "evaluate", *wanted, "--model-name", "yellow", *FAST)
+        assert ended.code == 0, ended.stderr
+        refused = baton("run", "evaluate", *wanted, *FAST)
+        assert refused.code == 2
+        assert "nyc-taxi-duration is the model for green taxis" in refused.stderr
+
+    def test_too_little_memory_is_told_before_training(
+        self, months: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from baton import api
+
+        monkeypatch.setattr("tripduration.memory.free_bytes", lambda: 1_000_000)
+        options = {"source": str(months), "max_depth": "4"}
+        failed = api.run(api.open_project(folder=tmp_path, options=options), ["features"]).of("features")
+        assert failed.failure is not None
+        assert "needs about 0.1 GB of memory, but 0.0 GB are free" in failed.failure.message
+        assert not failed.failure.traceback
+        options["check_memory"] = "false"
+        assert api.run(api.open_project(folder=tmp_path, options=options), ["features"]).is_good
+
     def test_a_month_that_is_not_there(self, months: Path, baton: Command) -> None:
         ended = baton("run", "--source", "months", "--month", "2")
         assert ended.code == 1

@@ -194,6 +194,19 @@ def test_parts_of_yellow_taxis_are_told_by_the_contract(
     assert "yellow-taxi file" in caught.value.hint
 
 
+def test_parts_of_yellow_taxis_are_joined_for_their_service(
+    january_trips: pl.DataFrame, tmp_path: Path
+) -> None:
+    month = tmp_path / "yellow_tripdata_2021-01.parquet"
+    month.mkdir()
+    spark(january_trips.rename(lambda name: name.replace("lpep_", "tpep_")), month)
+    path = fetch_month(
+        JANUARY, source=str(tmp_path), url_template="", folder=tmp_path / "kept", service="yellow"
+    )
+    january_trips.write_parquet(tmp_path / "whole.parquet")
+    assert read_month(path, "yellow").equals(read_month(tmp_path / "whole.parquet"))
+
+
 def test_a_run_reads_a_month_of_parts_and_remembers_it(
     baton: Command, january_trips: pl.DataFrame, month: Path
 ) -> None:

@@ -44,6 +44,14 @@ def test_january_has_the_same_rows_on_every_machine() -> None:
     assert digest(Month(2021, 1)) == JANUARY_DIGEST
 
 
+def test_yellow_taxis_have_the_same_trips_in_their_own_columns(january: Path, tmp_path: Path) -> None:
+    yellow = write_sample(Month(2021, 1), tmp_path / "yellow.parquet", "yellow")
+    assert clean_trips([yellow], "yellow").equals(clean_trips([january]))
+    names = pq.read_schema(yellow).names
+    assert "tpep_pickup_datetime" in names
+    assert not {"lpep_pickup_datetime", "ehail_fee", "trip_type"} & set(names)
+
+
 def test_each_month_has_rows_of_its_own() -> None:
     digests = {digest(month) for month in (Month(2021, 2), Month(2021, 3), Month(2022, 2))}
     assert len(digests) == 3

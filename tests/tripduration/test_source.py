@@ -22,7 +22,7 @@ from tripduration.errors import (
 )
 from tripduration.months import Month
 from tripduration.source import URL_TEMPLATE, ZONE_URL, fetch_month, fetch_zones, source_version
-from tripduration.source_health import probe_source
+from tripduration.source_health import SourceUnreachable, probe_source
 
 if TYPE_CHECKING:
     from conftest import Publisher
@@ -86,6 +86,15 @@ def test_a_file_address_is_used_where_it_lies(folder: Path, tmp_path: Path) -> N
     template = folder.as_uri() + "/green_tripdata_{year}-{month:02d}.parquet"
     assert fetch_from(template, tmp_path) == folder / "green_tripdata_2021-01.parquet"
     assert fetch_from("", tmp_path, template) == folder / "green_tripdata_2021-01.parquet"
+
+
+def test_an_address_may_name_the_service(folder: Path, tmp_path: Path) -> None:
+    template = folder.as_uri() + "/{service}_tripdata_{year}-{month:02d}.parquet"
+    assert fetch_from("", tmp_path, template) == folder / "green_tripdata_2021-01.parquet"
+    with pytest.raises(MonthNotPublished, match="yellow_tripdata_2021-01"):
+        fetch_month(JANUARY, source="", url_template=template, folder=tmp_path, service="yellow")
+    with pytest.raises(SourceUnreachable, match="has no yellow_tripdata_YYYY-MM"):
+        probe_source(str(folder), "", "yellow")
 
 
 def test_a_file_address_on_another_machine_is_refused(tmp_path: Path) -> None:
