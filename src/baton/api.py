@@ -15,7 +15,7 @@ from baton.core.outcome import RunReport
 from baton.core.reasons import Cause, CauseKind
 from baton.engines.engine import Engine, EngineOptions
 from baton.engines.find import find_engine
-from baton.errors import SettingsError, UsageError
+from baton.errors import UsageError
 from baton.runs.execution import Execution, record_run
 from baton.runs.planning import PlannedTask
 from baton.runs.planning import plan as plan_execution
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from baton.runs.backfill import OnePeriod, PeriodPlan, PeriodReport
     from baton.runs.explanation import Explanation
     from baton.runs.logs import LogLine
-    from baton.runs.sweep import Sampler, Sweep, Trial
+    from baton.runs.sweep import Sampler, Sweep
     from baton.tracking.versions import ModelVersion
 
 __all__ = [
@@ -240,6 +240,7 @@ def sweep(
     seed: int = 0,
     engine: str | None = None,
     jobs: int = 1,
+    prune_after: int | None = None,
     tracked: bool = True,
     report: Reporter = ignore_events,
 ) -> Sweep:
@@ -273,6 +274,9 @@ def sweep(
         As in `run`.
     jobs : int
         Number of trials to run at once, on the engine ``make``; others get it for the tasks of a trial.
+    prune_after : int, optional
+        End a trial at this step of its training or later, if it is worse than the median of five or more
+        earlier trials at that step; the pipeline reports the steps with `TaskContext.intermediate`.
     tracked : bool
         Whether to record the trials as runs inside one tracking run.
     report : callable
@@ -288,9 +292,8 @@ def sweep(
         As in `run`.
     """
     from baton.core.parameters import leaves
-    from baton.runs.backfill import done_before
     from baton.runs.space import spaces_in
-    from baton.runs.sweep import Objective, Suggestions, Sweep, Trial, new_record, refuse_contradictions
+    from baton.runs.sweep import Objective, Suggestions, Sweep, TrialRunner, new_record, refuse_contradictions
 
     chosen = find_engine(engine or project.configuration.settings.baton.engine)
     artifact, *path = objective.split(".")
@@ -309,24 +312,11 @@ def sweep(
     at_once = jobs if chosen.name == "make" else 1
     # Tasks of trials at once need processes of their own, which make uses for more than one job.
     options = EngineOptions(jobs=(2 if at_once > 1 else jobs) if jobs > 1 else None)
-    started_from = execution.started_from
-
-    def run_one(number: int, parameters: dict[str, Any]) -> Trial:
-        whose = f"the parameters of trial {number}"
-        try:
-            changed = project.with_parameters(parameters, whose)
-            if at_once > 1:
-                changed = replace(changed)  # shares nothing with another thread's
-            one = replace(execution.for_project(changed), joined_from=started_from)
-            ended = done_before(one) or record_run(one, lambda: chosen.run(one, options))
-        except SettingsError as error:
-            return Trial(number, parameters, RunReport("", ()), {}, error.message)
-        return goal.trial(number, parameters, ended, one.project.store)
-
+    runner = TrialRunner(execution, lambda one: chosen.run(one, options), goal)
     record = new_record(project, chosen.name, goal, ordered, (sampler, seed)) if tracked else None
     if record is not None:
         record.check()
-    return Sweep(suggestions, goal, found, run_one, at_once, record)
+    return Sweep(suggestions, goal, found, runner, at_once, record, prune_after)
 
 
 def resume(project: Project, run_id: str, targets: Sequence[str] = ()) -> tuple[Project, tuple[str, ...]]:

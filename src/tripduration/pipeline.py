@@ -177,6 +177,12 @@ def train(
 
     assert isinstance(train_minutes, np.ndarray)
     assert isinstance(val_minutes, np.ndarray)
+
+    def on_round(done: int, total: int, train_rmse: float, val_rmse: float | None) -> None:
+        context.progress(done, total, f"training RMSE {train_rmse:.4f}")
+        if context.may_be_pruned and val_rmse is not None:
+            context.intermediate(val_rmse, done)
+
     trained = train_booster(
         train_matrix,
         train_minutes,
@@ -186,8 +192,12 @@ def train(
         num_boost_round=num_boost_round,
         early_stopping_rounds=early_stopping_rounds,
         device=device,
-        on_round=lambda done, total, rmse: context.progress(done, total, f"training RMSE {rmse:.4f}"),
+        follow_validation=context.may_be_pruned,
+        on_round=on_round,
     )
+    if not context.may_be_pruned:
+        for done, val_rmse in enumerate(trained.history["validation"], 1):
+            context.intermediate(val_rmse, done)
     return trained.booster, trained.reference_booster, trained.history, trained.val_predictions
 
 

@@ -87,7 +87,8 @@ def train_booster(
     early_stopping_rounds: int,
     device: DeviceChoice = "auto",
     threads: int = 0,
-    on_round: Callable[[int, int, float], None] | None = None,
+    follow_validation: bool = False,
+    on_round: Callable[[int, int, float, float | None], None] | None = None,
 ) -> Trained:
     """Train a booster and keep its best round on the validation data.
 
@@ -109,9 +110,11 @@ def train_booster(
         ``"auto"`` uses a GPU if there is one. A GPU may give a slightly different model.
     threads
         0 uses the number of free cores. The model is the same for every number.
+    follow_validation
+        Whether to compute the error on the validation trips after each round, which costs more.
     on_round
-        Called after each round with the finished rounds, ``num_boost_round`` and the error in minutes on
-        the training trips.
+        Called after each round with the finished rounds, ``num_boost_round`` and the errors in minutes on the
+        training and the validation trips; None for the latter if it is computed at the end.
 
     Raises
     ------
@@ -139,15 +142,15 @@ def train_booster(
     }
     train_rows = _dmatrix(train_matrix, train_duration_min, used_threads)
     val_rows = _dmatrix(val_matrix, val_duration_min, used_threads)
-    afterwards = _can_follow_afterwards(val_matrix, hyperparameters) and not (
-        0 < early_stopping_rounds < num_boost_round
-    )
+    stops_early = 0 < early_stopping_rounds < num_boost_round
+    can_be_afterwards = _can_follow_afterwards(val_matrix, hyperparameters)
+    afterwards = can_be_afterwards and not stops_early and not follow_validation
     rounds = _Rounds(
         (train_rows, _Errors(train_duration_min)),
         (val_rows, _Errors(val_duration_min, keeps_best=early_stopping_rounds > 0)),
         patience=early_stopping_rounds,
         follows_validation=not afterwards,
-        on_round=on_round and (lambda done, error: on_round(done, num_boost_round, error)),
+        on_round=on_round and (lambda done, *errors: on_round(done, num_boost_round, *errors)),
     )
     try:
         # Not `xgb.train`: its early stopping uses XGBoost's errors, which vary with the number of threads.
@@ -257,7 +260,7 @@ class _Rounds:
         *,
         patience: int,
         follows_validation: bool,
-        on_round: Callable[[int, float], None] | None,
+        on_round: Callable[[int, float, float | None], None] | None,
     ) -> None:
         self._train_rows, self._train_errors = train
         self._val_rows, self.val_errors = validation
@@ -269,11 +272,13 @@ class _Rounds:
         """Process the round just trained; return whether to stop."""
         # XGBoost caches predictions on matrices it has seen, and adds each round's tree.
         self._train_errors.add(booster.predict(self._train_rows))
+        if self._follows_validation:
+            self.val_errors.add(booster.predict(self._val_rows))
         if self._on_round is not None:
-            self._on_round(iteration + 1, self._train_errors.history[-1])
+            on_validation = self.val_errors.history[-1] if self._follows_validation else None
+            self._on_round(iteration + 1, self._train_errors.history[-1], on_validation)
         if not self._follows_validation:
             return False
-        self.val_errors.add(booster.predict(self._val_rows))
         return 0 < self._patience <= iteration - self.val_errors.best_iteration
 
     def trained(

@@ -196,6 +196,25 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(folder: Path, baton: Co
     assert table[3][:3] == ["1", "failed", "13"]
 
 
+def test_the_sweep_ends_if_what_all_trials_share_fails(folder: Path, baton: Command) -> None:
+    (folder / "prices.py").write_text(PIPELINE.replace("return list(range(rows))", "return 1 / 0"))
+    ended = baton("sweep", "--no-track", *GOAL, "--depth", "4,5,6", "--json")
+    assert ended.code == 1
+    assert [trial["trial"] for trial in json.loads(ended.stdout)["trials"]] == [1]
+    assert "no other trial runs: 'extract' is the same in all trials" in ended.stderr
+
+
+def test_a_failure_that_a_varied_section_may_explain_ends_no_sweep(folder: Path, baton: Command) -> None:
+    (folder / "prices.py").write_text(
+        PIPELINE.replace("class Chosen(", "class Tree(Parameters):\n    leaves: int = 3\n\n\nclass Chosen(")
+        .replace("    rows: int = 3", "    rows: int = 3\n    tree: Tree = Tree()")
+        .replace("def extract(rows: int) -> Json:", "def extract(rows: int, tree: Tree) -> Json:")
+        .replace("return list(range(rows))", "return [1] * (4 // (tree.leaves - 4))")
+    )
+    found = swept(baton, "--leaves", "4,5", code=1)
+    assert [bool(trial["problem"]) for trial in found["trials"]] == [True, False]
+
+
 @pytest.mark.fault("kill -9 during a sweep", "the next call continues with the trial that it was in")
 def test_a_killed_sweep_continues(folder: Path, baton: Command) -> None:
     words = ("--depth", "3,4,5,6", "--nap-at", "5")
@@ -211,6 +230,86 @@ def test_a_killed_sweep_continues(folder: Path, baton: Command) -> None:
     process.communicate()
     (folder / "awake").touch()
     assert ran(swept(baton, *words)) == [[], [], ["train", "evaluate"], ["train", "evaluate"]]
+
+
+PRUNED = """
+from pathlib import Path
+
+from baton import Dag, Json, Parameters, TaskContext, task
+
+
+class Chosen(Parameters):
+    depth: int = 2
+
+
+@task
+def train(depth: int, context: TaskContext) -> Json:
+    score = 0
+    for step in range(1, 5):
+        Path("trained").open("a").write(f"{depth}-{step} ")
+        score = depth * step
+        context.intermediate(score, step, maximise=True)
+    return {"score": score}
+
+
+dag = Dag("pruned", [train], parameters=Chosen)
+"""
+
+
+@pytest.mark.parametrize("engine", ["simple", "make"])
+def test_a_hopeless_trial_ends_early(folder: Path, baton: Command, engine: str) -> None:
+    (folder / "prices.py").write_text(PRUNED)
+    words = ("--no-track", "--json", "--maximise", "train.score", "--engine", engine, "--prune-after", 3)
+    ended = baton("sweep", *words, "--depth", "2,3,4,5,6,1,9,3", "-v")
+    assert ended.code == 0, ended.stderr
+    trials = {trial["trial"]: trial for trial in json.loads(ended.stdout)["trials"]}
+    assert [number for number, trial in trials.items() if trial["pruned"]] == [6]
+    assert trials[6]["problem"] == "pruned after step 3: 3 is worse than 12, the median of 5 earlier trials"
+    steps = (folder / "trained").read_text().split()
+    assert [step for step in steps if step.startswith("1-")] == ["1-1", "1-2", "1-3"]
+    assert len([step for step in steps if step.startswith("9-")]) == 4
+    # The same trials again: what was finished comes from the cache, and sets the same bar.
+    again = baton("sweep", *words, "--depth", "2,3,4,5,6,1,9,3")
+    repeated = json.loads(again.stdout)["trials"]
+    assert [trial["trial"] for trial in repeated if trial["pruned"]] == [6]
+    assert (folder / "trained").read_text().split() == [*steps, "1-1", "1-2", "1-3"]
+    table = baton("sweep", *(word for word in words if word != "--json"), "--depth", "2,3,4,5,6,1").stdout
+    assert ["6", "pruned", "1", "pruned"] in [line.split()[:4] for line in table.splitlines()]
+    whole = baton("sweep", *words[:-2], "--depth", "1,2")
+    assert [trial["pruned"] for trial in json.loads(whole.stdout)["trials"]] == [False, False]
+
+
+def test_optuna_learns_from_pruned_trials(folder: Path, baton: Command) -> None:
+    (folder / "prices.py").write_text(PRUNED)
+    words = ("--no-track", "--json", "--maximise", "train.score", "--prune-after", 1, "--sampler", "optuna")
+    ended = baton("sweep", *words, "--depth", "1:50", "--trials", 12)
+    trials = json.loads(ended.stdout)["trials"]
+    assert len(trials) == 12
+    assert any(trial["pruned"] for trial in trials)
+
+
+def test_two_processes_on_one_store_divide_the_trials(folder: Path, baton: Command) -> None:
+    (folder / "awake").touch()
+    (folder / "prices.py").write_text(
+        PIPELINE.replace("if depth == 13:", "time.sleep(0.3)\n    if depth == 13:")
+    )
+    other = folder / "other"
+    other.mkdir()
+    for name in ("prices.py", "orchestration_config.json"):
+        (other / name).write_text((folder / name).read_text())
+    words = ("sweep", "--no-track", "--json", *GOAL, "--depth", "1,2,3,4,5,6,7,8,9,10")
+    processes = [
+        subprocess.Popen(
+            [*BATON, *words, "--store", str(folder / "shared")], cwd=where, stdout=subprocess.PIPE
+        )
+        for where in (folder, other)
+    ]
+    trials = [json.loads(process.communicate()[0])["trials"] for process in processes]
+    ran_here, ran_there = ({one["trial"] for one in found if one["run_id"]} for found in trials)
+    assert ran_here | ran_there == set(range(1, 11))
+    assert not ran_here & ran_there
+    assert min(len(ran_here), len(ran_there)) >= 2
+    assert trials[0][0]["value"] == trials[1][0]["value"]
 
 
 def test_the_trials_are_runs_inside_one_tracking_run_and_none_is_recorded_twice(

@@ -209,10 +209,21 @@ def test_the_reference_booster_is_cut_after_the_best_round_too(
 
 
 def test_each_round_is_reported(train: Training) -> None:
-    reports: list[tuple[int, int, float]] = []
+    reports: list[tuple[int, int, float, float | None]] = []
     trained = train(num_boost_round=3, on_round=lambda *report: reports.append(report))
     errors = trained.history["train"]
-    assert reports == [(i + 1, 3, error) for i, error in enumerate(errors)]
+    assert reports == [(i + 1, 3, error, None) for i, error in enumerate(errors)]
+
+
+def test_validation_can_be_followed_without_changing_the_model(train: Training) -> None:
+    reports: list[float | None] = []
+    followed = train(
+        num_boost_round=3, follow_validation=True, on_round=lambda *report: reports.append(report[-1])
+    )
+    trained = train(num_boost_round=3)
+    assert reports == followed.history["validation"] == trained.history["validation"]
+    assert digest(followed) == digest(trained)
+    np.testing.assert_array_equal(followed.val_predictions, trained.val_predictions)
 
 
 def test_an_unknown_hyperparameter_is_named_with_its_nearest(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from baton.core.events import Reporter, TaskLogged, TaskProgressed, ignore_events
+from baton.core.pruning import Bar
+from baton.errors import Skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,43 @@ class TaskContext:
     facts: list[tuple[str, str]] = field(default_factory=list)
     products: list[Path] = field(default_factory=list)
     unremembered: list[str] = field(default_factory=list)
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    bar: Bar | None = None
+
+    @property
+    def may_be_pruned(self) -> bool:
+        """Whether `intermediate` may end the task, because it is part of a sweep that prunes."""
+        return self.bar is not None
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Report progress in the task's own unit (bytes, rounds, files)."""
         self.report(TaskProgressed(self.task, done, total, message))
+
+    def intermediate(self, value: float, step: int, *, maximise: bool = False) -> None:
+        """Report how good the model is after a step of training, so that a sweep can end a hopeless trial.
+
+        With ``baton sweep --prune-after``, the value is compared with those of earlier trials at the same
+        step; elsewhere it is only kept.  Training cannot continue a pruned trial: let the exception through.
+
+        Parameters
+        ----------
+        value : float
+            For example the validation error.
+        step : int
+            The step, such as the number of rounds or epochs so far; increases from call to call.
+        maximise : bool
+            Whether a greater value is better.
+
+        Raises
+        ------
+        Skip
+            If the trial is hopeless.
+        """
+        sign = -1.0 if maximise else 1.0
+        self.curve.append((step, sign * value if math.isfinite(value) else sys.float_info.max))
+        reason = self.bar.verdict(self.curve, sign) if self.bar is not None else ""
+        if reason:
+            raise Skip(reason)
 
     def log(self, message: object) -> None:
         """Keep a line with the run, for ``baton logs``; ``baton run --verbose`` prints it, too."""

@@ -25,6 +25,7 @@ from baton.core.effect_scope import EffectScope
 from baton.core.events import Event, Reporter, TaskFinished, TaskLogged, TaskStarted, ignore_events
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
+from baton.core.pruning import Bar, Curve
 from baton.core.reasons import Cause
 from baton.core.task import AnyTask
 from baton.core.tracebacks import formatted, place_of, summary_of, text_of
@@ -146,8 +147,10 @@ class ArtifactStore(Protocol):
     ) -> AbstractContextManager[Observed]:
         """Watch what a task reads while it runs: its result is valid only while that stays the same."""
 
-    def remember(self, task: AnyTask, decision: CacheDecision, report: TaskReport, run: TaskRun) -> None:
-        """Record a finished task under its key."""
+    def remember(
+        self, task: AnyTask, decision: CacheDecision, report: TaskReport, run: TaskRun, curve: Curve
+    ) -> None:
+        """Record a finished task under its key, with what it reported after each step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +209,8 @@ class TaskRun:
         Returns the digest of the pipeline's code; called for effects only.
     parameters_by_name : mapping of str to object
         Every parameter by its short name, without secrets in addresses: effects publish them.
+    bar : Bar, optional
+        What hopeless trials do not reach, in a sweep that prunes.
     """
 
     run_id: str
@@ -222,6 +227,7 @@ class TaskRun:
     report: Reporter = ignore_events
     code_digest: Callable[[], str] = lambda: ""
     parameters_by_name: Mapping[str, object] = field(default_factory=dict)
+    bar: Bar | None = None
 
     def rechecks(self, task: AnyTask) -> bool:
         """Whether to compute a cached result of the task again and compare."""
@@ -438,7 +444,7 @@ def _compute(
         tracking = run.tracking()
         report = replace(report, tracking_run_id=tracking.run_id if tracking.started else "")
     if decision.key and not unremembered:
-        run.store.remember(task, decision, report, run)
+        run.store.remember(task, decision, report, run, context.curve)
     return report
 
 
@@ -464,6 +470,7 @@ def _context(task: AnyTask, inputs: Mapping[str, Artifact], run: TaskRun, scratc
         models_dir=run.folders.models_dir,
         project=run.folders.project,
         report=run.report,
+        bar=None if task.effect else run.bar,
     )
     if not task.effect or task.context is None:
         return context

@@ -20,6 +20,7 @@ from baton.core.events import Reporter, RunFinished, RunStarted, ignore_events
 from baton.core.execute import TaskRun
 from baton.core.outcome import RunReport
 from baton.core.parameters import flatten_plain
+from baton.core.pruning import Bar
 from baton.core.reasons import Cause, CauseKind
 from baton.core.values import as_plain
 from baton.errors import Unavailable
@@ -64,6 +65,8 @@ class Execution:
         What the run was started from, if another process has found out already.
     in_backfill : InBackfill, optional
         The run's place in a backfill.
+    bar : Bar, optional
+        As in `baton.core.execute.TaskRun`.
     """
 
     project: Project
@@ -79,6 +82,7 @@ class Execution:
     recheck_share: float = 0.0
     joined_from: StartedFrom | None = None
     in_backfill: InBackfill | None = None
+    bar: Bar | None = None
 
     @classmethod
     def begin(
@@ -142,6 +146,7 @@ class Execution:
             recheck_share=spec["recheck_share"],
             joined_from=StartedFrom(**spec["started_from"]),
             in_backfill=msgspec.convert(spec["in_backfill"], InBackfill | None),
+            bar=msgspec.convert(spec["bar"], Bar | None),
         )
 
     def for_project(self, project: Project) -> Execution:
@@ -165,6 +170,7 @@ class Execution:
             "recheck_share": self.recheck_share,
             "started_from": asdict(self.started_from),
             "in_backfill": msgspec.to_builtins(self.in_backfill),
+            "bar": msgspec.to_builtins(self.bar),
         }
 
     @property
@@ -233,6 +239,7 @@ class Execution:
             parameters_by_name={
                 name: _without_secrets(value) for name, value in flatten_plain(parameters).items()
             },
+            bar=self.bar,
         )
 
     def check(self) -> None:

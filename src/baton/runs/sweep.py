@@ -11,21 +11,26 @@ import json
 import math
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from baton.core.artifact import Artifact
 from baton.core.dag import Dag
 from baton.core.outcome import RunReport
 from baton.core.parameters import leaves
+from baton.core.pruning import Bar, Curve, is_pruned
 from baton.core.task import AnyTask
 from baton.core.values import as_plain, as_text
-from baton.errors import ExtraMissing, TaskError, UsageError, nearest
+from baton.errors import ExtraMissing, SettingsError, TaskError, UsageError, nearest
+from baton.runs.backfill import done_before
+from baton.runs.execution import Execution, record_run
 from baton.runs.project import Project
 from baton.runs.space import Space, combinations
+from baton.runs.turns import Turns
 
 if TYPE_CHECKING:
     import optuna
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 
 Sampler = Literal["grid", "random", "optuna"]
 SAMPLERS: tuple[Sampler, ...] = ("grid", "random", "optuna")
+_LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +122,9 @@ class Objective:
         artifact = ended.artifacts.get(self.artifact)
         if artifact is None:
             failed = next((task for task in ended.tasks if task.failure is not None), None)
+            pruned = next((task.reason for task in ended.tasks if is_pruned(task.reason)), "")
             problem = f"{failed.task}: {failed.failure.message}" if failed and failed.failure else "skipped"
-            return Trial(number, parameters, ended, {}, problem)
+            return Trial(number, parameters, ended, {}, pruned or problem, is_pruned=bool(pruned))
         value = json.loads(store.objects.path_of(artifact.digest).read_bytes())
         try:
             return Trial(number, parameters, ended, self.numbers(value), artifact=artifact)
@@ -166,9 +173,13 @@ class Trial:
     numbers : mapping of str to float
         The objective by its name, and the numbers beside it; empty if the trial failed.
     problem : str
-        Why the trial failed; empty if it did not.
+        Why the trial failed or was pruned; empty if it succeeded.
     artifact : Artifact, optional
         The artifact with the objective.
+    is_pruned : bool
+        Whether it was ended because it was hopeless.
+    curve : Curve
+        What it reported after each step of training, if the sweep prunes.
     """
 
     number: int
@@ -177,6 +188,18 @@ class Trial:
     numbers: Mapping[str, float]
     problem: str = ""
     artifact: Artifact | None = None
+    is_pruned: bool = False
+    curve: Curve = ()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether something went wrong."""
+        return bool(self.problem) and not self.is_pruned
+
+    @property
+    def failed_tasks(self) -> set[str]:
+        """The names of the tasks that failed."""
+        return {task.task for task in self.run.tasks if task.failure is not None}
 
     @property
     def did_run(self) -> bool:
@@ -192,7 +215,7 @@ def best_of(trials: Sequence[Trial], objective: Objective) -> Trial | None:
     """Return the best trial, the first of equally good ones; None if all failed."""
     good = [trial for trial in trials if not trial.problem]
     sign = 1 if objective.minimise else -1
-    return min(good, key=lambda trial: sign * trial.numbers[objective.metric], default=None)
+    return min(good, key=lambda trial: (sign * trial.numbers[objective.metric], trial.number), default=None)
 
 
 class Suggestions:
@@ -232,6 +255,8 @@ class Suggestions:
         if sampler != "grid" and trials is None:
             raise UsageError(f"the sampler '{sampler}' needs a number of trials", "set it: --trials 30")
         self.count = min(trials or len(self._grid), len(self._grid)) if sampler == "grid" else trials or 0
+        self.learns = sampler == "optuna"
+        """Whether a suggestion depends on the results of earlier trials."""
         self._study = _new_study(objective, sampler, seed) if sampler != "grid" else None
         self._asked: dict[int, optuna.Trial] = {}
 
@@ -257,8 +282,9 @@ class Suggestions:
         import optuna
 
         value = trial.value(objective)
-        failed = optuna.trial.TrialState.FAIL
-        self._study.tell(self._asked[trial.number], value, state=failed if value is None else None)
+        states = optuna.trial.TrialState
+        state = states.PRUNED if trial.is_pruned else states.FAIL
+        self._study.tell(self._asked[trial.number], value, state=state if value is None else None)
 
 
 def distribution_of(space: Space) -> optuna.distributions.BaseDistribution:
@@ -335,17 +361,21 @@ class Sweep:
         What the trials are compared by.
     spaces : mapping of str to Space
         What is varied, by parameter.
-    run : callable
-        Runs the trial of a number with parameters.
+    runner : TrialRunner
+        Runs a trial.
     jobs : int
         Number of trials to run at once.
     record : SweepRecord, optional
         Records the trials with the tracker.
+    prune_after : int, optional
+        End hopeless trials, after this many steps or later.
 
     Attributes
     ----------
     trials : list of Trial
-        The trials so far, in order.
+        The trials so far, in the order in which they ended.
+    stopped_by : str
+        The task that failed and is the same in all trials, so that no other trial runs; empty if none.
     """
 
     def __init__(
@@ -353,17 +383,20 @@ class Sweep:
         suggestions: Suggestions,
         objective: Objective,
         spaces: Mapping[str, Space],
-        run: Callable[[int, dict[str, Any]], Trial],
+        runner: TrialRunner,
         jobs: int,
         record: SweepRecord | None,
+        prune_after: int | None = None,
     ) -> None:
         self.objective = objective
         self.spaces = spaces
         self.trials: list[Trial] = []
+        self.stopped_by = ""
         self._suggestions = suggestions
-        self._run = run
+        self._runner = runner
         self._jobs = jobs
         self._record = record
+        self._prune_after = prune_after
 
     @property
     def count(self) -> int:
@@ -384,21 +417,162 @@ class Sweep:
         """Run the trials that are left."""
         if len(self.trials) >= self.count:
             return
-        with ThreadPoolExecutor(self._jobs) as threads, self._record or nullcontext():
-            while len(self.trials) < self.count:
-                begin = len(self.trials) + 1
-                numbers = range(begin, min(begin + self._jobs, self.count + 1))
-                asked = [(number, self._suggestions.ask(number)) for number in numbers]
-                if self._jobs == 1:
-                    ended: Iterable[Trial] = (self._run(*one) for one in asked)
-                else:
-                    ended = threads.map(lambda one: self._run(*one), asked)
-                for trial in ended:
-                    self._suggestions.tell(trial, self.objective)
-                    self.trials.append(trial)
-                    if self._record is not None:
-                        self._record.add(trial)
-                    yield trial
+        with self._record or nullcontext(), self._runner.turns:
+            while len(self.trials) < self.count and not self.stopped_by:
+                ended = {trial.number for trial in self.trials}
+                left = [number for number in range(1, self.count + 1) if number not in ended]
+                at_once = left[: self._jobs] if self._suggestions.learns else left
+                yield from self._learning_from({number: self._suggestions.ask(number) for number in at_once})
+
+    def _learning_from(self, pending: dict[int, dict[str, Any]]) -> Iterator[Trial]:
+        """Run trials, and take them into account in the order of their numbers."""
+        ended = []
+        try:
+            for trial in self._run(pending):
+                ended.append(trial)
+                self.trials.append(trial)
+                if self._record is not None:
+                    self._record.add(trial)
+                yield trial
+                self.stopped_by = min(
+                    trial.failed_tasks & self._runner.shared_by(self.spaces.values()), default=""
+                )
+                if self.stopped_by:
+                    break
+        finally:
+            for trial in sorted(ended, key=lambda one: one.number):
+                self._suggestions.tell(trial, self.objective)
+
+    def _run(self, pending: dict[int, dict[str, Any]]) -> Iterator[Trial]:
+        """Run trials, those last that another process runs now."""
+        running: set[Future[Trial]] = set()
+        with ThreadPoolExecutor(self._jobs) as threads:
+            while pending or running:
+                for number, parameters in list(pending.items()):
+                    if len(running) == self._jobs:
+                        break
+                    prepared = self._runner.prepare(number, parameters, self._bar(), is_alone=self._jobs == 1)
+                    if isinstance(prepared, Trial):
+                        del pending[number]
+                        yield prepared
+                    elif self._runner.turns.take(prepared.identity):
+                        del pending[number]
+                        if self._jobs == 1:
+                            yield self._runner.run(prepared)
+                        else:
+                            running.add(threads.submit(self._runner.run, prepared))
+                if running:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    yield from sorted((one.result() for one in done), key=lambda trial: trial.number)
+                elif pending:
+                    time.sleep(_LOOK_EVERY_S)
+
+    def _bar(self) -> Bar | None:
+        if self._prune_after is None:
+            return None
+        return Bar.of((trial.curve for trial in self.trials if not trial.problem), self._prune_after)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTrial:
+    """A trial that can start.
+
+    Parameters
+    ----------
+    number, parameters
+        As in `Trial`.
+    execution : Execution
+        Its execution.
+    """
+
+    number: int
+    parameters: Mapping[str, Any]
+    execution: Execution
+
+    @property
+    def identity(self) -> str:
+        """What identifies the trial in the store: the pipeline, its targets and all parameters."""
+        project = self.execution.project
+        fixed = {
+            leaf.key: as_plain(project.configuration.value(leaf))
+            for leaf in leaves(project.declared.parameters)
+        }
+        what = (self.execution.dag.name, self.execution.targets, fixed)
+        return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
+
+
+class TrialRunner:
+    """Runs the trials of a sweep, each as a run of the pipeline.
+
+    Parameters
+    ----------
+    execution : Execution
+        The execution of which each trial's is a copy with other parameters.
+    run : callable
+        Runs an execution on the engine.
+    objective : Objective
+        What the trials are compared by.
+    """
+
+    def __init__(
+        self, execution: Execution, run: Callable[[Execution], RunReport], objective: Objective
+    ) -> None:
+        self.turns = Turns(execution.project.store.objects, execution.project.home / "turns")
+        self._execution = replace(execution, joined_from=execution.started_from)
+        self._run = run
+        self._objective = objective
+
+    def prepare(
+        self, number: int, parameters: dict[str, Any], bar: Bar | None, *, is_alone: bool
+    ) -> Trial | PreparedTrial:
+        """Return a trial that was done before or cannot be, or else what `run` takes.
+
+        Parameters
+        ----------
+        number, parameters
+            As in `Trial`.
+        bar : Bar, optional
+            As in `baton.runs.execution.Execution`.
+        is_alone : bool
+            Whether no other trial runs at the same time.
+        """
+        try:
+            changed = self._execution.project.with_parameters(parameters, f"the parameters of trial {number}")
+            if not is_alone:
+                changed = replace(changed)  # shares nothing with another thread's
+            execution = replace(self._execution.for_project(changed), bar=bar)
+            ended = done_before(execution)
+        except SettingsError as error:
+            return Trial(number, parameters, RunReport("", ()), {}, error.message)
+        prepared = PreparedTrial(number, parameters, execution)
+        return self._ended(prepared, ended) if ended is not None else prepared
+
+    def shared_by(self, spaces: Iterable[Space]) -> set[str]:
+        """Return the names of the tasks that are the same in all trials, whatever the spaces vary."""
+        dag = self._execution.dag
+        varied = {name for space in spaces for name in space.leaf.path}
+        shared: set[str] = set()
+        for task in dag.order:
+            upstream = {one.name for one in dag.upstream_of(task)}
+            if upstream <= shared and not varied & set(task.parameters):
+                shared.add(task.name)
+        return shared
+
+    def run(self, prepared: PreparedTrial) -> Trial:
+        """Run a trial whose turn this process has, and give the turn back."""
+        execution = prepared.execution
+        try:
+            return self._ended(prepared, record_run(execution, lambda: self._run(execution)))
+        finally:
+            self.turns.give_back(prepared.identity)
+
+    def _ended(self, prepared: PreparedTrial, report: RunReport) -> Trial:
+        store = prepared.execution.project.store
+        trial = self._objective.trial(prepared.number, prepared.parameters, report, store)
+        if prepared.execution.bar is None:
+            return trial
+        entries = (store.index.get(task.key) for task in report.tasks if task.key)
+        return replace(trial, curve=next((one.curve for one in entries if one and one.curve), ()))
 
 
 class SweepRecord:
@@ -468,6 +642,8 @@ class SweepRecord:
             while (trial := self._trials.get()) is not None:
                 ended.append(trial)
                 name, mark = _name_of(trial), _mark_of(trial)
+                if known.get(name) != mark and not trial.did_run:
+                    known = self._tracker.children(self.run_id, TRIAL_TAG)  # of another machine
                 if known.get(name) != mark:
                     with parent.child(name) as child:
                         _record_trial(child, trial, mark)
@@ -476,7 +652,7 @@ class SweepRecord:
             if best is not None:
                 parent.log_metrics(dict(best.numbers), {})
                 parent.set_tags({"baton.best_trial": _name_of(best)})
-            parent.finish(good=self._is_whole and not any(trial.problem for trial in ended))
+            parent.finish(good=self._is_whole and not any(trial.has_failed for trial in ended))
         except Exception as error:  # raised again in the sweep's own thread
             self._error = error
 
@@ -496,7 +672,9 @@ def _name_of(trial: Trial) -> str:
 
 def _mark_of(trial: Trial) -> str:
     """Return what identifies a trial with its result."""
-    return trial.artifact.digest if trial.artifact is not None else "failed"
+    if trial.artifact is not None:
+        return trial.artifact.digest
+    return "pruned" if trial.is_pruned else "failed"
 
 
 def _record_trial(run: MlflowRun, trial: Trial, mark: str) -> None:

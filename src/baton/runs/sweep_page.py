@@ -78,7 +78,7 @@ def write_page(
 
 
 def ranked(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
-    """Return the trials, best first; failed ones last."""
+    """Return the trials, best first; pruned and failed ones last."""
     sign = 1 if objective.minimise else -1
     return sorted(
         trials,
@@ -94,7 +94,7 @@ def _row(trial: Trial, spaces: Sequence[Space], objective: Objective, *, is_best
     value = trial.value(objective)
     shown = [
         str(trial.number),
-        f"{value:.6g}" if value is not None else "failed",
+        f"{value:.6g}" if value is not None else "pruned" if trial.is_pruned else "failed",
         *(as_text(trial.parameters[space.leaf.name]) for space in spaces),
         trial.problem,
     ]

@@ -27,7 +27,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     and of Python.  `observed` are facts observed during the computation; the entry is valid only while
     they hold.  `finished_at` is UTC in ISO 8601, `duration_s` seconds.  `held` are the digests of the code
     inside outputs, by output and by ``"module:name"``.  `arguments` and `readers` are
-    those of the work.
+    those of the work.  `curve` are the losses that the task reported after each step.
     """
 
     version: int = ENTRY_VERSION
@@ -55,6 +55,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     held: dict[str, dict[str, str]] = {}
     arguments: dict[str, Any] = {}
     readers: dict[str, str] = {}
+    curve: list[tuple[int, float]] = []
 
 
 class Latest(msgspec.Struct, frozen=True, kw_only=True):

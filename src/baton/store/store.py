@@ -23,6 +23,7 @@ from baton.core.effect_scope import EffectScope
 from baton.core.execute import CacheDecision, CacheEntry, Folders, Observed, TaskRun
 from baton.core.external import External, at
 from baton.core.outcome import TaskReport
+from baton.core.pruning import Curve
 from baton.core.reasons import Cause, CauseKind, by_importance, in_one_line
 from baton.core.task import Task
 from baton.errors import CorruptObject, StoreError, TaskError, Unavailable
@@ -440,13 +441,18 @@ class Store:
         return not all(self.objects.is_intact(digest) for digest in self._members(artifact).values())
 
     def remember(
-        self, task: Task[..., Any], decision: CacheDecision, report: TaskReport, run: TaskRun
+        self,
+        task: Task[..., Any],
+        decision: CacheDecision,
+        report: TaskReport,
+        run: TaskRun,
+        curve: Curve = (),
     ) -> None:
         """Record a finished task; see `ArtifactStore.remember`."""
         work = self._works[decision.key]
         if self._was_edited(task, work) or not work.reach.is_known:
             return  # edited while it ran, or unreadable: which code made this is unknown
-        entry = self._entry(work, decision.key, report, run)
+        entry = msgspec.structs.replace(self._entry(work, decision.key, report, run), curve=list(curve))
         if task.effect:
             self.effects.succeed(task, entry, report, run)
         else:

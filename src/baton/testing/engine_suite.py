@@ -13,6 +13,7 @@ import pytest
 
 from baton import api
 from baton.core.outcome import Outcome, RunReport
+from baton.runs.sweep import Trial
 from baton.testing import pipelines
 from baton.testing.reporting import RecordingReporter
 
@@ -325,6 +326,20 @@ class EngineSuite:
         report = self.run(tmp_path, "tracked")
         assert report.is_good
         assert self.value(tmp_path, report, "recorded_id") == report.tracking_run_id
+
+    def test_a_sweep_takes_trials_of_other_engines_and_ends_hopeless_ones(self, tmp_path: Path) -> None:
+        options = {"pipeline": "baton.testing.pipelines:fitting"}
+        project = api.open_project(folder=tmp_path, options=options, environ={})
+
+        def trials(engine: str, factors: str) -> list[Trial]:
+            spaces = {"factor": factors}
+            return list(api.sweep(project, spaces, "fit.error", engine=engine, prune_after=2, tracked=False))
+
+        trials("simple", "1,2,3,4,5")
+        *before, last = trials(self.engine, "1,2,3,4,5,6")
+        assert not any(trial.did_run for trial in before)
+        assert last.is_pruned
+        assert last.problem == "pruned after step 2: 3 is worse than 1.5, the median of 5 earlier trials"
 
     def test_what_passes_between_tasks_is_small(self, diamond: Made) -> None:
         for artifact in diamond.report.artifacts.values():

@@ -100,6 +100,14 @@ def after_skips(conditional: Json, skipping: Json) -> Json:
     return conditional + skipping
 
 
+@task
+def fit(factor: int, context: TaskContext) -> Json:
+    """Get better with each step, and end worse for a greater factor."""
+    for step in (1, 2, 3):
+        context.intermediate(factor / step, step)
+    return {"error": factor}
+
+
 def _two_from(start: int, step: int) -> list[int]:
     return [start, start + step]
 
@@ -243,3 +251,4 @@ killable = Dag("killable", [mortal], parameters=Chosen)
 naps = Dag("naps", [nap_one, nap_two], parameters=Chosen)
 timed = Dag("timed", [slow], parameters=Chosen)
 tracked = Dag("tracked", [source, left, right, join, recorded_first, recorded_again], parameters=Chosen)
+fitting = Dag("fitting", [fit], parameters=Chosen)

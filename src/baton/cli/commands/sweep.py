@@ -49,6 +49,12 @@ class SweepCommand(ProjectCommand):
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials [all combinations of the grid]")
 @click.option("--sampler-seed", type=int, default=0, help="Seed of the sampler [0]")
 @jobs_option("Number of trials at once, on the engine make [1]", default=1)
+@click.option(
+    "--prune-after",
+    type=click.IntRange(min=1),
+    metavar="STEPS",
+    help="End hopeless trials, after this many steps of their training",
+)
 @click.option("--track/--no-track", "tracked", default=True, help="Record the trials in MLflow [--track]")
 @click.option("-v", "--verbose", is_flag=True, help="Show the tasks of each trial, and their messages")
 @json_option
@@ -63,6 +69,7 @@ def command(
     trials: int | None,
     sampler_seed: int,
     jobs: int,
+    prune_after: int | None,
     tracked: bool,
     verbose: bool,
     as_json: bool,
@@ -88,11 +95,14 @@ def command(
             trials=trials,
             seed=sampler_seed,
             jobs=jobs,
+            prune_after=prune_after,
             tracked=tracked,
             report=report,
         )
         for trial in sweep:
             output.say(_line(trial, sweep))
+        if sweep.stopped_by:
+            output.say(f"no other trial runs: '{sweep.stopped_by}' is the same in all trials")
     best = sweep.best
     words = _best_command(project, best) if best is not None else ""
     page = _write_page(project, sweep, words) if best is not None else ""
@@ -100,7 +110,7 @@ def command(
         output.show_json(_as_json(sweep, words, page))
     else:
         _show(sweep, words, page)
-    return ExitCode.TASK_FAILED if any(trial.problem for trial in sweep.trials) else ExitCode.DONE
+    return ExitCode.TASK_FAILED if any(trial.has_failed for trial in sweep.trials) else ExitCode.DONE
 
 
 def _line(trial: Trial, sweep: Sweep) -> str:
@@ -108,7 +118,8 @@ def _line(trial: Trial, sweep: Sweep) -> str:
     chosen = ", ".join(f"{name} {as_text(value)}" for name, value in trial.parameters.items())
     value = trial.value(sweep.objective)
     how = f"in {trial.run.duration_s:.1f} s" if trial.did_run else "done before"
-    ended = f"{sweep.objective.metric} {value:.6g}" if value is not None else f"failed: {trial.problem}"
+    problem = trial.problem if trial.is_pruned else f"failed: {trial.problem}"
+    ended = f"{sweep.objective.metric} {value:.6g}" if value is not None else problem
     best = "  best so far" if trial is sweep.best else ""
     return f"trial {trial.number} of {sweep.count}  {chosen}  {ended}  {how}{best}"
 
@@ -141,7 +152,8 @@ def _show(sweep: Sweep, words: str, page: str) -> None:
     rows = []
     for trial in ranked(sweep.trials, sweep.objective):
         value = trial.value(sweep.objective)
-        shown = f"{value:.6g}" if value is not None else "failed"
+        problem = "pruned" if trial.is_pruned else "failed"
+        shown = f"{value:.6g}" if value is not None else problem
         rows.append((trial.number, shown, *map(as_text, trial.parameters.values()), trial.problem))
     has_problem = any(trial.problem for trial in sweep.trials)
     columns = ("trial", sweep.objective.metric, *sweep.spaces, *(["problem"] if has_problem else []))
@@ -169,8 +181,9 @@ def _as_json(sweep: Sweep, words: str, page: str) -> dict[str, Any]:
                 "value": trial.value(sweep.objective),
                 "numbers": dict(trial.numbers),
                 "problem": trial.problem,
+                "pruned": trial.is_pruned,
                 **output.run_as_json(trial.run),
             }
-            for trial in sweep.trials
+            for trial in sorted(sweep.trials, key=lambda trial: trial.number)
         ],
     }
