@@ -20,7 +20,9 @@ from benchmarks.scale import measure_scale
 from benchmarks.side_by_side import measure_side_by_side
 from benchmarks.startup import measure_startup
 from benchmarks.store import measure_store
+from benchmarks.sweep import measure_sweep
 from benchmarks.whole_run import measure_whole_run
+from benchmarks.window import measure_window
 
 Benchmark = Callable[[int | None, Callable[[str], None]], Section]
 
@@ -31,6 +33,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "rebuild": measure_rebuild,
     "one_change": measure_one_change,
     "side_by_side": measure_side_by_side,
+    "sweep": measure_sweep,
+    "window": measure_window,
     "overhead": measure_overhead,
     "prefect_overhead": measure_prefect_overhead,
     "airflow_overhead": measure_airflow,

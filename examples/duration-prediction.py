@@ -24,7 +24,7 @@ PUBLISHED = "https://d37ci6vzurychx.cloudfront.net/trip-data/green_tripdata_{yea
 def read_month(source: str, year: int, month: int) -> pd.DataFrame:
     """Read a month's trips of 1 to 60 minutes from a folder or an address."""
     template = source if "{" in source else source + "/green_tripdata_{year}-{month:02d}.parquet"
-    df = pd.read_parquet(template.format(year=year, month=month))
+    df = pd.read_parquet(template.format(service="green", year=year, month=month))
     df["duration"] = (df.lpep_dropoff_datetime - df.lpep_pickup_datetime).dt.total_seconds() / 60
     df = df[(df.duration >= 1) & (df.duration <= 60)].copy()
     zones = ["PULocationID", "DOLocationID"]

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from benchmarks import __main__ as program
+from benchmarks import sweep, window
 from benchmarks.baton_chain import changed_stages
 from benchmarks.empty_pipelines import write_pipeline
 from benchmarks.measure import Command, CommandFailed, Measured, Run, alternate, ratios, run_once, script
@@ -274,7 +275,8 @@ def test_each_stage_is_measured_alone_and_in_both_encodings():
     found = scale_section([size], 1, quiet)
     shown = [figure.what for figure in found.figures if figure.what.startswith("peak memory")]
     stages = [*STAGES, "features --encoding onehot", "train --encoding onehot"]
-    assert shown == [f"peak memory, `{stage}`, few trips" for stage in stages]
+    whole = ["run train --engine simple", "run train --engine make"]
+    assert shown == [f"peak memory, `{stage}`, few" for stage in (*whole, *stages)]
     assert min(value for figure in found.figures for value in figure.values) > 0
 
 
@@ -291,6 +293,30 @@ def test_growth_is_of_the_peak_for_each_million_rows_more():
     large = Stage("train", "many", 3.0, [Run(1.0, 1.0, 500.0)])
     (grown,) = growth([small, large])
     assert grown.values == (100.0,)
+
+
+def test_a_window_moves_by_one_month_in_every_run(tmp_path):
+    baton, *_ = window.tools()
+    found = window.window_section(tmp_path, [baton], 1, 1, quiet)
+    assert [figure.unit for figure in found.figures] == ["s", "s"]
+    settings = json.loads((tmp_path / "0" / "orchestration_config.json").read_text())["data"]
+    assert (settings["month"], settings["train_months"]) == (3, 1)  # after the first build, a warm-up, a run
+
+
+def test_the_stages_of_other_tools_train_baton_s_model(tmp_path):
+    names = window.write_months(tmp_path / "months", 2)
+    (tmp_path / window.STAGES.name).symlink_to(window.STAGES)
+    for words in (("transform", names[0]), ("transform", names[1]), ("train", "2", *names)):
+        run_once(Command("stage", (sys.executable, window.STAGES.name, *words), folder=tmp_path))
+    history = json.loads((tmp_path / window.RESULT).read_text())
+    assert [len(errors) for errors in history.values()] == [2, 2]
+
+
+def test_other_errors_of_a_sweep_are_not_compared():
+    own = Run(1.0, 1.0, 1.0, json.dumps({"trials": [{"value": 6.60771}, {"value": 7.0}]}))
+    sweep.require_same_errors(own, Run(1.0, 1.0, 1.0, "RMSE: 6.6077\nRMSE: 7.0000\n"))
+    with pytest.raises(CommandFailed, match="different models"):
+        sweep.require_same_errors(own, Run(1.0, 1.0, 1.0, "RMSE: 6.6078\nRMSE: 7.0000\n"))
 
 
 def test_bytes_are_measured_beside_a_plain_copy_and_digest():

@@ -349,6 +349,11 @@ def test_the_page_opens_without_a_network(folder: Path, baton: Command) -> None:
     assert page.count("Plotly.newPlot") == 3
     assert re.findall(r'<(?:script|link)[^>]+(?:src|href)="', page) == []
     assert "baton run --depth=5" in page
+    (folder / ended.facts["Page"]).write_text(page + "kept")
+    baton("sweep", "--no-track", *GOAL, *GRID, "--shape", "flat,round")
+    assert (folder / ended.facts["Page"]).read_text() == page + "kept"
+    baton("sweep", "--no-track", *GOAL, "--depth", "4,5", "--rate", "0.1:0.3:0.1", "--shape", "flat,round")
+    assert not (folder / ended.facts["Page"]).read_text().endswith("kept")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ def write_page(
     objective: Objective,
     command: str,
 ) -> None:
-    """Write a page that opens without a network.
+    """Write a page that opens without a network, unless it is there already.
 
     Parameters
     ----------
@@ -54,6 +55,18 @@ def write_page(
     ExtraMissing
         If Optuna or plotly, which draw it, is not installed.
     """
+    best = best_of(trials, objective)
+    table = "".join(
+        _row(trial, spaces, objective, is_best=trial is best) for trial in ranked(trials, objective)
+    )
+    heads = ["trial", str(objective), *(space.leaf.name for space in spaces), ""]
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
+    shown = f"<p>The best trial:</p><pre>{html.escape(command)}</pre>"
+    rows = f"<table><tr>{head}</tr>{table}</table>"
+    digest = hashlib.sha256(f"{title}{shown}{rows}".encode()).hexdigest()
+    begin = f"<!doctype html><html lang=en><meta charset=utf-8><meta name=baton-sweep content={digest}>"
+    if _begins_with(path, begin):
+        return
     try:
         figures = _figures(trials, spaces, objective)
     except ImportError:
@@ -61,20 +74,21 @@ def write_page(
     parts = [
         figure.to_html(full_html=False, include_plotlyjs=number == 0) for number, figure in enumerate(figures)
     ]
-    best = best_of(trials, objective)
-    table = "".join(
-        _row(trial, spaces, objective, is_best=trial is best) for trial in ranked(trials, objective)
-    )
-    heads = ["trial", str(objective), *(space.leaf.name for space in spaces), ""]
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
     page = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
-        f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1>"
-        f"<p>The best trial:</p><pre>{html.escape(command)}</pre>"
-        f"{''.join(parts)}<table><tr>{head}</tr>{table}</table></html>"
+        f"{begin}<title>{html.escape(title)}</title><style>{_STYLE}</style><h1>{html.escape(title)}</h1>"
+        f"{shown}{''.join(parts)}{rows}</html>"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, page.encode())
+
+
+def _begins_with(path: Path, begin: str) -> bool:
+    """Whether a file exists and begins with a text."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(len(begin)) == begin
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def ranked(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
