@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 INSTALL = VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes --compile-bytecode
 DEMO_DIR ?= demo
 
-.PHONY: help demo test quick lint types docs bench check long faults audit lock clean
+.PHONY: help demo test quick lint types docs bench check long faults versions audit lock clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
@@ -71,6 +71,9 @@ long: $(VENV)/all.stamp  ## Run the tests that take minutes
 
 faults: $(VENV)/all.stamp  ## Run the tests of faults, long ones too, and record how each ended in the docs
 	$(BIN)/python -m pytest -m fault -p tests.record_faults --record-faults docs/explanation/faults.json; ended=$$?; $(BIN)/python docs/generate.py; exit $$ended
+
+versions: $(VENV)/all.stamp  ## Try the ends of the supported ranges of Airflow and Prefect, and record them in the docs
+	BATON_RECORD_VERSIONS=1 $(BIN)/python -m pytest -m long tests/install/test_versions.py; ended=$$?; $(BIN)/python docs/generate.py; exit $$ended
 
 audit: $(VENV)/uv.stamp  ## Ask the advisory database about the locked dependencies, where it answers
 	$(BIN)/python requirements/audit.py $(UV)

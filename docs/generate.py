@@ -33,6 +33,7 @@ from baton.core.values import as_plain, as_text, in_words
 
 REFERENCE = Path(__file__).parent / "reference"
 TESTS = Path(__file__).parents[1] / "tests"
+VERSION_RESULTS = REFERENCE / "versions.json"
 FAULT_RESULTS = Path(__file__).parent / "explanation" / "faults.json"
 PIPELINE = "tripduration.pipeline:dag"
 WIDTH = 96
@@ -112,6 +113,7 @@ def pages() -> dict[str, str]:
         "exit-codes.md": NOTE + exit_codes_page(),
         "tasks.md": NOTE + tasks_page(dag),
         "../explanation/faults.md": NOTE + faults_page(),
+        "versions.md": NOTE + versions_page(),
     }
 
 
@@ -229,6 +231,37 @@ def tasks_page(dag: Dag) -> str:
             "",
         ]
     return "\n".join(parts)
+
+
+def versions_page() -> str:
+    """Return the page of the versions of orchestrators that tests have tried."""
+    tried = json.loads(VERSION_RESULTS.read_text(encoding="utf-8"))
+    columns = ("apache-airflow", "prefect", "python", "mlflow", "xgboost", "fastapi")
+    rows = [
+        "| {} | {} | {} | `{}` |".format(
+            end, " | ".join(found.get(name, "") for name in columns), found["suite"], found["booster"][:16]
+        )
+        for end, found in tried.items()
+    ]
+    return "\n".join(
+        [
+            "# Versions of Airflow and Prefect",
+            "",
+            "baton runs on Airflow 3.1 to 3.3 and on Prefect from 3.6 on; an older one is refused before a",
+            "run. The extra `all` holds the pair that works in one environment, Airflow 3.3.2 with Prefect",
+            "3.7.7; with `airflow` or `prefect` alone, you can have any other. `make versions` tries the",
+            "ends of both ranges in environments of their own: the suite that every engine must pass, and",
+            "the duration pipeline on the sample, whose artifacts must be those of the engine `simple`.",
+            "It found:",
+            "",
+            f"| | {' | '.join(columns)} | engine suite | booster |",
+            f"|---|{'---|' * len(columns)}---|---|",
+            *rows,
+            "",
+            "Airflow 3.1 knows no factor between the delays of retries, only that they double.",
+            "",
+        ]
+    )
 
 
 def faults_page() -> str:

@@ -170,9 +170,15 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a real Prefect server on 127.0.0.1 and yield the address of its API."""
-    home = tmp_path_factory.mktemp("prefect-server")
+    with serving_prefect(Path(sys.executable), tmp_path_factory.mktemp("prefect-server")) as address:
+        yield address
+
+
+@contextmanager
+def serving_prefect(python: Path, home: Path) -> Iterator[str]:
+    """Serve the Prefect of an environment, given by its Python, and yield the address of its API."""
     port = free_port()
-    words = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    words = [str(python), "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     environ = {
         **os.environ,
         "PREFECT_HOME": str(home),

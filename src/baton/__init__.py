@@ -9,6 +9,7 @@ from baton.core.context import Provenance, TaskContext
 from baton.core.dag import Dag
 from baton.core.parameters import Parameters, flatten, parameter
 from baton.core.period import Period
+from baton.core.secret import Secret
 from baton.core.task import Task, task
 from baton.core.tracker import Champion, ModelRegistry, TrackingRun
 from baton.errors import BatonError, Skip, TaskError
@@ -53,6 +54,7 @@ __all__ = [
     "Provenance",
     "Registered",
     "Scan",
+    "Secret",
     "Skip",
     "Table",
     "Task",

@@ -5,7 +5,7 @@ Nothing here prints or exits: results are return values, events, and exceptions 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,12 @@ from baton.core.reasons import Cause, CauseKind
 from baton.engines.engine import Engine, EngineOptions
 from baton.engines.find import find_engine
 from baton.errors import UsageError
+from baton.runs.alerts import send_alerts
 from baton.runs.execution import Execution, record_run
 from baton.runs.planning import PlannedTask
 from baton.runs.planning import plan as plan_execution
 from baton.runs.project import Project, open_project
-from baton.runs.records import RunRecord, list_runs, read_run
+from baton.runs.records import RunRecord, read_run
 
 if TYPE_CHECKING:
     from baton.runs.backfill import OnePeriod, PeriodPlan, PeriodReport
@@ -44,6 +45,7 @@ __all__ = [
     "plan",
     "plan_backfill",
     "promote",
+    "find_run",
     "read_run",
     "resume",
     "roll_back",
@@ -119,7 +121,9 @@ def run(
 def _run(engine: Engine, execution: Execution, options: EngineOptions) -> RunReport:
     engine.check()
     execution.check()
-    return record_run(execution, lambda: engine.run(execution, options))
+    ended = record_run(execution, lambda followed: engine.run(followed, options))
+    send_alerts(execution, ended)
+    return ended
 
 
 def backfill(
@@ -472,15 +476,50 @@ def logs(project: Project, run: str = "latest") -> tuple[LogLine, ...]:
     UsageError
         If the run does not exist.
     """
-    from baton.runs.logs import read_lines
+    from baton.runs.known import known_lines
 
-    lines, _ = read_lines(project.home, read_run(project.home, run).run_id)
-    return tuple(lines)
+    return tuple(known_lines(project, find_run(project, run).run_id))
 
 
-def status(project: Project, limit: int = 10) -> tuple[RunRecord, ...]:
-    """Return the latest runs of the project, newest first."""
-    return list_runs(project.home, limit)
+def status(
+    project: Project, limit: int = 10, warn: Callable[[str], object] = lambda _: None
+) -> tuple[RunRecord, ...]:
+    """Return the latest runs of the project, newest first, also those of machines that share its store.
+
+    Parameters
+    ----------
+    project : Project
+        As returned by `open_project`.
+    limit : int
+        How many.
+    warn : callable
+        Receives a message if the runs of other machines cannot be read.
+    """
+    from baton.runs.known import known_runs
+
+    return known_runs(project, limit, warn)
+
+
+def find_run(project: Project, run: str = "latest") -> RunRecord:
+    """Return the record of a run, also of one on a machine that shares the project's store.
+
+    Parameters
+    ----------
+    project : Project
+        As returned by `open_project`.
+    run : str
+        The run's id, or its id in Airflow, Prefect or MLflow; ``"latest"`` is this machine's latest run.
+
+    Raises
+    ------
+    UsageError
+        If no such run is known.
+    StoreError, Unavailable
+        If the runs of other machines cannot be read.
+    """
+    from baton.runs.known import known_run
+
+    return known_run(project, run)
 
 
 def models(project: Project, name: str | None = None) -> tuple[ModelVersion, ...]:

@@ -67,7 +67,7 @@ import importlib.metadata as metadata, sys
 
 found = metadata.version
 def version(name):
-    if name == "apache-airflow":
+    if name.startswith("apache-airflow"):
         raise metadata.PackageNotFoundError(name)
     return found(name)
 metadata.version = version

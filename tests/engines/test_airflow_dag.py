@@ -91,6 +91,8 @@ def airflow_home(project, tmp_path_factory):
         "pooled = airflow_dag(folder, options={'pipeline': 'pooled:dag'})\n"
         "hooked = airflow_dag(folder, dag_id='hooked', on_failure_callback=print)\n"
         "typed = airflow_dag(folder, options={'pipeline': 'every_type:dag', 'months': (3, 4)})\n"
+        "joined = airflow_dag(folder, dag_id='joined', default_args={'priority_weight': 7},"
+        " params={'ticket': 'none'})\n"
     )
     return home
 
@@ -167,6 +169,27 @@ def test_every_step_has_another_attempt_for_a_lost_worker(loaded):
     ]
     assert {entry["retries"] for entry in found} == {1, 2}
     assert retries["duration"]["train"]["retries"] == 1  # none is declared
+
+
+def test_default_args_and_params_of_the_file_are_added(loaded):
+    train = tasks_of(loaded["dags"]["joined"])["train"]
+    assert (train["priority_weight"], train["owner"]) == (7, "baton")
+    params = dict(loaded["dags"]["joined"]["dag"]["params"])
+    assert {"ticket", "year", "month"} <= set(params)
+
+
+def test_each_dag_has_assets_of_its_own(loaded):
+    found = [tasks_of(loaded["dags"][name])["deploy"]["outlets"] for name in ("duration", "joined")]
+    assert [json.dumps(outlets).count("baton://joined/deploy") for outlets in found] == [0, 1]
+
+
+def test_a_param_of_the_file_that_the_pipeline_has_is_refused_by_name(project, tmp_path):
+    (tmp_path / "both.py").write_text(
+        "from baton.engines.airflow.dag import airflow_dag\n"
+        f"dag = airflow_dag({str(project)!r}, params={{'month': 3}})\n"
+    )
+    ((_, error),) = load(tmp_path, tmp_path)["errors"].items()
+    assert "params has 'month', which is a parameter of the pipeline" in error
 
 
 CELERY = {"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"}

@@ -19,6 +19,7 @@ import pytest
 
 from baton.engines.airflow.environment import environment
 from baton.engines.airflow.server import _PASSWORDS
+from baton.engines.prefect.flow import _GENERATED
 from baton.engines.prefect.logs import _is_not_thread_warning
 
 OURS = Path(__file__).parents[2] / "src" / "baton"
@@ -46,8 +47,8 @@ AIRFLOW = [
     ("cadwyn.route_generation:_DELETED_ROUTE_TAG", "engines/airflow/local.py"),
     ("airflow.utils.db:upgradedb", "engines/airflow/environment.py"),
     ("airflow.sdk.configuration:conf.get_mandatory_value", "engines/airflow/dag.py"),
-    ("airflow.sdk.exceptions:AirflowTaskTimeout", "engines/airflow/operators.py"),
-    ("airflow.sdk.exceptions:AirflowRescheduleException", "engines/airflow/operators.py"),
+    ("airflow.sdk.exceptions:AirflowTaskTimeout", "engines/airflow/sdk.py"),
+    ("airflow.sdk.exceptions:AirflowRescheduleException", "engines/airflow/sdk.py"),
 ]
 
 # Airflow reads its variables when it is imported, so that it is looked into in a process of its own.
@@ -98,6 +99,12 @@ def test_prefects_console_handler_is_known_by_its_module() -> None:
     handlers = pytest.importorskip("prefect.logging.handlers")
     assert issubclass(handlers.PrefectConsoleHandler, logging.StreamHandler)
     assert handlers.PrefectConsoleHandler.__module__.startswith("prefect.")
+
+
+def test_names_that_prefect_makes_up_are_told_from_those_of_people() -> None:
+    names = pytest.importorskip("prefect.utilities.names")
+    assert all(_GENERATED.fullmatch(names.generate_slug(2)) for _ in range(200))
+    assert not any(map(_GENERATED.fullmatch, ("nightly", "Retrain January", "retrain-2021-01", "a-b-c")))
 
 
 def test_prefects_warning_of_threads_begins_as_before() -> None:

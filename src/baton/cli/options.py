@@ -127,7 +127,7 @@ def forced_tasks(project: Project, targets: Sequence[str], forced: Sequence[str]
 
 def project_from(ctx: click.Context, options: dict[str, str]) -> Project:
     """Open the project that a command's options describe."""
-    from baton.runs.project import open_project
+    from baton.runs.project import open_project, project_above
 
     folder = _expanded(ctx.params.pop("project_path", None))
     config = _expanded(ctx.params.pop("config_path", None))
@@ -138,6 +138,11 @@ def project_from(ctx: click.Context, options: dict[str, str]) -> Project:
     if folder is not None:
         os.chdir(folder)  # paths in options are relative to the project, as with make -C and git -C
     project = open_project(config=config, options=options)
+    above = project_above(project)
+    if above is not None:
+        output.say(
+            f"a new project begins in this folder; the one in {above} is not used (to use it: -C {above})"
+        )
     for warning in project.configuration.warnings:
         output.say(f"warning: {warning}")
     return project

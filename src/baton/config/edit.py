@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from baton.config import file
-from baton.config.resolve import Configuration, resolve
+from baton.config.resolve import Configuration, resolve, shown
 from baton.config.settings import all_settings
 from baton.core.parameters import Leaf, Parameters, leaves
 from baton.core.values import as_plain, read_path, typed
@@ -63,7 +63,7 @@ class ConfigurationFile:
             try:
                 changes[known[name]] = typed(known[name].type, value, from_text=False)
             except ValueError as error:
-                problems.append(f"{known[name].key} cannot be {value!r}: {error}")
+                problems.append(f"{known[name].key} cannot be {shown(known[name], value)}: {error}")
         if problems:
             raise SettingsError(problems, "show all keys with: baton config show")
         self._changes.update(changes)

@@ -13,7 +13,8 @@ from baton.config import environment, file
 from baton.config.settings import Settings, all_settings, read_reference
 from baton.core.addresses import without_secrets_in_addresses
 from baton.core.parameters import Leaf, Parameters, build, leaves, value_of
-from baton.core.values import as_plain, in_plain_words, typed
+from baton.core.secret import HIDDEN
+from baton.core.values import as_plain, in_plain_words, is_secret, typed
 from baton.errors import SettingsError, nearest
 
 Declared = TypeVar("Declared", bound=Parameters)
@@ -140,7 +141,7 @@ def resolve(
             origins[leaf.key] = origin
         except ValueError as error:
             where = f"{origin.place}: {leaf.key}" if origin.source == "file" else origin.place
-            problems.append(f"{where} cannot be {_shown(given)}: {error}")
+            problems.append(f"{where} cannot be {shown(leaf, given)}: {error}")
 
     def add_file(content: Mapping[str, Any], place: str, known_elsewhere: Callable[[str], bool]) -> None:
         for key, given in file.leaves_of(content, frozenset(by_path)):
@@ -210,12 +211,15 @@ def convert_one(leaf: Leaf, text: str) -> Any:
         raise SettingsError([in_plain_words(error)], "show all values with: baton config show") from error
     except ValueError as error:
         raise SettingsError(
-            [f"{leaf.key} cannot be {_shown(text)}: {error}"],
+            [f"{leaf.key} cannot be {shown(leaf, text)}: {error}"],
             "show all values with: baton config show",
         ) from error
 
 
-def _shown(given: Any) -> str:
+def shown(leaf: Leaf, given: Any) -> str:
+    """Return a value that does not fit in a form to show."""
+    if is_secret(leaf.type):
+        return HIDDEN  # somebody may have written the secret itself
     text = without_secrets_in_addresses(repr(given))
     return text if len(text) <= 60 else text[:57] + "..."
 

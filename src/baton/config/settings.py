@@ -10,6 +10,7 @@ import msgspec
 
 from baton.core.addresses import is_address, without_secrets_in_addresses
 from baton.core.parameters import Parameters, parameter
+from baton.core.secret import Secret
 from baton.core.values import read_path
 
 
@@ -104,12 +105,23 @@ class BatonSettings(Parameters, frozen=True):
         _read_folder(self, "baton", "store", address=True)
 
 
+class NotifySettings(Parameters, frozen=True):
+    """Who is told how a run ended: addresses of Apprise, which are secrets, by their places."""
+
+    on_failure: Annotated[tuple[Secret, ...], parameter("where to send an alert when a run fails")] = ()
+    on_success: Annotated[tuple[Secret, ...], parameter("where to send an alert when a run succeeds")] = ()
+    on_deploy: Annotated[
+        tuple[Secret, ...], parameter("where to send an alert when a model is deployed")
+    ] = ()
+
+
 class Settings(Parameters, frozen=True):
     """The settings that apply to every engine."""
 
     mlflow: MlflowSettings = MlflowSettings()
     artifacts: ArtifactsSettings = ArtifactsSettings()
     baton: BatonSettings = BatonSettings()
+    notify: NotifySettings = NotifySettings()
 
 
 ENGINE_SETTINGS = {"prefect": "baton.engines.prefect.settings:PrefectSettings"}

@@ -26,6 +26,13 @@ class RunNoted(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
+class RunKnownAs(msgspec.Struct, frozen=True, tag=True):
+    """The run has an identifier in another system, such as ``"prefect"``."""
+
+    system: str
+    identifier: str
+
+
 class TaskStarted(msgspec.Struct, frozen=True, tag=True):
     """A task is about to be called (not sent for a cached task)."""
 
@@ -75,6 +82,7 @@ class RunFinished(msgspec.Struct, frozen=True, tag=True):
 Event = (
     RunStarted
     | RunNoted
+    | RunKnownAs
     | TaskStarted
     | TaskProgressed
     | TaskLogged

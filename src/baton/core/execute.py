@@ -22,11 +22,20 @@ from baton.core.argument import Argument
 from baton.core.artifact import Artifact, Kind
 from baton.core.context import Provenance, TaskContext
 from baton.core.effect_scope import EffectScope
-from baton.core.events import Event, Reporter, TaskFinished, TaskLogged, TaskStarted, ignore_events
+from baton.core.events import (
+    Event,
+    Reporter,
+    TaskFinished,
+    TaskLogged,
+    TaskProgressed,
+    TaskStarted,
+    ignore_events,
+)
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.parameters import value_of
 from baton.core.pruning import Bar, Curve
 from baton.core.reasons import Cause
+from baton.core.secret import hide
 from baton.core.task import AnyTask
 from baton.core.tracebacks import formatted, place_of, summary_of, text_of
 from baton.core.tracker import TrackingRun
@@ -260,6 +269,7 @@ def execute_task(
         The end of this attempt, including anything the task raised; only an interrupt propagates.
     """
     began = time.perf_counter()
+    run = replace(run, report=_without_secrets(run.report))
     if attempt > 1:
         run = replace(run, report=_in_attempt(attempt, run.report))
     try:
@@ -272,7 +282,31 @@ def execute_task(
         if type(error).__name__ != _PANIC:
             raise
         report = TaskReport(task.name, Outcome.FAILED, failure=describe(error))
-    return replace(report, duration_s=time.perf_counter() - began, attempts=attempt)
+    return replace(_hidden(report), duration_s=time.perf_counter() - began, attempts=attempt)
+
+
+def _without_secrets(report: Reporter) -> Reporter:
+    """Return a reporter that hides the secrets that tasks have read in what they say."""
+
+    def emit(event: Event) -> None:
+        if isinstance(event, TaskLogged | TaskProgressed):
+            event = msgspec.structs.replace(event, message=hide(event.message))
+        report(event)
+
+    return emit
+
+
+def _hidden(report: TaskReport) -> TaskReport:
+    """Return a report without the secrets that tasks have read."""
+    failure = report.failure
+    if failure is not None:
+        failure = replace(
+            failure,
+            message=hide(failure.message),
+            hint=hide(failure.hint),
+            traceback=hide(failure.traceback),
+        )
+    return replace(report, failure=failure, reason=hide(report.reason))
 
 
 def _in_attempt(number: int, report: Reporter) -> Reporter:
@@ -435,7 +469,7 @@ def _compute(
         outputs,
         reason,
         time.perf_counter() - began,
-        facts=tuple(context.facts),
+        facts=tuple((label, hide(value)) for label, value in context.facts),
         key=decision.key,
         unremembered="; ".join(unremembered),
         products=tuple(str(path) for path in context.products),

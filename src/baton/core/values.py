@@ -24,6 +24,7 @@ import msgspec
 from msgspec import inspect as known
 
 from baton.core.addresses import address_of
+from baton.core.secret import Secret
 from baton.errors import nearest
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -54,7 +55,9 @@ _WORDS: dict[type, tuple[str, str]] = {
 }
 """The name of a type, and what is expected if a value does not fit."""
 
-USABLE = "bool, int, float, str, Path, date, datetime, time, Literal, an enum, or a list or tuple of these"
+USABLE = (
+    "bool, int, float, str, Path, date, datetime, time, Literal, an enum, Secret, or a list or tuple of these"
+)
 
 
 def why_unusable(annotation: Any) -> str:
@@ -67,7 +70,7 @@ def why_unusable(annotation: Any) -> str:
     if items is None:
         items = [kind]
     wrong = [
-        one for one in items if not isinstance(one, _SCALARS) and not _choices(one) and not _is_path(one)
+        one for one in items if not isinstance(one, _SCALARS) and not _choices(one) and not _is_custom(one)
     ]
     if any(isinstance(one, known.StructType) for one in wrong):
         return "a group's type must be its class alone"
@@ -109,7 +112,7 @@ def typed(annotation: Any, given: Any, *, from_text: bool) -> Any:
             return None
         if isinstance(given, str) and from_text:
             given = _read(kind, given)
-        value = msgspec.convert(given, annotation, dec_hook=_convert_path)
+        value = msgspec.convert(given, annotation, dec_hook=_convert_custom)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
     except msgspec.ValidationError as error:
@@ -129,6 +132,8 @@ def as_plain(value: Any) -> Any:
             return as_plain(value.value)
         case PurePath():
             return address_of(value)
+        case Secret():
+            return str(value)
         case datetime.datetime() | datetime.date() | datetime.time():
             return value.isoformat()
         case list() | tuple():
@@ -168,6 +173,12 @@ def choices(annotation: Any) -> tuple[str, ...]:
 def is_list(annotation: Any) -> bool:
     """Whether a parameter holds several values."""
     return _items(_known(annotation).kind) is not None
+
+
+def is_secret(annotation: Any) -> bool:
+    """Whether a parameter is a secret, or holds some."""
+    kind = _known(annotation).kind
+    return any(map(_is_secret, _items(kind) or [kind]))
 
 
 def in_words(annotation: Any) -> str:
@@ -310,8 +321,12 @@ def _choices(found: known.Type) -> dict[str, Any]:
     return texts if len(texts) == len(values) else {}
 
 
-def _is_path(found: known.Type) -> bool:
-    return isinstance(found, known.CustomType) and found.cls is Path
+def _is_custom(found: known.Type) -> bool:
+    return isinstance(found, known.CustomType) and found.cls in (Path, Secret)
+
+
+def _is_secret(found: known.Type) -> bool:
+    return isinstance(found, known.CustomType) and found.cls is Secret
 
 
 def _named(found: known.Type) -> str:
@@ -323,11 +338,14 @@ def _named(found: known.Type) -> str:
     signs = (("at least", "ge"), ("more than", "gt"), ("at most", "le"), ("less than", "lt"))
     limits = ((word, getattr(found, sign, None)) for word, sign in signs)
     bounds = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
-    return ", ".join([_WORDS[type(found)][0], *bounds])
+    name = "place of a secret" if _is_secret(found) else _WORDS[type(found)][0]
+    return ", ".join([name, *bounds])
 
 
 def _placeholder(found: known.Type) -> str:
     texts = _choices(found)
+    if _is_secret(found):
+        return "PLACE"
     named = {
         known.IntType: "INTEGER",
         known.FloatType: "NUMBER",
@@ -409,7 +427,9 @@ def _example(items: Sequence[known.Type]) -> str:
     return "1,2" if items and isinstance(items[0], known.IntType | known.FloatType) else "a,b"
 
 
-def _convert_path(cls: type, given: Any) -> Any:
+def _convert_custom(cls: type, given: Any) -> Any:
+    if cls is Secret and isinstance(given, str):
+        return Secret(given)
     if cls is not Path or not isinstance(given, str) or not given:
         raise ValueError("expected a path")
     return Path(read_path(given))

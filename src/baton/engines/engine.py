@@ -5,8 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from baton.core.dag import Dag
 from baton.core.outcome import RunReport
+from baton.core.parameters import leaves
+from baton.errors import InvalidPipeline
 from baton.runs.execution import Execution
+
+USE_CACHE, FORCE = "use_cache", "force"
+"""Fields of an orchestrator's form that say how to run, besides the pipeline's parameters."""
+
+
+def refuse_taken_fields(dag: Dag, orchestrator: str) -> None:
+    """Refuse a pipeline with parameters that have the names of these fields.
+
+    Raises
+    ------
+    InvalidPipeline
+        If there are any.
+    """
+    taken = [leaf.name for leaf in leaves(dag.parameters) if leaf.name in (USE_CACHE, FORCE)]
+    if taken:
+        raise InvalidPipeline(
+            dag.name,
+            [f"parameter '{name}' has a name that baton reserves in {orchestrator}" for name in taken],
+        )
 
 
 @dataclass(frozen=True, slots=True)

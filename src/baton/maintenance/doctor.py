@@ -106,10 +106,17 @@ def _store(project: Project) -> str:
 
 def _mlflow(project: Project) -> str:
     from baton.core.addresses import without_secrets
+    from baton.tracking.moved import elsewhere
 
     tracker = project.tracker(project.configuration.settings.baton.engine)
     tracker.check()
     tracker.client.search_experiments(max_results=1)
+    lost = elsewhere(tracker.local_database) if tracker.local_database is not None else []
+    if lost:
+        raise CheckFailed(
+            f"MLflow's artifacts are not where its records say: {lost[0]} does not exist",
+            "move them back, or delete these experiments: baton ui",
+        )
     return without_secrets(tracker.uri)
 
 

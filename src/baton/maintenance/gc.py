@@ -68,9 +68,9 @@ class Garbage:
 
     Parameters
     ----------
-    entries, effects, objects, texts, leftovers : tuple of FileState
-        In the store; `effects` are records of effects, `texts` are sources of code and the files that
-        name each task's latest entry.
+    entries, effects, runs, objects, texts, leftovers : tuple of FileState
+        In the store; `effects` are records of effects, `runs` those of runs that machines share, `texts` are
+        sources of code and the files that name each task's latest entry.
     copies : tuple of FileState
         In the local cache of a remote store.
     local : mapping of str to tuple of FileState
@@ -79,6 +79,7 @@ class Garbage:
 
     entries: tuple[FileState, ...]
     effects: tuple[FileState, ...]
+    runs: tuple[FileState, ...]
     objects: tuple[FileState, ...]
     texts: tuple[FileState, ...]
     leftovers: tuple[FileState, ...]
@@ -91,6 +92,7 @@ class Garbage:
         return {
             "entries": self.entries,
             "effects": self.effects,
+            "runs": self.runs,
             "objects": self.objects,
             "texts": self.texts,
             "leftovers": self.leftovers,
@@ -125,6 +127,7 @@ def find_garbage(store: Store, home: Path, rule: Rule) -> Garbage:
     return Garbage(
         entries=tuple(found.entries[name] for name in sorted(forgotten | malformed) if name in found.entries),
         effects=tuple(old),
+        runs=tuple(_old_runs(store, rule)),
         objects=objects,
         texts=tuple(_texts(store, records, read, forgotten | malformed, found, rule)),
         leftovers=tuple(stopped_writers(found.leftovers, rule.now)),
@@ -144,6 +147,7 @@ def find_everything(store: Store, home: Path) -> Garbage:
     return Garbage(
         entries=tuple(found.entries.values()),
         effects=tuple(store.effects.files()),
+        runs=(),  # what happened is no cache
         objects=tuple(found.objects.values()),
         texts=(*found.texts.values(), *found.latest.values()),
         leftovers=found.leftovers,
@@ -155,7 +159,7 @@ def find_everything(store: Store, home: Path) -> Garbage:
 def remove_garbage(store: Store, home: Path, garbage: Garbage) -> None:
     """Delete what `find_garbage` returned, entries first; keep what is referenced by now."""
     store.index.remove(file.name for file in garbage.entries)
-    store.objects.place.remove(file.name for file in garbage.effects)
+    store.objects.place.remove(file.name for file in (*garbage.effects, *garbage.runs))
     for folder, files in garbage.local.items():
         for file in files:
             path = home / folder / file.name
@@ -214,6 +218,15 @@ def _old_effects(store: Store, files: Iterable[FileState], rule: Rule) -> list[F
     records = store.effects.records(old)
     used = {name: used_at(one.work, rule) for name, one in records.items() if one.work is not None}
     return [file for file in old if rule.now - used.get(file.name, 0.0) > limit_s]
+
+
+def _old_runs(store: Store, rule: Rule) -> Iterator[FileState]:
+    """Yield the shared records and logs of runs to delete because of their age."""
+    if rule.older_than_s is not None and rule.busy_since is None:
+        limit_s = max(rule.older_than_s, KEPT_FOR_S)
+        yield from (
+            file for file in store.objects.place.files("runs") if rule.now - file.modified_at > limit_s
+        )
 
 
 def _referred(

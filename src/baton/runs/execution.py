@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,11 +22,15 @@ from baton.core.outcome import RunReport
 from baton.core.parameters import flatten_plain
 from baton.core.pruning import Bar
 from baton.core.reasons import Cause, CauseKind
+from baton.core.secret import Secret
 from baton.core.values import as_plain
 from baton.errors import Unavailable
+from baton.runs.alerts import require_alerts
 from baton.runs.logs import kept
+from baton.runs.progress import Progress
 from baton.runs.project import Project, open_project
 from baton.runs.records import RunRecord, running, write_run
+from baton.runs.shared import SharedPart
 from baton.runs.started_from import StartedFrom
 
 if TYPE_CHECKING:
@@ -251,15 +255,21 @@ class Execution:
             If one of them cannot be used.
         SettingsError
             If the tracker's address can never work.
+        ExtraMissing
+            If alerts are to be sent, but Apprise is not installed.
         UsageError
-            If a local file or folder that the pipeline reads does not exist.
+            If a local file or folder that the pipeline reads does not exist, or a secret is not set.
         """
         self.project.require_writable()
         if self.is_tracked:
             self.tracker.check()
         self.project.store.objects.check()
         self.effect_scope.folder.keep()
+        require_alerts(self)
         for task in self.dag.tasks:
+            for value in self.task_run.seen_by(task).values():
+                for secret in _secrets_in(value):
+                    secret.require()
             if task.external is not None:
                 self.project.store.require_external(task, self.task_run.seen_by(task))
 
@@ -275,6 +285,18 @@ class Execution:
         return self.tracking_run.run_id
 
 
+def _secrets_in(value: Any) -> Iterator[Secret]:
+    """Yield the secrets in a parameter, a list or a group."""
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _secrets_in(one)
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _secrets_in(getattr(value, name))
+
+
 def _without_secrets(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_secrets(one) for one in value]
@@ -287,21 +309,44 @@ def _new_run_id() -> str:
     return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 100:04d}{os.urandom(1).hex()}"
 
 
-def record_run(execution: Execution, run: Callable[[], RunReport]) -> RunReport:
-    """Run an execution and record it: as running, then how it ended or was interrupted."""
+def record_run(execution: Execution, run: Callable[[Execution], RunReport]) -> RunReport:
+    """Run an execution and record it: as running, with its tasks as they go, then how it ended.
+
+    Parameters
+    ----------
+    execution : Execution
+        The execution.
+    run : callable
+        Runs the execution that it is given: the same one, whose events are followed.
+    """
     home = execution.project.home
-    record = RunRecord.begin(execution.task_run, execution.targets, execution.started_from)
-    with running(home, record):
+    begun = RunRecord.begin(execution.task_run, execution.targets, execution.started_from)
+    with running(home, begun), Progress(begun, home, _shared(execution)) as progress:
+        followed = replace(execution, report=progress.following(execution.report))
         names = tuple(task.name for task in execution.dag.order)
-        execution.report(
+        followed.report(
             RunStarted(execution.run_id, execution.dag.name, execution.engine, execution.targets, names)
         )
         try:
-            ended = run()
+            ended = run(followed)
         except BaseException as error:
+            record = progress.record
+            left = record.given_up() if isinstance(error, Exception) else record.interrupted()
+            progress.end(left)
             with contextlib.suppress(Unavailable):  # the error that ended the run matters more
-                write_run(home, record.given_up() if isinstance(error, Exception) else record.interrupted())
+                write_run(home, left)
             raise
-        write_run(home, record.ended(ended))
-        execution.report(RunFinished(ended))
+        record = progress.record.ended(ended)
+        progress.end(record)
+        write_run(home, record)
+        followed.report(RunFinished(ended))
         return ended
+
+
+def _shared(execution: Execution) -> SharedPart | None:
+    """Return the part of the run's record in the store; None for a store of this folder alone."""
+    objects, home = execution.project.store.objects, execution.project.home.absolute()
+    own = objects.local_folder("")
+    if own is not None and own.absolute().is_relative_to(home):
+        return None
+    return SharedPart(objects, execution.run_id)

@@ -39,6 +39,13 @@ class LogLine(msgspec.Struct, frozen=True):
     attempt: int = 1
 
 
+def line_of(event: TaskLogged) -> LogLine:
+    """Return the line of an event of now, without secrets."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    text = event.message.encode(errors="backslashreplace").decode()  # for names of files that are not text
+    return LogLine(now, event.task, without_secrets_in(text), event.attempt)
+
+
 def kept(report: Reporter, home: Path, run_id: str) -> Reporter:
     """Return a reporter that also keeps the lines that tasks log.
 
@@ -63,23 +70,21 @@ def read_lines(home: Path, run_id: str, start: int = 0) -> tuple[list[LogLine], 
     except OSError:
         return [], start
     whole = content[: content.rfind(b"\n") + 1]
-    return list(_decoded(whole)), start + len(whole)
+    return list(decoded_lines(whole)), start + len(whole)
 
 
-def _decoded(content: bytes) -> Iterator[LogLine]:
+def decoded_lines(content: bytes) -> Iterator[LogLine]:
+    """Yield the lines in the content of a file; leave out what is malformed."""
     for line in _START_OF_LINE.split(content):
         with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):  # half a line, from a full disk
             yield msgspec.json.decode(line, type=LogLine)
 
 
 def _append(path: Path, event: TaskLogged) -> None:
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    text = event.message.encode(errors="backslashreplace").decode()  # for names of files that are not text
-    line = LogLine(now, event.task, without_secrets_in(text), event.attempt)
     path.parent.mkdir(parents=True, exist_ok=True)
     opened = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(opened, msgspec.json.encode(line) + b"\n")
+        os.write(opened, msgspec.json.encode(line_of(event)) + b"\n")
     finally:
         os.close(opened)
 

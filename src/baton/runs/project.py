@@ -299,6 +299,17 @@ def open_project(
     return Project(place.folder, configuration, dag, elements)
 
 
+def project_above(project: Project) -> Path | None:
+    """Return the closest folder above with a project, if the project's own folder has none yet."""
+    if project.home.exists() or project.configuration.path.exists():
+        return None
+    return next((folder for folder in project.folder.parents if _has_project(folder)), None)
+
+
+def _has_project(folder: Path) -> bool:
+    return (folder / BatonSettings().home).is_dir() or (folder / file.DEFAULT_NAME).is_file()
+
+
 def find_pipeline(
     *,
     folder: Path | None = None,

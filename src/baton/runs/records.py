@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import platform
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import msgspec
 from baton.core.execute import TaskRun
 from baton.core.files import write_atomically
 from baton.core.liveness import at_work, is_at_work
-from baton.core.outcome import RunReport
+from baton.core.outcome import RunReport, TaskReport
 from baton.core.parameters import flatten_plain
 from baton.core.records import decode_record
 from baton.errors import Unavailable, UsageError, nearest
@@ -26,6 +27,10 @@ from baton.runs.started_from import StartedFrom
 _IN_PROGRESS = ".lock"
 """Suffix of the file that marks a run as in progress, see `baton.core.liveness`."""
 
+RUNNING = "running"
+INTERRUPTED = "interrupted"
+"""Outcomes of tasks that have not ended."""
+
 _SETTLED_NS = 50_000_000
 """After this time, a change of a folder is certain to change its time."""
 _LOOK_BACK = 20
@@ -33,7 +38,11 @@ _LOOK_BACK = 20
 
 
 class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """How one task of a run ended; `duration_s` in seconds, the rest as in `TaskReport`."""
+    """How one task of a run ended; `duration_s` in seconds, the rest as in `TaskReport`.
+
+    The outcome of a task that has not ended is `RUNNING`, or `INTERRUPTED`.  `started_at` is UTC in ISO 8601,
+    empty if it did not start.
+    """
 
     task: str
     outcome: str
@@ -47,12 +56,37 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     unremembered: str = ""
     products: list[str] = []
+    started_at: str = ""
+
+    @classmethod
+    def of(cls, report: TaskReport, started_at: str = "") -> TaskRecord:
+        """Return the record of a task that ended."""
+        return cls(
+            task=report.task,
+            outcome=report.outcome.value,
+            reason=report.reason,
+            duration_s=report.duration_s,
+            attempts=report.attempts,
+            message=report.failure.message if report.failure else "",
+            hint=report.failure.hint if report.failure else "",
+            traceback=report.failure.traceback if report.failure else "",
+            outputs={name: artifact.as_dict() for name, artifact in report.outputs.items()},
+            key=report.key,
+            unremembered=report.unremembered,
+            products=list(report.products),
+            started_at=started_at,
+        )
+
+    def interrupted(self) -> TaskRecord:
+        """Return the record of a task whose process is gone, if it had not ended."""
+        return msgspec.structs.replace(self, outcome=INTERRUPTED) if self.outcome == RUNNING else self
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One run: what was requested and how it ended; times are UTC in ISO 8601.
 
-    `commit`, `dirty` and `user` are as in `StartedFrom`.
+    `commit`, `dirty` and `user` are as in `StartedFrom`.  `machine` is the name of the machine that started
+    it, `known_as` its identifiers in other systems, by the system's name.
     """
 
     run_id: str
@@ -70,6 +104,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     commit: str = ""
     dirty: bool = False
     user: str = ""
+    machine: str = ""
+    known_as: dict[str, str] = {}
 
     @classmethod
     def begin(cls, run: TaskRun, targets: tuple[str, ...], started_from: StartedFrom) -> RunRecord:
@@ -86,6 +122,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
             commit=started_from.commit,
             dirty=started_from.dirty,
             user=started_from.user,
+            machine=platform.node(),
         )
 
     def begun_at(self, moment: datetime.datetime) -> RunRecord:
@@ -96,37 +133,23 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     def interrupted(self) -> RunRecord:
         """Return the record of a run that was interrupted."""
-        return msgspec.structs.replace(self, state="interrupted")
+        tasks = [task.interrupted() for task in self.tasks]
+        return msgspec.structs.replace(self, state="interrupted", tasks=tasks)
 
     def given_up(self) -> RunRecord:
         """Return the record of a run that failed because of its engine, the store or a service."""
-        return msgspec.structs.replace(self, state="failed")
+        return msgspec.structs.replace(self.interrupted(), state="failed")
 
     def ended(self, report: RunReport) -> RunRecord:
         """Return the record of a run that finished."""
+        started_at = {task.task: task.started_at for task in self.tasks}
         return msgspec.structs.replace(
             self,
             state="succeeded" if report.is_good else "failed",
             duration_s=report.duration_s,
             tracking_run_id=report.tracking_run_id,
             facts=list(report.facts),
-            tasks=[
-                TaskRecord(
-                    task=task.task,
-                    outcome=task.outcome.value,
-                    reason=task.reason,
-                    duration_s=task.duration_s,
-                    attempts=task.attempts,
-                    message=task.failure.message if task.failure else "",
-                    hint=task.failure.hint if task.failure else "",
-                    traceback=task.failure.traceback if task.failure else "",
-                    outputs={name: artifact.as_dict() for name, artifact in task.outputs.items()},
-                    key=task.key,
-                    unremembered=task.unremembered,
-                    products=list(task.products),
-                )
-                for task in report.tasks
-            ],
+            tasks=[TaskRecord.of(task, started_at.get(task.task, "")) for task in report.tasks],
         )
 
 
@@ -186,6 +209,11 @@ def read_run(home: Path, run_id: str) -> RunRecord:
             f"run '{run_id}' does not exist in {home}{nearest(run_id, names)}", "list them with: baton status"
         )
     return found
+
+
+def has_record(home: Path, run_id: str) -> bool:
+    """Return whether this folder has the record of a run."""
+    return "/" not in run_id and (_folder(home) / f"{run_id}.json").is_file()
 
 
 def has_ended(home: Path, run_id: str) -> bool:

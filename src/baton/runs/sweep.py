@@ -562,7 +562,7 @@ class TrialRunner:
         """Run a trial whose turn this process has, and give the turn back."""
         execution = prepared.execution
         try:
-            return self._ended(prepared, record_run(execution, lambda: self._run(execution)))
+            return self._ended(prepared, record_run(execution, self._run))
         finally:
             self.turns.give_back(prepared.identity)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from baton.core.secret import Secret
 from baton.errors import UsageError
 
 
@@ -25,7 +26,7 @@ def fingerprint(value: Any) -> str:
     ----------
     value : Any
         None, bool, int, float, str, bytes, a date or time, an enum, a path, a `Parameters` struct,
-        or a list, tuple, set or dict of these.
+        or a list, tuple, set or dict of these; or a `Secret`, all of which are alike.
 
     Returns
     -------
@@ -68,6 +69,8 @@ def _encode(value: Any) -> bytes:
             return _tagged(b"bytes", value)
         case datetime.datetime() | datetime.date() | datetime.time():
             return _tagged(type(value).__name__.encode(), value.isoformat().encode())
+        case Secret():
+            return _tagged(b"secret", b"")  # neither the secret nor its place counts
         case PurePath():
             return _tagged(b"path", value.as_posix().encode("utf-8", "surrogatepass"))
         case msgspec.Struct():

@@ -341,6 +341,19 @@ class EngineSuite:
         assert last.is_pruned
         assert last.problem == "pruned after step 2: 3 is worse than 1.5, the median of 5 earlier trials"
 
+    def test_a_secret_is_written_nowhere(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        secret = "unmistakable-words"  # noqa: S105  # made up
+        monkeypatch.setenv("SUITE_TOKEN", secret)
+        report = self.run(tmp_path, "secretive")
+        assert self.value(tmp_path, report, "letters") == len(secret)
+        assert dict(report.facts) == {"logged in with": "(hidden)"}
+        failure = report.of("be_refused").failure
+        assert failure is not None
+        assert "(hidden) of 18 letters is wrong" in failure.message
+        written = {path for path in tmp_path.rglob("*") if path.is_file()}
+        assert written
+        assert [path for path in written if secret.encode() in path.read_bytes()] == []
+
     def test_what_passes_between_tasks_is_small(self, diamond: Made) -> None:
         for artifact in diamond.report.artifacts.values():
             assert len(json.dumps(artifact.as_dict())) < SMALL_BYTES

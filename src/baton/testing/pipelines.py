@@ -16,6 +16,7 @@ from baton import (
     Json,
     Parameters,
     Period,
+    Secret,
     Skip,
     TaskContext,
     TaskError,
@@ -37,6 +38,7 @@ class Chosen(Parameters, frozen=True):
     killed: Annotated[bool, parameter("whether the process is killed once in mid-task")] = False
     notes: Annotated[InputFolder, parameter("folder of texts")] = Path("notes")
     nap_s: Annotated[float, parameter("seconds that a slow task takes", ge=0)] = 0.0
+    token: Annotated[Secret, parameter("a secret")] = Secret("env:SUITE_TOKEN")
 
 
 class Explained(Exception):
@@ -106,6 +108,22 @@ def fit(factor: int, context: TaskContext) -> Json:
     for step in (1, 2, 3):
         context.intermediate(factor / step, step)
     return {"error": factor}
+
+
+@task(outputs="letters")
+def log_in(token: Secret, context: TaskContext) -> Json:
+    """Say a secret wherever a task can say something."""
+    word = token.reveal()
+    context.log(f"logging in with {word}")
+    context.progress(1, 2, f"with {word}")
+    context.fact("logged in with", word)
+    return len(word)
+
+
+@task
+def be_refused(letters: Json, token: Secret) -> Json:
+    """Fail with a message that holds a secret."""
+    raise ValueError(f"{token.reveal()} of {letters} letters is wrong")
 
 
 def _two_from(start: int, step: int) -> list[int]:
@@ -252,3 +270,4 @@ naps = Dag("naps", [nap_one, nap_two], parameters=Chosen)
 timed = Dag("timed", [slow], parameters=Chosen)
 tracked = Dag("tracked", [source, left, right, join, recorded_first, recorded_again], parameters=Chosen)
 fitting = Dag("fitting", [fit], parameters=Chosen)
+secretive = Dag("secretive", [log_in, be_refused], parameters=Chosen)

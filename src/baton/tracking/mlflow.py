@@ -21,6 +21,7 @@ from baton.core.addresses import without_secrets, without_secrets_in_addresses
 from baton.core.tracker import Champion, UnusableModel
 from baton.errors import TaskError, Unavailable
 from baton.tracking.location import database_file, local_database
+from baton.tracking.moved import artifacts_of, follow_move
 from baton.tracking.registry import NONE, version_in_one_line
 from baton.tracking.versions import give_alias
 
@@ -78,6 +79,8 @@ class MlflowTracker:
         """
         from baton.tracking.checks import check_tracking
 
+        if self.local_database is not None:
+            follow_move(self.local_database)
         check_tracking(self.uri, self.experiment)
 
     def get_ready(self) -> None:
@@ -224,6 +227,8 @@ class MlflowTracker:
         database = database_file(self.uri)
         if database is not None:  # MLflow fails if two processes create one at the same time
             make_local_database(database)
+        if self.local_database is not None:
+            follow_move(self.local_database)
         with translated(self.uri):
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
@@ -237,9 +242,7 @@ class MlflowTracker:
         with translated(self.uri):
             found = self.client.get_experiment_by_name(self.experiment)
             if found is None:
-                location = (
-                    (self.local_database.parent / "artifacts").as_uri() if self.local_database else None
-                )
+                location = artifacts_of(self.local_database).as_uri() if self.local_database else None
                 try:
                     return str(self.client.create_experiment(self.experiment, artifact_location=location))
                 except MlflowException:

@@ -82,10 +82,10 @@ def trigger(
     as_json: bool,
 ) -> int:
     """Trigger a run with Airflow's scheduler through its REST API, and follow it."""
-    from baton.engines.airflow.parameters import FORCE, USE_CACHE
     from baton.engines.airflow.rest import AirflowApi
     from baton.engines.airflow.server import address_of, login_of
     from baton.engines.airflow.watch import watch
+    from baton.engines.engine import FORCE, USE_CACHE
 
     project = ctx.obj
     own = address_of(project.home)

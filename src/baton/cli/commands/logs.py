@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     from baton.runs.logs import LogLine
     from baton.runs.project import Project
     from baton.runs.records import RunRecord
-
-_ASK_AGAIN_AFTER_S = 0.5
 
 
 @click.command(cls=ProjectCommand)
@@ -34,10 +30,11 @@ def command(ctx: click.Context, run: str, task: str | None, follow: bool, as_jso
     A group or a task with elements stands for all its tasks.
     """
     from baton import api
+    from baton.runs.known import known_lines
 
     project: Project = ctx.obj
     try:
-        record = api.read_run(project.home, run)
+        record = api.find_run(project, run)
     except UsageError as error:
         if task is None and run in project.dag.target_names:
             raise UsageError(error.message, f"name the run first: baton logs latest {run}") from error
@@ -45,7 +42,7 @@ def command(ctx: click.Context, run: str, task: str | None, follow: bool, as_jso
     wanted = None if task is None else _named(task, record, project)
     lines = (
         line
-        for line in _lines(project, record.run_id, follow=follow)
+        for line in known_lines(project, record.run_id, follow=follow)
         if wanted is None or line.task in wanted
     )
     if as_json:
@@ -56,26 +53,12 @@ def command(ctx: click.Context, run: str, task: str | None, follow: bool, as_jso
         seen = True
         output.show_data(_shown(line))
     if not seen:
-        output.say(_why_nothing(task, api.read_run(project.home, record.run_id)))
+        output.say(_why_nothing(task, api.find_run(project, record.run_id)))
 
 
 def _shown(line: LogLine) -> str:
     attempt = f" (attempt {line.attempt})" if line.attempt > 1 else ""
     return f"{line.at[:23].replace('T', ' ')}  {line.task}{attempt}  {line.text}"
-
-
-def _lines(project: Project, run_id: str, *, follow: bool) -> Iterator[LogLine]:
-    from baton.runs.logs import read_lines
-    from baton.runs.records import has_ended
-
-    position = 0
-    while True:
-        ended = not follow or has_ended(project.home, run_id)
-        lines, position = read_lines(project.home, run_id, position)
-        yield from lines
-        if ended:
-            return
-        time.sleep(_ASK_AGAIN_AFTER_S)
 
 
 def _named(target: str, record: RunRecord, project: Project) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,13 +27,13 @@ def command(ctx: click.Context, run_id: str | None, limit: int, as_json: bool) -
     from baton import api
 
     if run_id is not None:
-        record = api.read_run(ctx.obj.home, run_id)
+        record = api.find_run(ctx.obj, run_id)
         if as_json:
             output.show_json(_as_json(record))
         else:
             _show_one(record)
         return
-    records = api.status(ctx.obj, limit)
+    records = api.status(ctx.obj, limit, output.say)
     if as_json:
         output.show_json([_as_json(record) for record in records])
         return
@@ -40,19 +41,18 @@ def command(ctx: click.Context, run_id: str | None, limit: int, as_json: bool) -
         output.say("no runs yet; start one with: baton run")
         return
     headline = ctx.obj.declared.headline or ""
-    rows = [
-        (
-            r.run_id,
-            r.pipeline,
-            r.engine,
-            ",".join(r.targets),
-            r.state,
-            f"{r.duration_s:.1f} s",
-            dict(r.facts).get(headline, ""),
-        )
-        for r in records
-    ]
-    output.show_table(("run", "pipeline", "engine", "targets", "state", "time", headline), rows)
+    machines = {record.machine for record in records} | {platform.node()}
+    columns = {
+        "run": [record.run_id for record in records],
+        "pipeline": [record.pipeline for record in records],
+        "engine": [record.engine for record in records],
+        **({"machine": [record.machine for record in records]} if len(machines) > 1 else {}),
+        "targets": [",".join(record.targets) for record in records],
+        "state": [record.state for record in records],
+        "time": [f"{record.duration_s:.1f} s" for record in records],
+        headline: [dict(record.facts).get(headline, "") for record in records],
+    }
+    output.show_table(tuple(columns), list(zip(*columns.values(), strict=True)))
 
 
 def _as_json(record: RunRecord) -> Any:
@@ -63,6 +63,10 @@ def _as_json(record: RunRecord) -> Any:
 def _show_one(record: RunRecord) -> None:
     where = f"{record.pipeline} on {record.engine}"
     output.show_data(f"run {record.run_id}: {where}, {record.state}, {record.duration_s:.2f} s")
+    for system, name in record.known_as.items():
+        output.show_data(f"in {system}: {name}")
+    if record.machine and record.machine != platform.node():
+        output.show_data(f"on machine {record.machine}")
     if record.commit:
         changed = " with changes that are not committed" if record.dirty else ""
         output.show_data(f"started by {record.user or 'somebody'} from commit {record.commit[:12]}{changed}")

@@ -13,6 +13,7 @@ from baton.errors import Unavailable
 from baton.processes.server import HOST, LocalServer, require_free
 from baton.tracking.database import make_local_database
 from baton.tracking.location import database_file, local_database
+from baton.tracking.moved import follow_move
 
 _READY_WITHIN_S = 90.0
 _STOP_WITHIN_S = 5.0
@@ -34,6 +35,7 @@ def command(ctx: click.Context, port: int) -> int:
         )
     project.require_writable()
     make_local_database(local_database(project.home))
+    follow_move(local_database(project.home))
     require_free(port)
     address = f"http://{HOST}:{port}"
     place = ("--host", HOST, "--port", str(port), "--workers", "1")

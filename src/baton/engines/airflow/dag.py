@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TaskGroup
-from airflow.sdk.configuration import conf
+from airflow.sdk import DAG, Asset, Param, TaskGroup
 
 from baton.core.dag import Dag
 from baton.core.elements import Elements
@@ -31,6 +30,7 @@ from baton.engines.airflow.operators import (
 )
 from baton.engines.airflow.parameters import fields_of
 from baton.engines.airflow.part import Part, ScheduledPart, refuse_relative
+from baton.engines.airflow.sdk import VERSION, CronDataIntervalTimetable, conf
 from baton.engines.airflow.sharing import executor_of, refuse_unshared
 from baton.engines.airflow.steps import FINISH, START, Granularity, Step, divide
 from baton.errors import BatonError, UsageError
@@ -96,7 +96,8 @@ def airflow_dag(
     on_failure_callback : callable, optional
         Called by Airflow when a run fails.
     arguments : Any
-        Further arguments of Airflow's ``DAG``, for example ``catchup`` or ``max_active_runs``.
+        Further arguments of Airflow's ``DAG``, for example ``catchup`` or ``max_active_runs``.  ``params``
+        are added to those of the pipeline, and ``default_args`` to what baton sets for each task.
 
     Raises
     ------
@@ -126,6 +127,8 @@ def airflow_dag(
     fields = list(fields_of(whole, opened.configuration))
     if isinstance(schedule, str):
         schedule = CronDataIntervalTimetable(schedule, timezone="UTC")
+    others = frozenset(arguments.get("params") or ())
+    declared = {field.name: Param(field.default, field.description, **field.schema) for field in fields}
     described = {
         "description": whole.description or f"the pipeline {whole.name}",
         "doc_md": _page(whole, chosen, steps),
@@ -136,16 +139,27 @@ def airflow_dag(
         dag_id or whole.name,
         schedule=schedule,
         start_date=start_date,
-        params={field.name: Param(field.default, field.description, **field.schema) for field in fields},
+        params=_joined("params", declared, arguments.pop("params", None)),
         tags=sorted({"baton", whole.name, *tags}),
         on_failure_callback=on_failure_callback,
-        default_args={"owner": owner},
+        default_args={"owner": owner, **(arguments.pop("default_args", None) or {})},
         **{**described, **arguments},
     )
-    part = ScheduledPart(folder, dict(options or {}), wanted, steps)
+    part = ScheduledPart(folder, dict(options or {}), wanted, steps, others)
     ends = {task.name for target in whole.targets_or_default(targets) for task in whole.members(target)}
     _add_steps(built, chosen, steps, part, granularity, published=ends)
     return built
+
+
+def _joined(argument: str, declared: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the params that the pipeline declares and those that the DAG's file adds."""
+    both = declared.keys() & (given or {}).keys()
+    if both:
+        raise UsageError(
+            f"{argument} has '{min(both)}', which is a parameter of the pipeline",
+            "set it in options, or give yours another name",
+        )
+    return {**declared, **(given or {})}
 
 
 def local_dag(
@@ -199,7 +213,7 @@ def _add_steps(
             "in_order": any(task.effect and task.position is None for task in tasks),
             "dag": built,
             "task_group": group if step.position is None else None,
-            "outlets": [asset_of(dag.name, task.name) for task in ends],
+            "outlets": [asset_of(built.dag_id, task.name) for task in ends],
             # A mapped step looks for itself whether what it needs of its own element is there.
             "trigger_rule": "all_done" if step.position == "last" or is_follower else "all_success",
             "doc_md": _step_page(step, tasks),
@@ -216,9 +230,9 @@ def _add_steps(
             operators[name] >> operators[step.name]
 
 
-def asset_of(pipeline: str, task: str) -> Asset:
-    """Return the asset that is updated when a task at the end of a pipeline succeeds."""
-    return Asset(name=f"{pipeline}/{task}", uri=f"baton://{pipeline}/{task}")
+def asset_of(dag_id: str, task: str) -> Asset:
+    """Return the asset that is updated when a task at the end of a DAG's pipeline succeeds."""
+    return Asset(name=f"{dag_id}/{task}", uri=f"baton://{dag_id}/{task}")
 
 
 def _is_needed(dag: Dag, task: AnyTask) -> bool:
@@ -252,7 +266,8 @@ def _conditions(tasks: Sequence[AnyTask]) -> dict[str, Any]:
         "retry_delay": datetime.timedelta(seconds=task.retry.delay_s),
     }
     if task.retry.backoff != 1:
-        conditions["retry_exponential_backoff"] = task.retry.backoff
+        # Before 3.2 it says only whether the delay doubles.
+        conditions["retry_exponential_backoff"] = task.retry.backoff if VERSION >= (3, 2) else True
     if task.timeout_s is not None:
         conditions["execution_timeout"] = datetime.timedelta(seconds=task.timeout_s)
     return conditions

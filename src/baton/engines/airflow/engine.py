@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import shutil
 import signal
@@ -10,11 +9,15 @@ import time
 from pathlib import Path
 
 from baton.core.outcome import RunReport
-from baton.engines.airflow.environment import airflow_folder, environment, write_dag_file
+from baton.engines.airflow.environment import (
+    airflow_folder,
+    environment,
+    require_airflow,
+    write_dag_file,
+)
 from baton.engines.engine import EngineOptions
 from baton.engines.peer import Peer
 from baton.engines.protocol import RunEnded, RunInAirflow
-from baton.errors import ExtraMissing, Unavailable
 from baton.processes.children import stop_group
 from baton.runs.execution import Execution
 from baton.runs.records import has_ended
@@ -41,16 +44,8 @@ class AirflowEngine:
     effects_once = False
 
     def check(self) -> None:
-        """Raise unless Airflow 3 is installed."""
-        try:
-            version = importlib.metadata.version("apache-airflow")
-        except importlib.metadata.PackageNotFoundError:
-            raise ExtraMissing("engine 'airflow'", "airflow") from None
-        if not version.startswith("3."):
-            raise Unavailable(
-                f"engine 'airflow' needs Airflow 3, but {version} is installed",
-                "install it with: pip install 'baton-ml[airflow]'",
-            )
+        """Raise unless a supported Airflow is installed."""
+        require_airflow()
 
     def run(self, execution: Execution, options: EngineOptions) -> RunReport:
         """Run the tasks in one separate process, one after the other."""

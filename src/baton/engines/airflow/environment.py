@@ -12,8 +12,11 @@ from pathlib import Path
 
 from baton.core.addresses import sqlite_address
 from baton.core.files import write_atomically
+from baton.engines.versions import require_version
 
 DATABASE = "airflow.db"
+OLDEST = (3, 1)
+"""The oldest Airflow that baton runs on."""
 
 
 def airflow_folder(home: Path) -> Path:
@@ -67,6 +70,19 @@ def environment(
         "AIRFLOW_HOME": str(home),
         "PATH": path,
     }
+
+
+def require_airflow() -> tuple[int, int]:
+    """Return the version of the installed Airflow, such as ``(3, 3)``, without importing it.
+
+    Raises
+    ------
+    ExtraMissing
+        If Airflow is not installed.
+    Unavailable
+        If it is older than `OLDEST`.
+    """
+    return require_version("airflow", "airflow", ("apache-airflow", "apache-airflow-core"), OLDEST)
 
 
 def write_dag_file(home: Path, name: str, text: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from baton.core.events import Event, TaskFinished, TaskLogged, TaskRetried, TaskStarted
+from baton.core.events import Event, RunNoted, TaskFinished, TaskLogged, TaskRetried, TaskStarted
 from baton.core.outcome import TaskReport
 
 _log = logging.getLogger("baton")
@@ -13,6 +13,8 @@ _log = logging.getLogger("baton")
 def logged_in_airflow(event: Event) -> None:
     """Write an event to the log of the Airflow task."""
     match event:
+        case RunNoted():
+            _log.warning("%s", event.message)
         case TaskStarted():
             _log.info("%s: started: %s", event.task, event.reason)
         case TaskLogged():

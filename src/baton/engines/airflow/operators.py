@@ -7,13 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from airflow.sdk import Asset, BaseOperator, BaseOperatorLink
-from airflow.sdk.exceptions import (
-    AirflowException,
-    AirflowFailException,
-    AirflowRescheduleException,
-    AirflowSkipException,
-    AirflowTaskTimeout,
-)
 
 from baton.core.artifact import Artifact, Kind
 from baton.core.events import TaskRetried
@@ -21,8 +14,15 @@ from baton.core.execute import describe, execute_task
 from baton.core.outcome import Failure, Outcome, TaskReport
 from baton.core.task import AnyTask
 from baton.engines.airflow.logs import report_line
-from baton.engines.airflow.part import Context, Part
+from baton.engines.airflow.part import Context, Part, name_of
 from baton.engines.airflow.results import Results, from_xcom, merge, to_long_xcom, to_xcom
+from baton.engines.airflow.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
 from baton.engines.airflow.steps import Step
 from baton.engines.scheduling import Schedule, TaskTimedOut, run_with_retries
 from baton.errors import BatonError, Unavailable
@@ -103,9 +103,11 @@ class StepOperator(BaseOperator):
             execution, received = self.join(context)
         except BatonError as error:
             raise self._refused(error, context) from None
+        ti = context["ti"]
+        part = self.step.name if ti.map_index < 0 else f"{self.step.name}-{ti.map_index}"
         try:
-            with self.part.user_code():
-                reports = self._run(execution, received, context["ti"])
+            with self.part.following(execution, part, context) as followed, self.part.user_code():
+                reports = self._run(followed, received, ti)
         except KeyboardInterrupt:
             self.part.interrupted()
             raise
@@ -242,6 +244,7 @@ class StepOperator(BaseOperator):
                     "run_id": execution.run_id,
                     "tracking_run_id": execution.tracking_run_id,
                     "digests": digests,
+                    "facts": {label: value for one in reports for label, value in one.facts},
                 }
 
 
@@ -282,7 +285,8 @@ class WholeRunOperator(SeveralOperator):
     def _run(self, execution: Execution, received: Results, ti: Any) -> tuple[TaskReport, ...]:
         reports = super()._run(execution, received, ti)
         everything = Results(reports, execution.tracking_run_id)
-        self.part.close(execution, everything, dict.fromkeys(self.step.tasks, ""), ti.start_date)
+        states = dict.fromkeys(self.step.tasks, "")
+        self.part.close(execution, everything, states, ti.start_date, name_of(ti))
         return reports
 
 
@@ -323,7 +327,7 @@ class FinishOperator(TrackedStepOperator):
         ti, dag_run = context["ti"], context["dag_run"]
         states = ti.get_task_states(dag_id=dag_run.dag_id, run_ids=[dag_run.run_id])
         began = dag_run.start_date or ti.start_date
-        ended = self.part.close(execution, received, states.get(dag_run.run_id, {}), began)
+        ended = self.part.close(execution, received, states.get(dag_run.run_id, {}), began, name_of(ti))
         for report in ended.tasks:
             self.log.info("%s", report_line(report))
         if ended.is_good:

@@ -13,10 +13,10 @@ from baton.config.resolve import Configuration
 from baton.core.dag import Dag
 from baton.core.parameters import Leaf, leaves
 from baton.core.values import as_plain
-from baton.errors import InvalidPipeline, UsageError, nearest
+from baton.engines.engine import FORCE, USE_CACHE, refuse_taken_fields
+from baton.errors import UsageError, nearest
 from baton.store.shown import plain as without_secrets
 
-USE_CACHE, FORCE = "use_cache", "force"
 _TIMES = ("date-time", "time")
 
 
@@ -50,12 +50,9 @@ def fields_of(dag: Dag, configuration: Configuration) -> Iterator[Field]:
     InvalidPipeline
         If a parameter has the name of a control field.
     """
+    refuse_taken_fields(dag, "Airflow")
     by_interval = dag.period.parameters if dag.period else ()
     for leaf in leaves(dag.parameters):
-        if leaf.name in (USE_CACHE, FORCE):
-            raise InvalidPipeline(
-                dag.name, [f"parameter '{leaf.name}' has a name that baton reserves in Airflow"]
-            )
         yield _field(leaf, configuration.value(leaf), by_interval=leaf.name in by_interval)
     yield Field(
         USE_CACHE, True, "use cached results instead of running", {"type": "boolean", "section": "run"}

@@ -10,11 +10,13 @@ import datetime
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
+
+import msgspec
 
 from baton.core.artifact import Artifact, Kind
 from baton.core.dag import Dag
@@ -23,16 +25,20 @@ from baton.core.execute import finish
 from baton.core.outcome import Failure, Outcome, RunReport, TaskReport
 from baton.core.task import AnyTask
 from baton.engines.airflow.logs import logged_in_airflow
-from baton.engines.airflow.parameters import FORCE, USE_CACHE, options_from
+from baton.engines.airflow.parameters import options_from
 from baton.engines.airflow.results import Results
 from baton.engines.airflow.steps import Step
+from baton.engines.engine import FORCE, USE_CACHE
 from baton.engines.scheduling import why_not_run
-from baton.errors import UsageError
+from baton.errors import BatonError, UsageError
 from baton.kinds.plain import Json
 from baton.processes.lifecycle import leave_from_within
+from baton.runs.alerts import send_alerts
 from baton.runs.execution import Execution
+from baton.runs.progress import Progress
 from baton.runs.project import Project, find_pipeline, open_project
 from baton.runs.records import RunRecord, write_run
+from baton.runs.shared import SharedPart
 
 ENGINE = "airflow"
 _TAG = "baton.run_id"
@@ -50,6 +56,11 @@ class Part(Protocol):
     def in_tracking_run(self, execution: Execution, received: Results, *, opens: bool) -> Execution:
         """Return the execution with its tracking run, which the step creates if it `opens` it."""
 
+    def following(
+        self, execution: Execution, name: str, context: Context
+    ) -> AbstractContextManager[Execution]:
+        """Return a context with the execution whose events are followed, for what other machines see."""
+
     def why_not_run(self, step: Step) -> str:
         """Return why the step is skipped, or an empty text."""
 
@@ -66,7 +77,12 @@ class Part(Protocol):
         """Record that the user interrupted the run."""
 
     def close(
-        self, execution: Execution, received: Results, states: Mapping[str, str], began: datetime.datetime
+        self,
+        execution: Execution,
+        received: Results,
+        states: Mapping[str, str],
+        began: datetime.datetime,
+        name: str,
     ) -> RunReport:
         """Close the tracking run and the record, and return how the tasks ended.
 
@@ -80,6 +96,8 @@ class Part(Protocol):
             Airflow's states of its tasks; empty if the steps passed on everything.
         began : datetime
             When Airflow started the run.
+        name : str
+            The run's name in Airflow.
         """
 
 
@@ -97,17 +115,20 @@ class ScheduledPart:
         The targets of the DAG.
     steps : tuple of Step
         All steps of the DAG.
+    others : frozenset of str
+        The params that the DAG's file has added; they are not for the pipeline.
     """
 
     folder: Path
     options: Mapping[str, Any]
     targets: tuple[str, ...]
     steps: tuple[Step, ...]
+    others: frozenset[str] = frozenset()
 
     def execution(self, context: Context, elements: Mapping[str, Artifact] | None = None) -> Execution:
         """Build the execution from the project's folder and the run in Airflow."""
         os.chdir(self.folder)  # paths in parameters are relative to it, as on the command line
-        params = context["params"]
+        params = {name: value for name, value in context["params"].items() if name not in self.others}
         dag = find_pipeline(folder=self.folder, options=self.options)
         chosen = options_from(dag, params, context.get("data_interval_start"))
         project = open_project(folder=self.folder, options={**self.options, **chosen})
@@ -128,6 +149,16 @@ class ScheduledPart:
             return execution
         found = received.tracking_run_id or execution.tracker.find(_TAG, execution.run_id)
         return execution.in_tracking_run(found or execution.tracking_run.run_id)
+
+    @contextmanager
+    def following(self, execution: Execution, name: str, context: Context) -> Iterator[Execution]:
+        """Write this step's part of the run's record into the store."""
+        dag_run = context["dag_run"]
+        begun = RunRecord.begin(execution.task_run, execution.targets, execution.started_from)
+        begun = begun.begun_at(dag_run.start_date or datetime.datetime.now(datetime.UTC))
+        part = SharedPart(execution.project.store.objects, execution.run_id, name)
+        with Progress(_known(begun, name_of(context["ti"])), None, part) as progress:
+            yield replace(execution, report=progress.following(execution.report))
 
     def why_not_run(self, _step: Step) -> str:
         """Leave this to Airflow's trigger rules."""
@@ -150,7 +181,12 @@ class ScheduledPart:
         """Leave this to Airflow."""
 
     def close(
-        self, execution: Execution, received: Results, states: Mapping[str, str], began: datetime.datetime
+        self,
+        execution: Execution,
+        received: Results,
+        states: Mapping[str, str],
+        began: datetime.datetime,
+        name: str,
     ) -> RunReport:
         """Combine the reports, close the tracking run and write the record."""
         reports = reports_of(execution.dag, self.steps, received, states, execution.project.elements)
@@ -163,8 +199,12 @@ class ScheduledPart:
                 execution.tracker.resume(tracking_run_id).finish(good=good)
         duration_s = (datetime.datetime.now(datetime.UTC) - began).total_seconds()
         ended = RunReport(execution.run_id, reports, duration_s, tracking_run_id)
-        record = RunRecord.begin(execution.task_run, execution.targets, execution.started_from)
-        write_run(execution.project.home, record.begun_at(began).ended(ended))
+        begun = RunRecord.begin(execution.task_run, execution.targets, execution.started_from)
+        record = _known(begun, name).begun_at(began).ended(ended)
+        write_run(execution.project.home, record)
+        with suppress(BatonError):  # the run has ended, whoever can see it
+            SharedPart(execution.project.store.objects, execution.run_id).write(record)
+        send_alerts(execution, ended)
         return ended
 
 
@@ -205,6 +245,12 @@ class LocalPart:
             _ = execution.tracking_run.run_id
         return execution
 
+    def following(
+        self, execution: Execution, _name: str, _context: Context
+    ) -> AbstractContextManager[Execution]:
+        """Return the execution: the command that started the run follows it."""
+        return nullcontext(execution)
+
     def why_not_run(self, step: Step) -> str:
         """Return why the step's task does not run, if that is already known."""
         known = [self.reports[name].reason for name in step.tasks if name in self.reports]
@@ -234,7 +280,12 @@ class LocalPart:
         leave_from_within(130)
 
     def close(
-        self, execution: Execution, _received: Results, _states: Mapping[str, str], _began: datetime.datetime
+        self,
+        execution: Execution,
+        _received: Results,
+        _states: Mapping[str, str],
+        _began: datetime.datetime,
+        _name: str,
     ) -> RunReport:
         """Close the tracking run; the command that started the run writes the record."""
         ended = self.complete()
@@ -266,6 +317,16 @@ def execution_of(
         project, targets, ENGINE, use_cache=use_cache, forced=forced, report=logged_in_airflow
     )
     return replace(begun, run_id=run_id)
+
+
+def name_of(ti: Any) -> str:
+    """Return a run's name in Airflow, as an address of its pages contains it."""
+    return f"{ti.dag_id}/{ti.run_id}"
+
+
+def _known(record: RunRecord, name: str) -> RunRecord:
+    """Return a record with the run's name in Airflow."""
+    return msgspec.structs.replace(record, known_as={ENGINE: name})
 
 
 def run_id_of(dag_run: Any) -> str:

@@ -20,12 +20,15 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from baton.core.events import ignore_events
+from baton.core.outcome import RunReport
+from baton.engines.engine import FORCE, USE_CACHE
 from baton.engines.prefect.engine import PrefectEngine, check_task_runner
 from baton.engines.prefect.flow import flow_state, pipeline_flow, run_in_flow
 from baton.engines.prefect.form import chosen_options, form_docstring, form_signature
 from baton.engines.prefect.logs import logged_in_prefect
 from baton.engines.prefect.runner import open_runner
 from baton.errors import BatonError
+from baton.runs.alerts import send_alerts
 from baton.runs.execution import Execution, record_run
 from baton.runs.project import Project, named, open_project
 
@@ -64,13 +67,14 @@ def deployed_flow(
                 open_project(folder=Path(folder), options=given),
                 targets,
                 PrefectEngine.name,
-                use_cache=PrefectEngine.uses_cache,
+                use_cache=bool(chosen.get(USE_CACHE, True)),
+                forced=chosen.get(FORCE) or (),
                 report=logged_in_prefect(ignore_events),
             )
             execution.check()
             check_task_runner(execution)
-            with open_runner(execution, jobs) as runner:
-                report = record_run(execution, lambda: run_in_flow(execution, runner, keep_going=False))
+            report = record_run(execution, lambda followed: _run_in_flow(followed, jobs))
+            send_alerts(execution, report)
         except BatonError as error:
             return Failed(message=f"{error.message}\nhint: {error.hint}" if error.hint else error.message)
         return flow_state(execution, report)
@@ -78,6 +82,11 @@ def deployed_flow(
     run_deployed.__signature__ = form_signature(project)  # type: ignore[attr-defined]  # read by inspect
     run_deployed.__doc__ = form_docstring(project)
     return pipeline_flow(run_deployed, project.declared)
+
+
+def _run_in_flow(execution: Execution, jobs: int | None) -> RunReport:
+    with open_runner(execution, jobs) as runner:
+        return run_in_flow(execution, runner, keep_going=False)
 
 
 def options_of_run(project: Project, chosen: Mapping[str, Any], lag: int | None) -> dict[str, Any]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
 
 from baton.core.addresses import without_secrets
-from baton.errors import ExtraMissing, Unavailable
+from baton.engines.versions import require_version
+from baton.errors import Unavailable
+
+OLDEST = (3, 6)
+"""The oldest Prefect that baton runs on."""
 
 _ANSWER_WITHIN_S = 4.0
 _TRIES = 2
 
 
 def require_prefect() -> None:
-    """Raise `ExtraMissing` unless Prefect is installed; do not import it."""
-    if importlib.util.find_spec("prefect") is None:
-        raise ExtraMissing("engine 'prefect'", "prefect")
+    """Raise `ExtraMissing` or `Unavailable` unless a supported Prefect is installed; do not import it."""
+    require_version("prefect", "prefect", ("prefect", "prefect-client"), OLDEST)
 
 
 def prepare_environment(home: Path) -> None:

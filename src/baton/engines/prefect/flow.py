@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from baton.core.dag import Dag
+from baton.core.events import RunKnownAs
 from baton.core.outcome import Outcome, RunReport, TaskReport
 from baton.core.task import AnyTask
 from baton.engines.prefect.logs import drop_thread_warning
@@ -26,6 +28,8 @@ from baton.engines.scheduling import Schedule
 from baton.runs.execution import Execution
 
 _LOOK_EVERY_S = 1.0
+_GENERATED = re.compile(r"[a-z]+-[a-z]+")
+"""A name that Prefect makes up, of an adjective and an animal."""
 
 
 class PipelineFlow(Flow[..., Any]):
@@ -101,7 +105,7 @@ def counted(report: RunReport) -> str:
 
 
 def label_flow_run(execution: Execution) -> None:
-    """Name the flow run after our run's id, and add tags.
+    """Name the flow run after our run's id, unless somebody has named it, and add tags.
 
     Only the flow run gets tags: Prefect asks its server for a concurrency limit for each tag of a task
     run.
@@ -109,9 +113,11 @@ def label_flow_run(execution: Execution) -> None:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
+    execution.report(RunKnownAs("prefect", str(context.flow_run.id)))
     tags = {*context.flow_run.tags, "baton", execution.dag.name}
+    name = execution.run_id if _GENERATED.fullmatch(context.flow_run.name) else context.flow_run.name
     with get_client(sync_client=True) as client:
-        client.update_flow_run(context.flow_run.id, name=execution.run_id, tags=sorted(tags))
+        client.update_flow_run(context.flow_run.id, name=name, tags=sorted(tags))
 
 
 def _run_tasks(execution: Execution, runner: Runner, *, keep_going: bool) -> RunReport:

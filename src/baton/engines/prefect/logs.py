@@ -14,6 +14,7 @@ from prefect.logging.handlers import APILogWorker
 from baton.core.events import (
     Event,
     Reporter,
+    RunNoted,
     TaskFinished,
     TaskLogged,
     TaskRetried,
@@ -48,6 +49,8 @@ def logged_in_prefect(report: Reporter) -> Reporter:
 def log_line(event: Event) -> tuple[int, str]:
     """Return the level and text of an event for the logs; an empty text for no entry."""
     match event:
+        case RunNoted():
+            return logging.WARNING, event.message
         case TaskStarted():
             return logging.INFO, f"runs: {event.reason}"
         case TaskLogged():
