@@ -130,15 +130,16 @@ def _build(tool: Tool, words: tuple[str, ...], folder: Path) -> None:
         raise CommandFailed(f"{tool.name} cannot build:\n{ended.stdout}{ended.stderr}")
 
 
+def baton_tool() -> Tool:
+    """Return baton."""
+    words = (script("baton"), "run", "--engine", "make", "-j", "2", "--json", "--pipeline", "scale:dag")
+    return Tool(BATON, words, _move_baton, _baton_history)
+
+
 def tools() -> tuple[Tool, ...]:
     """Return baton and the tools that it is compared with."""
     return (
-        Tool(
-            BATON,
-            (script("baton"), "run", "--engine", "make", "-j", "2", "--json", "--pipeline", "scale:dag"),
-            _move_baton,
-            _baton_history,
-        ),
+        baton_tool(),
         Tool(
             DVC,
             (script("dvc", PROGRAMS), "repro", "--quiet"),

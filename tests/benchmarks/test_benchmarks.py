@@ -296,8 +296,7 @@ def test_growth_is_of_the_peak_for_each_million_rows_more():
 
 
 def test_a_window_moves_by_one_month_in_every_run(tmp_path):
-    baton, *_ = window.tools()
-    found = window.window_section(tmp_path, [baton], 1, 1, quiet)
+    found = window.window_section(tmp_path, [window.baton_tool()], 1, 1, quiet)
     assert [figure.unit for figure in found.figures] == ["s", "s"]
     settings = json.loads((tmp_path / "0" / "orchestration_config.json").read_text())["data"]
     assert (settings["month"], settings["train_months"]) == (3, 1)  # after the first build, a warm-up, a run

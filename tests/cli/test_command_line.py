@@ -263,6 +263,20 @@ def test_plan_repeats_its_own_words_in_the_command_that_runs_it(baton: Command) 
     assert "hint: run it with: baton run --engine make --pipeline" in told
 
 
+def test_a_command_in_a_folder_below_a_project_says_so(baton: Command, tmp_path: Path) -> None:
+    (tmp_path / "orchestration_config.json").write_text("{}")
+    below = tmp_path / "one" / "two"
+    below.mkdir(parents=True)
+    told = (
+        f"a new project begins in this folder; the one in {tmp_path} is not used (to use it: -C {tmp_path})"
+    )
+    assert told in baton("list", folder=below).stderr
+    assert told not in baton("list", "-C", tmp_path, folder=below).stderr
+    assert told not in baton("list", folder=tmp_path).stderr
+    (below / "orchestration_config.json").write_text("{}")
+    assert told not in baton("list", folder=below).stderr
+
+
 def test_status_shows_the_latest_runs(baton: Command) -> None:
     baton("run", *DIAMOND)
     baton("run", *DIAMOND, "--broken", "source!")

@@ -22,7 +22,7 @@ from tests.conftest import BATON, Command
 ROOT = Path(__file__).parents[2]
 RUNNER = ROOT / "examples" / "run_examples.sh"
 CHOOSE = "Choose [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]: "
-INSTALL = "Choose [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, a, 0]: "
+INSTALL = "Choose [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, a, 0]: "
 DIAMOND = "--pipeline=baton.testing.pipelines:diamond"
 NUMBERS = {"simple": "1", "airflow": "2", "prefect": "3", "make": "4"}
 
@@ -113,7 +113,7 @@ def test_installing_shows_the_command_and_does_nothing_without_a_yes(menu: Open)
     window.answer(INSTALL, "a")
     assert re.search(
         r"This would run: .*"
-        r"install 'baton-ml\[airflow,catboost,celery,dask,lightgbm,plotly,prefect,s3,sweep,torch\]'",
+        r"install 'baton-ml\[airflow,catboost,celery,dask,lightgbm,notify,plotly,prefect,s3,sweep,torch\]'",
         window.wait_for("[y/N]: "),
     )
     window.answer("Run it? [y/N]: ", "")
@@ -126,7 +126,7 @@ def test_installing_runs_the_command_after_a_yes(menu: Open, tmp_path: Path) -> 
     window = menu(DIAMOND, PIP_NO_INDEX="1")
     for prompt, line in (
         (CHOOSE, "6"),
-        (INSTALL, "7"),
+        (INSTALL, "8"),
         ("Run it? [y/N]: ", "y"),
     ):
         window.answer(prompt, line)

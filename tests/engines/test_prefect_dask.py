@@ -135,7 +135,7 @@ def test_events_come_in_their_order(tmp_path: Path, cluster: str) -> None:
     reporter = RecordingReporter()
     run_on(cluster, tmp_path, pipeline="baton.testing.pipelines:chain", reporter=reporter)
     kinds = [type(event).__name__ for event in reporter.events]
-    assert kinds == ["RunStarted", *(["TaskStarted", "TaskFinished"] * 2), "RunFinished"]
+    assert kinds == ["RunStarted", "RunKnownAs", *(["TaskStarted", "TaskFinished"] * 2), "RunFinished"]
 
 
 def test_the_server_draws_the_dependencies_and_has_the_logs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -31,6 +32,7 @@ def known_runs(
     warn : callable
         Receives a message if the runs of other machines cannot be read.
     """
+    limit = min(limit, sys.maxsize)
     own = {record.run_id: record for record in list_runs(project.home, limit)}
     try:
         others = [run_id for run_id in shared_ids(project.store.objects)[:limit] if run_id not in own]

@@ -60,7 +60,7 @@ class Progress:
             return msgspec.structs.replace(self._record, tasks=list(self._tasks.values()))
 
     def following(self, report: Reporter) -> Reporter:
-        """Return a thread-safe reporter that also follows the run's events."""
+        """Return a reporter that also follows the run's events; several threads may call it."""
 
         def emit(event: Event) -> None:
             self._take(event)
@@ -76,18 +76,15 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop to write; share what is left unless `end` has done so."""
-        self._ended.set()
-        self._thread.join()
-        if self._shared is not None and (self._is_new or self._lines):
-            self._share(self.record)
+        """Stop to write; share what is left, unless `end` has shared the final record."""
+        if not self._ended.is_set():
+            self.end(self.record)
 
     def end(self, record: RunRecord) -> None:
-        """Share the final record; the caller writes it on this machine."""
+        """Stop to write, and share the final record; the caller writes it on this machine."""
         self._ended.set()
         self._thread.join()
-        if self._shared is not None:
-            self._share(record)
+        self._share(record)
 
     def _take(self, event: Event) -> None:
         match event:
@@ -128,16 +125,14 @@ class Progress:
                     write_run(self._home, record)
             is_unshared |= is_new or has_lines
             wait_s = _SHARED_EVERY_S if is_unshared else _RENEWED_EVERY_S
-            if self._shared is not None and since_shared_s >= wait_s:
+            if since_shared_s >= wait_s:
                 self._share(record)
                 since_shared_s, is_unshared = 0.0, False
-        if is_unshared:
-            self._is_new = True
 
     def _share(self, record: RunRecord) -> None:
-        assert self._shared is not None
+        if self._shared is None:
+            return
         with self._lock:
             lines, self._lines = self._lines, []
-            self._is_new = False
         with contextlib.suppress(BatonError):  # no task fails because nobody else can see it
             self._shared.write(record, lines)

@@ -301,9 +301,12 @@ def open_project(
 
 def project_above(project: Project) -> Path | None:
     """Return the closest folder above with a project, if the project's own folder has none yet."""
-    if project.home.exists() or project.configuration.path.exists():
+    try:
+        if project.home.exists() or project.configuration.path.exists():
+            return None
+        return next((folder for folder in project.folder.parents if _has_project(folder)), None)
+    except OSError:  # a name too long, a folder that may not be read
         return None
-    return next((folder for folder in project.folder.parents if _has_project(folder)), None)
 
 
 def _has_project(folder: Path) -> bool:

@@ -78,11 +78,11 @@ def test_a_success_is_told_with_its_results(hook: Hook, tmp_path: Path) -> None:
 
 
 def test_a_deployment_is_told(hook: Hook, tmp_path: Path) -> None:
-    (tmp_path / "flow.py").write_text(
+    (tmp_path / "deploys_here.py").write_text(
         "from baton import Dag, task\n\n\n@task(effect=True)\ndef deploy() -> None:\n    pass\n\n\n"
         "dag = Dag('flow', [deploy])\n"
     )
-    run(tmp_path, pipeline="flow:dag", on_deploy="env:HOOK")
+    run(tmp_path, pipeline="deploys_here:dag", on_deploy="env:HOOK")
     assert [alert["title"] for alert in hook.received] == ["flow deployed"]
 
 

@@ -104,7 +104,8 @@ class StepOperator(BaseOperator):
         except BatonError as error:
             raise self._refused(error, context) from None
         ti = context["ti"]
-        part = self.step.name if ti.map_index < 0 else f"{self.step.name}-{ti.map_index}"
+        mapped = f"-{ti.map_index}" if ti.map_index >= 0 else ""
+        part = f"{self.step.name}{mapped}-{ti.try_number:03d}"
         try:
             with self.part.following(execution, part, context) as followed, self.part.user_code():
                 reports = self._run(followed, received, ti)

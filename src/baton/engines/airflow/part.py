@@ -39,6 +39,7 @@ from baton.runs.progress import Progress
 from baton.runs.project import Project, find_pipeline, open_project
 from baton.runs.records import RunRecord, write_run
 from baton.runs.shared import SharedPart
+from baton.runs.started_from import StartedFrom
 
 ENGINE = "airflow"
 _TAG = "baton.run_id"
@@ -154,7 +155,8 @@ class ScheduledPart:
     def following(self, execution: Execution, name: str, context: Context) -> Iterator[Execution]:
         """Write this step's part of the run's record into the store."""
         dag_run = context["dag_run"]
-        begun = RunRecord.begin(execution.task_run, execution.targets, execution.started_from)
+        # Git is asked once, by the step that closes the run.
+        begun = RunRecord.begin(execution.task_run, execution.targets, StartedFrom())
         begun = begun.begun_at(dag_run.start_date or datetime.datetime.now(datetime.UTC))
         part = SharedPart(execution.project.store.objects, execution.run_id, name)
         with Progress(_known(begun, name_of(context["ti"])), None, part) as progress:
